@@ -1,0 +1,2 @@
+//! The C face of Ravelin.
+#![no_std]

@@ -1,0 +1,11 @@
+//! Ravelin: a hardened general-purpose memory allocator.
+#![no_std]
+
+// The checkers (tests, loom, the mock operating system) run on std; the allocator itself never does.
+#[cfg(any(test, miri, ravelin_mock, ravelin_loom))]
+extern crate std;
+
+mod mitigations;
+mod sync;
+
+pub use mitigations::{MITIGATIONS, Mitigations};
