@@ -8,6 +8,7 @@ pub fn run(bench: &Bench) -> Result<String> {
     let rows = bench.size.pick(100_000, 1_000_000);
     let script = format!(
         "
+        PRAGMA synchronous = OFF;
         CREATE TABLE items(id INTEGER PRIMARY KEY, number INTEGER, name TEXT, body TEXT);
         BEGIN;
         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
