@@ -39,7 +39,7 @@ const STEPS: &[Step] = &[
     ("loom", loom::run),
     ("miri", || miri::run(&miri::Args { full: false, filters: vec![] })),
     ("musl", musl::run),
-    ("aarch64 compiles", || aarch64::run(&aarch64::Args { no_run: true })),
+    ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
     ("no panics", panics::run),
     ("instructions", instructions::run),

@@ -23,13 +23,6 @@ const SETS: [&str; 3] = ["default", "hardened", "paranoid"];
 
 pub fn run(args: &Args) -> Result<()> {
     install_cargo_hack()?;
-    let target = shell::target_dir()?.join("features");
-    let cargo = || {
-        let mut cargo = shell::cargo();
-        cargo.env("CARGO_TARGET_DIR", &target);
-        cargo
-    };
-
     let depth = args.depth.to_string();
     let power_set = [
         "hack",
@@ -43,11 +36,11 @@ pub fn run(args: &Args) -> Result<()> {
         "--exclude-features",
     ];
     let sets = SETS.join(",");
-    shell::run(cargo().args(power_set).args([sets.as_str(), "--", "--quiet"]))?;
+    shell::run(shell::cargo().args(power_set).args([sets.as_str(), "--", "--quiet"]))?;
 
     for features in near_hardened(&features_of("ravelin")?)? {
         let test = ["test", "--quiet", "--package", "ravelin", "--lib", "--no-default-features", "--features"];
-        shell::run(cargo().args(test).arg(features.into_iter().collect::<Vec<_>>().join(",")))?;
+        shell::run(shell::cargo().args(test).arg(features.into_iter().collect::<Vec<_>>().join(",")))?;
     }
     Ok(())
 }

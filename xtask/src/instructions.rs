@@ -1,6 +1,6 @@
 //! How many instructions the steady paths take: exact where a clock on a shared machine is not.
 //!
-//! `examples/pair.rs` does one kind of work a given number of times inside one function, and callgrind counts inside
+//! `libravelin/examples/pair.rs` does one kind of work a given number of times inside one function, and callgrind counts inside
 //! that function only. Two counts, of N and of 2N rounds, differ by N rounds and nothing else: first use, slow paths
 //! that are taken once, the call itself. What the empty loop costs is taken off.
 
@@ -35,10 +35,10 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds the example against the crate itself, as a Rust program is, and sets it aside: the next build replaces it.
+/// Builds the example against the engine, as a Rust program is, and sets it aside: the next build replaces it.
 fn example(build: Build) -> Result<PathBuf> {
     let mut cargo = shell::cargo();
-    cargo.args(["build", "--release", "--package", "ravelin", "--example", "pair"]);
+    cargo.args(["build", "--release", "--package", "libravelin", "--example", "pair"]);
     shell::run(build.select(&mut cargo))?;
     let examples = shell::target_dir()?.join("release/examples");
     let kept = examples.join(format!("pair-{}", build.name()));

@@ -64,7 +64,9 @@ enum Task {
 
 fn main() -> ExitCode {
     let Err(error) = run(&Cli::parse().task) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
+    if !error.is::<steps::Counted>() {
+        eprintln!("error: {error:#}");
+    }
     ExitCode::FAILURE
 }
 

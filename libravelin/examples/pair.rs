@@ -1,11 +1,12 @@
 //! One kind of allocator work, a given number of times, for `cargo xtask instructions` to count.
 //!
+//! It stands here and not beside the engine because it needs none of the engine's development dependencies.
 //! Everything counted happens inside [`ravelin_measured`], whose name callgrind is told.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
 
-use ravelin::{Ravelin, raw};
+use engine::{Ravelin, raw};
 
 /// What a round does.
 #[derive(Clone, Copy)]
