@@ -5,7 +5,12 @@
 #[cfg(any(test, miri, ravelin_mock, ravelin_loom))]
 extern crate std;
 
+#[allow(dead_code, unused_imports)]
+mod entropy;
 mod mitigations;
+#[allow(dead_code, unused_imports)]
+mod os;
+#[allow(unused)]
 mod sync;
 
 pub use mitigations::{MITIGATIONS, Mitigations};
