@@ -9,8 +9,15 @@ extern crate std;
 mod entropy;
 mod mitigations;
 #[allow(dead_code, unused_imports)]
+mod options;
+#[allow(dead_code, unused_imports)]
 mod os;
+#[allow(dead_code, unused_imports)]
+mod report;
 #[allow(unused)]
 mod sync;
+#[cfg(test)]
+mod testing;
 
 pub use mitigations::{MITIGATIONS, Mitigations};
+pub use report::{BlockFacts, Kind, Operation, Report, set_report_hook};
