@@ -44,6 +44,40 @@ impl Page {
         self.hot.used.load(Relaxed)
     }
 
+    /// Whether so few blocks are used that the page wants to be looked at.
+    pub(crate) fn wants_attention(&self) -> bool {
+        self.used() as i32 <= self.hot.trigger.load(Relaxed)
+    }
+
+    /// Whether the free block at `address` was ever given to the program: not so while it waits on a list of blocks that
+    /// were only just made. For reports: the process is about to die, and the page may be another thread's.
+    pub(crate) fn was_handed_out(&self, address: usize) -> bool {
+        if !self.hot.untouched.load(Relaxed) {
+            return true;
+        }
+        let mut position = self.hot.free.load(Relaxed);
+        for _ in 0..self.capacity() {
+            if position == 0 {
+                return true;
+            }
+            let block = self.block_at(position);
+            if block.address() == address {
+                return false;
+            }
+            let (next, sound) = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), position);
+            if !(sound && self.is_position(next)) {
+                return true;
+            }
+            position = next;
+        }
+        true
+    }
+
+    /// Whether malloc can pop.
+    pub(crate) fn has_free(&self) -> bool {
+        self.hot.free.load(Relaxed) != 0
+    }
+
     /// Blocks made so far.
     pub(crate) fn capacity(&self) -> u32 {
         self.hot.capacity.load(Relaxed)

@@ -51,23 +51,30 @@ impl Page {
         rng: &Rng,
     ) -> Owned {
         let hot = &self.hot;
-        let size = class.block_size();
-        let stride = (size / GRANULE) as u32;
-        let reserved = extent.slices.wrapping_mul(SLICE).checked_div(size).unwrap_or(0) as u32;
-        hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
-        hot.base.store(extent.start.as_ptr().wrapping_byte_sub(size), Relaxed);
-        hot.divisor.store(u64::MAX.checked_div(u64::from(stride)).unwrap_or(0).wrapping_add(1), Relaxed);
-        hot.stride.store(stride, Relaxed);
-        hot.reserved.store(reserved, Relaxed);
+        self.face.describe_blocks(class, extent);
+        self.measure(tables);
         hot.used.store(0, Relaxed);
         hot.full.store(false, Relaxed);
         hot.patience.store(0, Relaxed);
+        hot.torn.store(false, Relaxed);
         hot.fresh.store(contents == Contents::Zero, Relaxed);
         self.set_capacity(0);
         self.draw(rng);
         self.attend(Attention::WhenEmpty);
-        self.face.describe_blocks(class, extent);
         self.face.owner.bear::<All>(self.summary(), me)
+    }
+
+    /// Works the owner's measures out from what the page's face says.
+    fn measure(&self, tables: &'static Tables) {
+        let hot = &self.hot;
+        let size = self.face.block_size();
+        let stride = (size / GRANULE) as u32;
+        let reserved = self.face.slices().wrapping_mul(SLICE).checked_div(size).unwrap_or(0) as u32;
+        hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
+        hot.base.store(self.face.start().wrapping_byte_sub(size), Relaxed);
+        hot.divisor.store(u64::MAX.checked_div(u64::from(stride)).unwrap_or(0).wrapping_add(1), Relaxed);
+        hot.stride.store(stride, Relaxed);
+        hot.reserved.store(reserved, Relaxed);
     }
 
     /// Makes this description that of a page of one block, which is handed out at once.
@@ -104,6 +111,7 @@ impl Page {
         hot.births.store(births, Relaxed);
         hot.generation.store(entropy::generation(), Relaxed);
         hot.free.store(0, Relaxed);
+        hot.untouched.store(false, Relaxed);
         hot.zeroed.store(false, Relaxed);
         for list in &hot.local {
             list.store(0, Relaxed);
@@ -134,6 +142,7 @@ impl Page {
         let count = wanted.min(left).min(SHUFFLED) as u32;
         self.set_capacity(capacity.wrapping_add(count));
         self.chain(capacity..capacity.wrapping_add(count), rng);
+        hot.untouched.store(true, Relaxed);
         hot.zeroed.store(hot.fresh.load(Relaxed), Relaxed);
         true
     }
@@ -169,7 +178,46 @@ impl Page {
 
     /// Whether the page's lists were made in this process: not so in the child of a fork.
     pub(crate) fn is_current(&self) -> bool {
-        !MITIGATIONS.free_checks || self.hot.generation.load(Relaxed) == entropy::generation()
+        self.hot.generation.load(Relaxed) == entropy::generation()
+    }
+
+    /// Makes the lists fit to allocate from in this process. False: they cannot be trusted, and there are no state bits
+    /// to rebuild them from; the page takes only frees until it is empty.
+    pub(crate) fn renew(&self, tables: &'static Tables, owned: &Owned, rng: &Rng) -> bool {
+        let torn = self.hot.torn.load(Relaxed);
+        if self.is_current() && !torn {
+            return true;
+        }
+        if MITIGATIONS.free_checks {
+            self.rebuild(tables, owned, rng);
+        } else if torn {
+            return false;
+        } else {
+            // Without encoded links and random order the lists hold no secret that the parent shares.
+            self.hot.generation.store(entropy::generation(), Relaxed);
+        }
+        true
+    }
+
+    /// In the child of a fork: any word of the page may have a remote bit whose summary bit was never set.
+    pub(crate) fn suspect_all(&self) {
+        self.summary().store(u64::MAX, Relaxed);
+    }
+
+    /// In the child of a fork: the page belonged to a thread that is not in this process, and which may have been between
+    /// any two of its stores.
+    pub(crate) fn tear(&self, tables: &'static Tables) {
+        self.hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
+        self.hot.torn.store(true, Relaxed);
+        self.hot.heap.store(ptr::null_mut(), Relaxed);
+        self.suspect_all();
+    }
+
+    /// Takes blocks off the count that other threads have freed, and leaves the lists alone: for a page whose lists are
+    /// not to be trusted and cannot be rebuilt.
+    pub(crate) fn uncount(&self, blocks: usize, _owned: &Owned) {
+        let hot = &self.hot;
+        hot.used.store(hot.used.load(Relaxed).saturating_sub(blocks as u32), Relaxed);
     }
 
     /// Throws all lists away and draws new ones, with a new key, from what the bits say: for the child of a fork, which
@@ -177,8 +225,10 @@ impl Page {
     /// of its stores. Nobody else uses the page meanwhile.
     ///
     /// All remote bits are collected, whatever the summary says.
-    pub(crate) fn rebuild(&self, _owned: &Owned, rng: &Rng) {
+    fn rebuild(&self, tables: &'static Tables, _owned: &Owned, rng: &Rng) {
         let hot = &self.hot;
+        // The owner's line may have been copied before the page was born: the face was complete when the owner was set.
+        self.measure(tables);
         self.summary().store(0, Relaxed);
         let bits = self.bits();
         for (state, remote) in bits.state.iter().zip(bits.remote) {
@@ -193,6 +243,7 @@ impl Page {
         self.set_capacity(capacity);
         self.draw(rng);
         hot.fresh.store(false, Relaxed);
+        hot.torn.store(false, Relaxed);
         let mut used = 0_u32;
         let mut first = 0_u32;
         while first < capacity {

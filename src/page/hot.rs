@@ -44,10 +44,14 @@ pub(crate) struct Hot {
     pub(super) generation: AtomicU32,
     /// How often the page was born; part of the key.
     pub(super) births: AtomicU32,
-    /// The free list holds only blocks that were never handed out, in memory that was zero.
+    /// The free list holds only blocks that were never handed out.
+    pub(super) untouched: AtomicBool,
+    /// And they lie in memory that was zero.
     pub(super) zeroed: AtomicBool,
     /// Blocks that are yet to be made lie in memory that is zero.
     pub(super) fresh: AtomicBool,
+    /// The page's thread was alive at a fork and is not in this process: its lists may be torn.
+    pub(super) torn: AtomicBool,
     /// The page is in its heap's list of full pages.
     pub(crate) full: AtomicBool,
     /// Slow-path rounds that an empty page is still kept for.
@@ -76,8 +80,10 @@ impl Hot {
         stride: AtomicU32::new(0),
         generation: AtomicU32::new(0),
         births: AtomicU32::new(0),
+        untouched: AtomicBool::new(false),
         zeroed: AtomicBool::new(false),
         fresh: AtomicBool::new(false),
+        torn: AtomicBool::new(false),
         full: AtomicBool::new(false),
         patience: AtomicU8::new(0),
         heap: AtomicPtr::new(ptr::null_mut()),

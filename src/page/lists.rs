@@ -10,7 +10,7 @@ use super::link::{Wild, encode};
 use super::{Block, Page};
 use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
-use crate::remote::{All, NotLive, Owned};
+use crate::remote::{All, NotLive, Out, Owned};
 use crate::sync::{AtomicU32, Relaxed};
 use core::ptr::NonNull;
 
@@ -47,14 +47,14 @@ impl Page {
         Ok(block)
     }
 
-    /// Takes a live block back from the program. True: the page wants to be looked at, because it became empty, or is
-    /// in the list of full pages and has room again.
+    /// Takes a block that was handed out back from the program. True: the page wants to be looked at, because it became
+    /// empty, or is in the list of full pages and has room again.
     ///
     /// # Errors
-    /// [`NotLive`] if no live block starts at `address`; nothing is changed then.
+    /// [`NotLive`] if another thread has freed the block already; nothing is changed then.
     #[inline(always)]
-    pub(crate) fn take_back(&self, address: usize, owned: &Owned) -> Result<bool, NotLive> {
-        self.spot(Granule::of(address)).take::<All>(self.summary(), owned)?;
+    pub(crate) fn take_back(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<bool, NotLive> {
+        out.take::<All>(self.summary(), owned)?;
         Ok(self.push(address, owned))
     }
 
@@ -91,6 +91,7 @@ impl Page {
             if position != 0 {
                 list.store(0, Relaxed);
                 hot.free.store(position, Relaxed);
+                hot.untouched.store(false, Relaxed);
                 hot.zeroed.store(false, Relaxed);
                 return true;
             }

@@ -31,7 +31,7 @@ pub(crate) struct Spot<'a> {
     pub(crate) mask: u64,
 }
 
-impl Spot<'_> {
+impl<'a> Spot<'a> {
     /// Whether the block was handed out and its owner has not taken it back.
     #[inline(always)]
     pub(crate) fn is_out(&self) -> bool {
@@ -50,24 +50,17 @@ impl Spot<'_> {
         self.is_out() && !self.is_posted()
     }
 
-    /// The owner takes a live block back.
+    /// Looks whether the block was handed out, before it is known who owns its page.
     ///
     /// # Errors
-    /// [`NotLive`] if no live block starts here; nothing is changed then.
+    /// [`NotLive`] if no block that was handed out starts here.
     #[inline(always)]
-    pub(crate) fn take<R: Rules>(&self, summary: &AtomicU64, _owned: &Owned) -> Result<(), NotLive> {
+    pub(crate) fn look(self) -> Result<Out<'a>, NotLive> {
         if !MITIGATIONS.free_checks {
-            return Ok(());
+            return Ok(Out { spot: self, word: 0 });
         }
         let word = self.state.load(Relaxed);
-        if word & self.mask == 0 {
-            return Err(NotLive);
-        }
-        if R::FREE_TESTS_REMOTE && summary.load(Acquire) != 0 && self.is_posted() {
-            return Err(NotLive);
-        }
-        self.state.store(word & !self.mask, Relaxed);
-        Ok(())
+        if word & self.mask == 0 { Err(NotLive) } else { Ok(Out { spot: self, word }) }
     }
 
     /// The owner hands the block out.
@@ -87,6 +80,31 @@ impl Spot<'_> {
             return Err(NotLive);
         }
         self.state.store(word | self.mask, Relaxed);
+        Ok(())
+    }
+}
+
+/// A block that was handed out, and the state word that said so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Out<'a> {
+    pub(crate) spot: Spot<'a>,
+    word: u64,
+}
+
+impl Out<'_> {
+    /// The owner takes the block back. The word that was read is still the state word: only the owner writes it.
+    ///
+    /// # Errors
+    /// [`NotLive`] if another thread has freed the block already; nothing is changed then.
+    #[inline(always)]
+    pub(crate) fn take<R: Rules>(&self, summary: &AtomicU64, _owned: &Owned) -> Result<(), NotLive> {
+        if !MITIGATIONS.free_checks {
+            return Ok(());
+        }
+        if R::FREE_TESTS_REMOTE && summary.load(Acquire) != 0 && self.spot.is_posted() {
+            return Err(NotLive);
+        }
+        self.spot.state.store(self.word & !self.spot.mask, Relaxed);
         Ok(())
     }
 }

@@ -22,6 +22,17 @@ use core::ptr;
 #[derive(Debug)]
 pub(crate) struct Owned(());
 
+impl Owned {
+    /// For the fast path of malloc, which knows without asking.
+    ///
+    /// # Safety
+    /// - the calling thread owns the page, or the page is the empty one.
+    #[inline(always)]
+    pub(crate) const unsafe fn known() -> Self {
+        Self(())
+    }
+}
+
 /// What an owner word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {

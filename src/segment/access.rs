@@ -15,12 +15,13 @@ use super::Segment;
 use super::slices::WINDOW;
 use super::space::Locked;
 use crate::geometry::SLICES;
-use crate::options;
+use crate::options::{self, Setting};
 use crate::os::{self, Errno, Span};
 use crate::sync::{AtomicBool, AtomicUsize, Relaxed};
 
 /// Borders between accessible and inaccessible mappings that we have made, about one map each.
 static BORDERS: AtomicUsize = AtomicUsize::new(0);
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
 static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
 static PURGED: AtomicUsize = AtomicUsize::new(0);
 /// The kernel has refused a guard on our memory: it is locked.
@@ -45,9 +46,25 @@ fn has_guards() -> bool {
     os::has_guards() && !REFUSED.load(Relaxed)
 }
 
+/// How many borders there may be: read from the kernel once.
+fn limit() -> usize {
+    match options::bytes(Setting::GuardLimit) {
+        0 => {
+            let known = LIMIT.load(Relaxed);
+            if known != 0 {
+                return known;
+            }
+            let limit = os::map_limit() / 2;
+            LIMIT.store(limit, Relaxed);
+            limit
+        }
+        chosen => chosen,
+    }
+}
+
 /// Whether a protection that splits a mapping is within the budget.
 fn may_split() -> bool {
-    BORDERS.load(Relaxed) < options::guard_limit()
+    BORDERS.load(Relaxed) < limit()
 }
 
 fn leave_out() {

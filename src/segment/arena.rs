@@ -3,7 +3,7 @@
 use super::meta;
 use super::space::{Locked, dice};
 use crate::geometry::SEGMENT;
-use crate::options;
+use crate::options::{self, Setting};
 use crate::os::{self, Errno};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
 use core::ptr::{self, NonNull};
@@ -65,7 +65,7 @@ impl Arena {
 
 /// Reserves an arena: of the wished size, or of half as much as long as that is refused.
 fn reserve(locked: &Locked) -> Result<&'static Arena, Errno> {
-    let mut segments = (options::arena_reserve() / SEGMENT).clamp(1, MOST);
+    let mut segments = (options::bytes(Setting::ArenaReserve) / SEGMENT).clamp(1, MOST);
     if let Some(limit) = os::address_space_limit() {
         // The program needs address space of its own: stacks, libraries, mappings.
         segments = segments.min((limit / 8 / SEGMENT).max(1));

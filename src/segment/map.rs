@@ -49,6 +49,11 @@ pub(crate) fn find(pointer: UserPtr) -> Option<&'static Segment> {
     unsafe { segment.as_ref() }
 }
 
+/// The segment with this number, if it is ours.
+pub(crate) fn find_number(number: usize) -> Option<&'static Segment> {
+    find(UserPtr::new(ptr::without_provenance_mut(number.checked_mul(SEGMENT)?)))
+}
+
 /// Reserves the table.
 pub(super) fn start(_locked: &Locked) -> Result<(), Errno> {
     if MAP.limit.load(Relaxed) != 0 {

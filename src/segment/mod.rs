@@ -31,12 +31,18 @@ mod single;
 mod slices;
 pub(crate) mod space;
 
-pub(crate) use single::{Single, SingleShape};
-pub(crate) use space::Run;
+pub(crate) use access::{borders, left_out, purged};
+pub(crate) use arena::reserved;
+pub(crate) use purge::{everything as purge_all, tick as purge_due};
+pub(crate) use quarantine::bytes as quarantined;
+pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single, shrink as shrink_single};
+pub(crate) use space::{Run, claim, segments, segments_of};
 
-use crate::geometry::{Granule, SEGMENT, SLICE, SLICES};
+use crate::entropy::Rng;
+use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};
 use crate::os::Span;
-use crate::page::{Page, Tables};
+use crate::page::{Contents, Extent, Page, Tables};
+use crate::remote::{Mailbox, Owned, Owner};
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
@@ -99,6 +105,11 @@ impl Segment {
         &self.tables
     }
 
+    /// The same, for those who keep it.
+    pub(crate) fn tables_forever(&'static self) -> &'static Tables {
+        &self.tables
+    }
+
     /// The page that the slice of `granule` belongs to. Only for granules of blocks that are, or were, in use.
     #[inline(always)]
     pub(crate) fn page_of(&'static self, granule: Granule) -> &'static Page {
@@ -126,6 +137,16 @@ impl Segment {
         for head in self.heads.iter().skip(first).take(slices) {
             head.store(offset as u32, Relaxed);
         }
+    }
+
+    /// The page of a huge block: the only one of its segment.
+    pub(crate) fn first_page(&'static self) -> Option<&'static Page> {
+        self.pages.iter().find(|page| page.face.owner.load() == Owner::Single)
+    }
+
+    /// All pages that exist now, of one block or of many.
+    pub(crate) fn pages(&'static self) -> impl Iterator<Item = &'static Page> {
+        self.pages.iter().filter(|page| page.face.owner.load() != Owner::Nobody)
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -162,6 +183,31 @@ impl Segment {
         let base = NonNull::new(self.span_base.load(Relaxed))?;
         // SAFETY: both were stored together when the mapping was made.
         Some(unsafe { Span::new(base, self.span_len.load(Relaxed)) })
+    }
+}
+
+/// The segment that a page lies in.
+pub(crate) fn segment_of(page: &Page) -> Option<&'static Segment> {
+    map::find(UserPtr::new(page.face.start()))
+}
+
+/// A page of `class` is born in slices that were claimed for it, owned by the thread with mailbox `me`.
+pub(crate) fn bear(run: &Run, class: Class, me: *mut Mailbox, rng: &Rng) -> Option<(&'static Page, Owned)> {
+    let page = run.segment.page_at(run.first)?;
+    let start = run.segment.span(run.first, run.count)?.start();
+    run.segment.set_heads(run.first, run.count);
+    let extent = Extent { first_slice: run.first, slices: run.count, segment_number: run.segment.number(), start };
+    let owned = page.bear(&run.segment.tables, class, &extent, run.contents, me, rng);
+    Some((page, owned))
+}
+
+/// A page without live blocks is given up, and its slices with it.
+pub(crate) fn retire(page: &'static Page, owned: Owned) {
+    let (first, count) = (page.face.first_slice(), page.face.slices());
+    let segment = segment_of(page);
+    page.face.owner.retire(owned);
+    if let Some(segment) = segment {
+        space::release(&Run { segment, first, count, contents: Contents::Unknown });
     }
 }
 

@@ -3,7 +3,7 @@
 use super::quarantine;
 use super::space::{self, Locked};
 use super::{Role, Segment};
-use crate::options;
+use crate::options::{self, Setting};
 use crate::os;
 use crate::sync::{AtomicU64, Relaxed};
 
@@ -15,7 +15,7 @@ const BATCH: usize = 64;
 
 /// The segment has dirty slices from now on.
 pub(super) fn schedule(segment: &'static Segment, locked: &Locked) {
-    let Some(delay) = options::purge_delay() else { return };
+    let Some(delay) = options::milliseconds(Setting::PurgeDelay) else { return };
     if delay == 0 {
         purge_segment(segment, usize::MAX, locked);
         return;

@@ -3,7 +3,7 @@
 use super::space::{self, Locked, Run, dice};
 use super::{Role, Segment};
 use crate::geometry::SLICE;
-use crate::options;
+use crate::options::{self, Setting};
 use crate::page::Contents;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Relaxed};
 use core::ptr;
@@ -28,21 +28,23 @@ pub(crate) fn bytes() -> usize {
     BYTES.load(Relaxed)
 }
 
-fn length(run: &Run) -> usize {
-    match run.segment.role() {
+/// What the range counts for. One that is larger than all that may wait waits alone, and gives its memory back at once.
+fn charge(run: &Run, most: usize) -> usize {
+    let length = match run.segment.role() {
         Role::Huge => run.segment.huge_span().map_or(0, |span| span.len()),
         _ => run.count.wrapping_mul(SLICE),
-    }
+    };
+    length.min(most)
 }
 
 /// The range waits from now on; others may leave for it.
 pub(super) fn enter(run: Run, locked: &Locked) {
-    let (most_bytes, most) = (options::quarantine_bytes(), options::quarantine_count().min(PLACES));
-    let length = length(&run);
-    if length > most_bytes || most == 0 {
+    let (most_bytes, most) = (options::bytes(Setting::QuarantineBytes), options::bytes(Setting::QuarantineCount).min(PLACES));
+    if most_bytes == 0 || most == 0 {
         leave(&run, locked);
         return;
     }
+    let length = charge(&run, most_bytes);
     while COUNT.load(Relaxed) >= most || BYTES.load(Relaxed).wrapping_add(length) > most_bytes {
         evict(locked);
     }
@@ -71,7 +73,7 @@ fn evict(locked: &Locked) {
     COUNT.store(last, Relaxed);
     if let Some(segment) = segment {
         let run = Run { segment, first, count: slices, contents: Contents::Unknown };
-        BYTES.fetch_sub(length(&run), Relaxed);
+        BYTES.fetch_sub(charge(&run, options::bytes(Setting::QuarantineBytes)), Relaxed);
         leave(&run, locked);
     }
 }

@@ -155,8 +155,8 @@ pub(crate) fn free(segment: &'static Segment, page: &'static Page) -> Result<(),
     segment.close_single(page, &locked);
     let run =
         Run { segment, first: page.face.first_slice(), count: page.face.slices(), contents: Contents::Unknown };
-    quarantine::enter(run, &locked);
     purge::schedule(segment, &locked);
+    quarantine::enter(run, &locked);
     drop(locked);
     purge::tick();
     Ok(())

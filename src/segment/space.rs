@@ -3,7 +3,7 @@
 use super::{HUGE, SHARED, Segment, arena, map, meta, purge};
 use crate::entropy::Rng;
 use crate::geometry::{SEGMENT_SHIFT, SLICES};
-use crate::os::{self, Errno, Guard, Lock};
+use crate::os::{Errno, Guard, Lock};
 use crate::page::Contents;
 use crate::report;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Acquire, Relaxed, Release};
@@ -24,15 +24,14 @@ static NUMBERS: AtomicU32 = AtomicU32::new(0);
 static HUGE_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 /// Proof that the lock is held.
-#[derive(Debug)]
 pub(crate) struct Locked(#[allow(dead_code, reason = "held for its drop")] Option<Guard<'static>>);
 
 /// Takes the lock. A thread that is reporting a misuse must not wait: it may hold the lock itself.
 pub(crate) fn lock() -> Locked {
-    if report::is_reporting() {
+    if report::is_reporter() {
         match LOCK.try_acquire() {
             Some(guard) => return Locked(Some(guard)),
-            None => os::abort(),
+            None => report::finish(),
         }
     }
     Locked(Some(LOCK.acquire()))
