@@ -156,9 +156,14 @@ fn zero(span: Span, index: usize) {
 /// - `from` is open, and nothing in it is used again.
 ///
 /// # Errors
-/// ENOMEM; EFAULT when `from` is not open.
+/// ENOMEM; EFAULT when `from` is not open; EINVAL when `to` is the shorter. `from` is then as it was, but `to` is no longer
+/// ours.
 pub(crate) unsafe fn move_pages(from: Span, to: Span) -> Result<(), Errno> {
-    counted(&COUNTERS.remap, may_fail(Errno::NOMEM).and_then(|()| move_open(from, to)))
+    let moved = may_fail(Errno::NOMEM).and_then(|()| move_open(from, to));
+    if moved.is_err() {
+        let _ = books().release(to);
+    }
+    counted(&COUNTERS.remap, moved)
 }
 
 fn move_open(from: Span, to: Span) -> Result<(), Errno> {

@@ -17,6 +17,8 @@ mod pages;
 pub(super) mod process;
 pub(super) mod random;
 pub(super) mod stderr;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(super) mod thread;
 
 pub(crate) use clock::advance_clock;
