@@ -19,6 +19,8 @@ pub(super) mod random;
 pub(super) mod stderr;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub(super) mod thread;
 
 pub(crate) use clock::advance_clock;
