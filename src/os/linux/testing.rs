@@ -91,6 +91,9 @@ fn tried(access: impl FnOnce()) -> bool {
 
 /// Whether the flags that the kernel keeps for the map at `place` have this one (see proc(5), VmFlags).
 pub(crate) fn has_map_flag(place: *mut u8, flag: &str) -> Option<bool> {
+    if ignores_advice() {
+        return None;
+    }
     let maps = std::fs::read_to_string("/proc/self/smaps").ok()?;
     let (mut inside, address) = (false, place.addr());
     for line in maps.lines() {
@@ -106,6 +109,16 @@ pub(crate) fn has_map_flag(place: *mut u8, flag: &str) -> Option<bool> {
 fn range(line: &str) -> Option<(usize, usize)> {
     let (start, end) = line.split_whitespace().next()?.split_once('-')?;
     Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+}
+
+/// Whether the kernel is an emulator that answers success to all advice and follows none: what it says then proves nothing.
+pub(crate) fn ignores_advice() -> bool {
+    let span = crate::os::reserve(crate::os::page_size(), crate::os::page_size(), None).expect("address space");
+    // SAFETY: no kernel knows this advice; the page is ours.
+    let answer = unsafe { libc::madvise(span.start().as_ptr().cast(), span.len(), 9999) };
+    // SAFETY: not used again.
+    unsafe { crate::os::release(span) };
+    answer == 0
 }
 
 /// Answers EPERM to the given system calls from now on. For a child; false where filters cannot be had.
