@@ -30,3 +30,20 @@ macro_rules! constructor {
     ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis fn $($rest)* };
 }
 pub(crate) use constructor;
+
+/// Whether a checker runs this code, to which every step is dear: spins, sizes and counts shrink.
+pub(crate) const CHECKER: bool = cfg!(any(miri, ravelin_loom));
+
+/// Runs a test's threads: once, or under loom in every interleaving.
+#[cfg(all(test, not(ravelin_loom)))]
+pub(crate) fn model(test: impl Fn() + Send + Sync + 'static) {
+    test();
+}
+#[cfg(all(test, ravelin_loom))]
+pub(crate) use loom::model;
+
+/// Threads for tests inside [`model`].
+#[cfg(all(test, ravelin_loom))]
+pub(crate) use loom::{sync::Arc, thread};
+#[cfg(all(test, not(ravelin_loom)))]
+pub(crate) use std::{sync::Arc, thread};

@@ -13,14 +13,14 @@
 //! The word alone is the state, so the parent and the child of a fork can each release what [`Lock::hold`] took before it.
 
 use super::{wait, wake};
-use crate::sync::{Acquire, AtomicU32, Relaxed, Release, constructor, spin_loop};
+use crate::sync::{Acquire, AtomicU32, CHECKER, Relaxed, Release, constructor, spin_loop};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;
 
 /// How often a thread looks before it sleeps. What is locked here takes well under a microsecond.
-const SPINS: u32 = 100;
+const SPINS: u32 = if CHECKER { 1 } else { 100 };
 
 /// A mutual exclusion without data of its own.
 pub(crate) struct Lock(AtomicU32);
@@ -105,5 +105,84 @@ impl Lock {
             left = left.wrapping_sub(1);
             spin_loop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::{Arc, AtomicU64, model, thread};
+    use std::vec::Vec;
+
+    const THREADS: usize = if CHECKER { 2 } else { 8 };
+    const TURNS: u64 = if CHECKER { 2 } else { 20_000 };
+
+    /// Each thread reads and writes back, in two steps that tolerate no other between them.
+    fn count(take: fn(&Lock, &dyn Fn())) {
+        model(move || {
+            let shared = Arc::new((Lock::new(), AtomicU64::new(0)));
+            let others: Vec<_> = (1..THREADS)
+                .map(|_| {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || turns(&shared, take))
+                })
+                .collect();
+            turns(&shared, take);
+            for other in others {
+                other.join().expect("the thread does not panic");
+            }
+            assert_eq!(shared.1.load(Relaxed), THREADS as u64 * TURNS);
+        });
+    }
+
+    fn turns(shared: &(Lock, AtomicU64), take: fn(&Lock, &dyn Fn())) {
+        let (lock, number) = shared;
+        for _ in 0..TURNS {
+            take(lock, &|| number.store(number.load(Relaxed) + 1, Relaxed));
+        }
+    }
+
+    #[test]
+    fn one_thread_at_a_time_is_inside() {
+        count(|lock, work| {
+            let _guard = lock.acquire();
+            work();
+        });
+    }
+
+    #[test]
+    fn holding_without_a_guard_excludes_as_well() {
+        count(|lock, work| {
+            lock.hold();
+            work();
+            lock.release();
+        });
+    }
+
+    #[test]
+    fn trying_excludes_as_well() {
+        count(|lock, work| {
+            loop {
+                if let Some(_guard) = lock.try_acquire() {
+                    return work();
+                }
+                spin_loop();
+            }
+        });
+    }
+
+    #[test]
+    fn a_held_lock_refuses_those_who_try_until_it_is_released() {
+        model(|| {
+            let lock = Lock::new();
+            let guard = lock.acquire();
+            assert!(lock.try_acquire().is_none());
+            drop(guard);
+            assert!(lock.try_acquire().is_some());
+            lock.hold();
+            assert!(lock.try_acquire().is_none());
+            lock.release();
+            assert!(lock.try_acquire().is_some());
+        });
     }
 }

@@ -46,6 +46,8 @@ mod calls;
 mod errno;
 mod lock;
 mod span;
+#[cfg(test)]
+mod tests;
 
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
 pub(crate) mod mock;
@@ -103,6 +105,10 @@ pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id
 pub(crate) use backend::random::random;
 pub(crate) use backend::stderr::write_error;
 pub(crate) use backend::thread::{arm_thread_exit, make_thread_exit_key, nap, on_signal_stack, thread_id, yield_now};
+
+/// What tests of any floor may ask of the machine.
+#[cfg(test)]
+pub(crate) use backend::testing;
 
 /// User addresses are below 2 to the power of this.
 #[cfg(not(any(miri, ravelin_mock, ravelin_loom)))]

@@ -102,6 +102,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_environment_is_the_one_that_std_sees() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::env::var_os("PATH").expect("tests are run with a PATH");
+        let found = environment().find_map(|entry| entry.strip_prefix(b"PATH="));
+        assert_eq!(found, Some(path.as_bytes()));
+        assert_eq!(environment().count(), std::env::vars_os().count());
+    }
+
+    #[test]
+    fn the_map_limit_is_the_kernel_s() {
+        if let Ok(text) = std::fs::read_to_string("/proc/sys/vm/max_map_count") {
+            assert_eq!(Some(map_limit()), text.trim().parse().ok());
+        }
+        assert!(read_file(c"/nonexistent", &mut [0; 4]).is_err());
+    }
+
+    #[test]
     fn a_number_is_read_up_to_its_end_or_not_at_all() {
         assert_eq!(parse(b"65530\n"), Some(65_530));
         assert_eq!(parse(b"0"), Some(0));

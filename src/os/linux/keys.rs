@@ -78,3 +78,49 @@ impl Key {
         self.0.load(Acquire).checked_sub(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::Ordering::Relaxed;
+    use core::sync::atomic::{AtomicPtr, AtomicUsize};
+
+    /// Of the test's own: the engine has its own.
+    static KEY: Key = Key::new();
+    static ROUNDS: AtomicUsize = AtomicUsize::new(0);
+    static LAST: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+
+    extern "C" fn ends(value: *mut c_void) {
+        ROUNDS.fetch_add(1, Relaxed);
+        LAST.store(value, Relaxed);
+        assert!(KEY.get().is_null(), "the call disarms");
+        KEY.set(value).expect("the key is there");
+    }
+
+    #[test]
+    fn a_thread_that_arms_again_ends_in_four_rounds() {
+        assert_eq!(KEY.set(ptr::null_mut()), Err(Errno::INVAL));
+        let key = KEY.make(Some(ends)).expect("a key");
+        assert_eq!(KEY.make(None), Ok(key));
+        let value: *mut c_void = ptr::without_provenance_mut(64);
+        std::thread::spawn(|| {
+            assert!(KEY.get().is_null());
+            KEY.set(ptr::without_provenance_mut(64)).expect("the key is there");
+            assert_eq!(KEY.get().addr(), 64);
+        })
+        .join()
+        .expect("the thread does not panic");
+        assert_eq!((ROUNDS.load(Relaxed), LAST.load(Relaxed)), (4, value));
+        std::thread::spawn(|| ()).join().expect("the thread does not panic");
+        assert_eq!(ROUNDS.load(Relaxed), 4, "nothing runs for a thread that is not armed");
+    }
+
+    #[test]
+    fn threads_that_race_make_one_key() {
+        static RACED: Key = Key::new();
+        let makers: std::vec::Vec<_> = (0..8).map(|_| std::thread::spawn(|| RACED.make(None))).collect();
+        let keys: std::vec::Vec<_> =
+            makers.into_iter().map(|maker| maker.join().expect("no panic").expect("a key")).collect();
+        assert!(keys.iter().all(|key| Ok(*key) == RACED.make(None)));
+    }
+}

@@ -244,9 +244,20 @@ pub(crate) unsafe fn purge(span: Span) -> Result<(), Errno> {
 /// - `from` is open, and nothing in it is used again.
 ///
 /// # Errors
-/// EFAULT when `from` lies in several maps; ENOMEM. Both spans are then as they were, except that `to` may have become a
-/// hole: it must not be used but may be released.
+/// EFAULT when `from` lies in several maps; ENOMEM; EINVAL when `to` is the shorter. `from` is then as it was, but `to` is
+/// no longer ours: neither to be used nor to be released.
 pub(crate) unsafe fn move_pages(from: Span, to: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    let moved = unsafe { remap(from, to) };
+    if moved.is_err() {
+        give_up(to);
+    }
+    counted(&COUNTERS.remap, moved)
+}
+
+/// # Safety
+/// As [`move_pages`].
+unsafe fn remap(from: Span, to: Span) -> Result<(), Errno> {
     if to.len() < from.len() {
         return Err(Errno::INVAL);
     }
@@ -254,7 +265,17 @@ pub(crate) unsafe fn move_pages(from: Span, to: Span) -> Result<(), Errno> {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     // SAFETY: both ranges are ours; what `to` held and where `from` was, the caller gives up.
     let moved = unsafe { libc::mremap(source, from.len(), to.len(), flags, target) };
-    counted(&COUNTERS.remap, if moved == libc::MAP_FAILED { Err(last()) } else { Ok(()) })
+    if moved == libc::MAP_FAILED { Err(last()) } else { Ok(()) }
+}
+
+/// A move that failed may have left a hole at `to`, and another thread may have mapped something there since: to unmap the
+/// range could hit that. Only if all of it can be reserved anew is it certainly ours to give back; else it stays as it is.
+fn give_up(to: Span) {
+    let address = to.start().as_ptr().cast();
+    if let Ok(span) = map(address, to.len(), libc::PROT_NONE, libc::MAP_FIXED_NOREPLACE) {
+        // SAFETY: mapped by this call, known to nobody.
+        let _ = unsafe { unmap(span) };
+    }
 }
 
 /// The span reads as zero in the child of every fork, raw clones included.
@@ -315,3 +336,6 @@ unsafe fn advise(span: Span, advice: c_int) -> Result<(), Errno> {
 fn is_whole(bytes: usize) -> bool {
     bytes & page_size().wrapping_sub(1) == 0
 }
+
+#[cfg(test)]
+mod tests;

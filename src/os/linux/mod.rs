@@ -13,4 +13,6 @@ pub(super) mod memory;
 pub(super) mod process;
 pub(super) mod random;
 pub(super) mod stderr;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(super) mod thread;

@@ -39,3 +39,39 @@ fn by_system_call(bytes: &mut [u8]) -> Result<(), Errno> {
 fn by_crate(bytes: &mut [u8]) -> Result<(), Errno> {
     getrandom::fill(bytes).map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Birth, Ending, deny, in_child};
+    use super::*;
+
+    #[test]
+    fn both_sources_answer() {
+        for source in [by_system_call, by_crate] {
+            let mut bytes = [0; 64];
+            source(&mut bytes).expect("randomness");
+            assert!(bytes.iter().filter(|byte| **byte == 0).count() < 16);
+            assert_eq!(source(&mut []), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_filter_on_the_call_leaves_the_other_source() {
+        // Once here: the crate keeps what it has found out about the machine.
+        by_crate(&mut [0; 8]).expect("randomness");
+        let ending = in_child(Birth::Fork, || {
+            if !deny(&[libc::SYS_getrandom]) {
+                return 77;
+            }
+            let mut bytes = [0; 64];
+            let refused = by_system_call(&mut bytes) == Err(Errno::PERM);
+            // The crate may have found the system call before the filter came; then it is refused too, and says so.
+            let answered = match random(&mut bytes) {
+                Ok(()) => bytes != [0; 64],
+                Err(error) => error == Errno::PERM,
+            };
+            i32::from(!(refused && answered))
+        });
+        assert!(matches!(ending, Some(Ending::Exit(0 | 77))), "{ending:?}");
+    }
+}
