@@ -10,7 +10,10 @@ mod entropy;
 mod mitigations;
 #[allow(dead_code, unused_imports)]
 mod os;
+#[allow(dead_code, unused_imports)]
+mod report;
 #[allow(unused)]
 mod sync;
 
 pub use mitigations::{MITIGATIONS, Mitigations};
+pub use report::{BlockFacts, Kind, Operation, Report, set_report_hook};
