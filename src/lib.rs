@@ -9,6 +9,8 @@ extern crate std;
 mod entropy;
 mod mitigations;
 #[allow(dead_code, unused_imports)]
+mod options;
+#[allow(dead_code, unused_imports)]
 mod os;
 #[allow(dead_code, unused_imports)]
 mod report;
