@@ -16,6 +16,8 @@ mod os;
 mod report;
 #[allow(unused)]
 mod sync;
+#[cfg(test)]
+mod testing;
 
 pub use mitigations::{MITIGATIONS, Mitigations};
 pub use report::{BlockFacts, Kind, Operation, Report, set_report_hook};

@@ -202,6 +202,7 @@ fn complain(variable: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Child;
     use proptest::prelude::*;
     use std::vec::Vec;
 
@@ -241,6 +242,67 @@ mod tests {
         assert_eq!(enabled(Setting::ShowErrors), get(Setting::ShowErrors) != 0);
         assert_eq!(bytes(Setting::ArenaReserve), get(Setting::ArenaReserve) as usize);
         assert_eq!(milliseconds(Setting::PurgeDelay), Some(get(Setting::PurgeDelay) as u64));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "starts a process")]
+    fn the_environment_is_read_once_and_what_is_wrong_with_it_is_said_once() {
+        let corpse =
+            Child::of("options::store::tests::the_environment_is_read_once_and_what_is_wrong_with_it_is_said_once")
+                .with("RAVELIN_PURGE_DELAY", "25")
+                .with("MIMALLOC_PURGE_DELAY", "26")
+                .with("mimalloc_verbose", "no")
+                .with("RAVELIN_QUARANTINE_COUNT", "many\nravelin: forged")
+                .with("RAVELIN_ABANDONED_LIMIT", "99999999")
+                .with("RAVELIN_FREE_CHECKS", "0")
+                .with("MIMALLOC_RESET_DELAY", "27")
+                .with("MIMALLOC_OS_TAG", "x")
+                .with("MIMALLOC_NOT_AN_OPTION", "x")
+                .run(|| {
+                    for _ in 0..3 {
+                        assert_eq!((get(Setting::PurgeDelay), source(Setting::PurgeDelay)), (25, Source::Environment));
+                        assert_eq!((get(Setting::Verbose), source(Setting::Verbose)), (0, Source::Environment));
+                        assert_eq!((get(Setting::GuardLimit), source(Setting::GuardLimit)), (0, Source::Default));
+                        assert_eq!(get(Setting::QuarantineCount), Setting::QuarantineCount.row().default);
+                        assert_eq!(get(Setting::AbandonedLimit), 65536);
+                        set_default(Setting::PurgeDelay, 28);
+                        settle();
+                        read(Trust::Always);
+                    }
+                });
+        assert_eq!(corpse.code, Some(0), "{corpse:?}");
+        let mut lines = corpse.ours();
+        lines.sort_unstable();
+        assert_eq!(
+            lines,
+            [
+                "ravelin: warning: MIMALLOC_RESET_DELAY is an old name of RAVELIN_PURGE_DELAY",
+                "ravelin: warning: RAVELIN_ABANDONED_LIMIT=99999999 is out of bounds; 65536 is used",
+                "ravelin: warning: RAVELIN_FREE_CHECKS is no option; it is ignored",
+                "ravelin: warning: RAVELIN_QUARANTINE_COUNT=many?ravelin: forged is malformed; it is ignored",
+            ]
+        );
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "starts a process")]
+    fn threads_that_race_to_read_agree_and_warn_once() {
+        let corpse = Child::of("options::store::tests::threads_that_race_to_read_agree_and_warn_once")
+            .with("RAVELIN_PURGE_DELAY", "25")
+            .with("RAVELIN_NONSENSE", "1")
+            .run(|| {
+                let start = std::sync::Barrier::new(8);
+                std::thread::scope(|scope| {
+                    for _ in 0..8 {
+                        scope.spawn(|| {
+                            start.wait();
+                            assert_eq!(get(Setting::PurgeDelay), 25);
+                        });
+                    }
+                });
+            });
+        assert_eq!(corpse.code, Some(0), "{corpse:?}");
+        assert_eq!(corpse.ours(), ["ravelin: warning: RAVELIN_NONSENSE is no option; it is ignored"]);
     }
 
     proptest! {

@@ -33,7 +33,7 @@ use crate::os;
 /// How many slow paths the reporter may still take: a backtrace of a large program takes some thousands.
 const SLOW_PATHS: u32 = 10_000;
 /// Milliseconds that the hook, and again the handler of SIGABRT, may go on using the allocator, or keep others waiting.
-const GRACE: u64 = 10_000;
+const GRACE: u64 = if cfg!(test) { 1_000 } else { 10_000 };
 
 const ALIVE: u8 = 0;
 const CLAIMED: u8 = 1;
@@ -212,3 +212,7 @@ fn stack_depth() -> usize {
     let here = 0u8;
     ptr::from_ref(core::hint::black_box(&here)).addr()
 }
+
+#[cfg(test)]
+#[path = "deaths.rs"]
+mod tests;

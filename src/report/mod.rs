@@ -24,9 +24,6 @@ mod hook;
 mod kind;
 mod line;
 
-#[cfg(test)]
-mod deaths;
-
 pub(crate) use death::{die, die_if_dying, dying, finish, is_reporter, warn};
 pub(crate) use line::Line;
 
