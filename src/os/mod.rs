@@ -99,10 +99,10 @@ pub(crate) use backend::memory::{
     close, guard, has_guards, hide_from_dumps, move_pages, no_huge_pages, open, page_size, prefault, purge, release,
     reserve, reserve_table, unguard, wipe_on_fork,
 };
-pub(crate) use backend::process::{abort, at_exit, at_fork, process_id};
+pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id};
 pub(crate) use backend::random::random;
 pub(crate) use backend::stderr::write_error;
-pub(crate) use backend::thread::{arm_thread_exit, make_thread_exit_key, thread_id, yield_now};
+pub(crate) use backend::thread::{arm_thread_exit, make_thread_exit_key, nap, on_signal_stack, thread_id, yield_now};
 
 /// User addresses are below 2 to the power of this.
 #[cfg(not(any(miri, ravelin_mock, ravelin_loom)))]

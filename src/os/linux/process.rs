@@ -42,6 +42,11 @@ pub(crate) fn at_exit(f: extern "C" fn()) -> Result<(), Errno> {
 pub(crate) fn abort() -> ! {
     unblock_abort();
     raise(libc::SIGABRT);
+    abort_now()
+}
+
+/// Ends the process by SIGABRT of the calling thread, and asks no handler: for the second time.
+pub(crate) fn abort_now() -> ! {
     default_abort();
     unblock_abort(); // the handler may have blocked it
     raise(libc::SIGABRT);

@@ -2,6 +2,7 @@
 
 use super::keys::{Destructor, Key};
 use crate::os::Errno;
+use core::{mem, ptr};
 use libc::c_void;
 
 /// The kernel's number of the calling thread. A system call.
@@ -15,6 +16,22 @@ pub(crate) fn thread_id() -> u64 {
 pub(crate) fn yield_now() {
     // SAFETY: takes nothing and cannot fail on Linux.
     let _ = unsafe { libc::sched_yield() };
+}
+
+/// Lets a millisecond pass.
+pub(crate) fn nap() {
+    let millisecond = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    // SAFETY: reads the timespec that it is given. A signal may shorten the nap.
+    let _ = unsafe { libc::nanosleep(&raw const millisecond, ptr::null_mut()) };
+}
+
+/// Whether the calling thread runs a signal handler on a stack of its own (`sigaltstack`).
+pub(crate) fn on_signal_stack() -> bool {
+    // SAFETY: zeros are a valid value of this plain C type.
+    let mut stack: libc::stack_t = unsafe { mem::zeroed() };
+    // SAFETY: writes to the place that it is given, and sets nothing.
+    let result = unsafe { libc::sigaltstack(ptr::null(), &raw mut stack) };
+    result == 0 && stack.ss_flags & libc::SS_ONSTACK != 0
 }
 
 static EXIT: Key = Key::new();
