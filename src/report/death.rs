@@ -187,7 +187,7 @@ fn call_hook(report: &Report) {
 
 fn wait_for_death() -> ! {
     while !grace_is_over() {
-        os::yield_now();
+        os::nap();
     }
     finish()
 }
