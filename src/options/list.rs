@@ -2,7 +2,7 @@
 
 use super::scan::{self, Entry};
 use super::store::{self, Source};
-use super::table::{Row, TABLE, Unit};
+use super::table::{Row, Setting, TABLE, Unit};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::report::Line;
@@ -16,6 +16,8 @@ use crate::report::Line;
 /// ravelin: option arena_reserve: 64 MiB (environment)
 /// ravelin: MIMALLOC_OS_TAG has no meaning here
 /// ```
+///
+/// From level 2 on, each option's line is followed by one that explains it.
 pub(crate) fn print_all(out: &mut impl FnMut(&[u8])) {
     let mut line = Line::new();
     line.push_str("ravelin: version ").push_str(env!("CARGO_PKG_VERSION"));
@@ -31,6 +33,11 @@ pub(crate) fn print_all(out: &mut impl FnMut(&[u8])) {
         line.push_str("ravelin: option ");
         describe(row, store::get(row.setting), store::source(row.setting), &mut line);
         out(line.end());
+        if store::get(Setting::Verbose) >= 2 {
+            let mut line = Line::new();
+            line.push_str("ravelin:     ").push_str(row.doc);
+            out(line.end());
+        }
     }
     for variable in os::environment() {
         if scan::entry(variable) == Entry::WithoutMeaning {
@@ -77,8 +84,8 @@ fn push_size(bytes: i64, line: &mut Line) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::Setting;
     use super::*;
+    use crate::testing::Child;
     use std::string::{String, ToString};
     use std::vec::Vec;
 
@@ -118,6 +125,27 @@ mod tests {
         }
         for (name, _) in MITIGATIONS.list() {
             assert!(lines.iter().any(|line| line.contains(name)));
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "starts a process")]
+    fn sources_meaningless_names_and_at_level_2_explanations_are_listed() {
+        let corpse =
+            Child::of("options::list::tests::sources_meaningless_names_and_at_level_2_explanations_are_listed")
+                .with("RAVELIN_VERBOSE", "2")
+                .with("RAVELIN_QUARANTINE_BYTES", "3MiB")
+                .with("mimalloc_os_tag", "7")
+                .run(|| print_all(&mut os::write_error));
+        let ours = corpse.ours();
+        for line in [
+            "ravelin: option verbose: 2 (environment)",
+            "ravelin: option quarantine_bytes: 3 MiB (environment)",
+            "ravelin: option purge_delay: 10 ms (default)",
+            "ravelin:     Prints statistics when the process exits.",
+            "ravelin: mimalloc_os_tag has no meaning here",
+        ] {
+            assert!(ours.contains(&line), "{line} {ours:?}");
         }
     }
 }

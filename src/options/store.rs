@@ -176,9 +176,12 @@ impl Found {
     }
 }
 
+/// How much of a name or value is quoted.
+const QUOTED: usize = 64;
+
 /// Says what is wrong with a variable, if anything is.
 fn complain(variable: &[u8]) {
-    let name = scan::name(variable);
+    let name = beginning(scan::name(variable));
     match scan::entry(variable) {
         Entry::Unknown => warn(&[name, b" is no option; it is ignored"]),
         Entry::Option { setting, dialect, age, value } => {
@@ -186,7 +189,9 @@ fn complain(variable: &[u8]) {
             if age == Age::Old {
                 warn(&[name, b" is an old name of RAVELIN_", row.name.as_bytes()]);
             }
-            match parse::parse(row, dialect, value) {
+            let parsed = parse::parse(row, dialect, value);
+            let value = beginning(value);
+            match parsed {
                 Parsed::Exact(_) => {}
                 Parsed::Clamped(taken) => {
                     let mut number = Line::new();
@@ -199,11 +204,17 @@ fn complain(variable: &[u8]) {
     }
 }
 
+/// As much of a text as is quoted: the rest of the warning must find room behind it.
+fn beginning(text: &[u8]) -> &[u8] {
+    text.get(..QUOTED).unwrap_or(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Child;
     use proptest::prelude::*;
+    use std::string::ToString;
     use std::vec::Vec;
 
     fn found(environment: &[&str]) -> Found {
@@ -255,6 +266,7 @@ mod tests {
                 .with("RAVELIN_QUARANTINE_COUNT", "many\nravelin: forged")
                 .with("RAVELIN_ABANDONED_LIMIT", "99999999")
                 .with("RAVELIN_FREE_CHECKS", "0")
+                .with("RAVELIN_SHOW_STATS", &"y".repeat(600))
                 .with("MIMALLOC_RESET_DELAY", "27")
                 .with("MIMALLOC_OS_TAG", "x")
                 .with("MIMALLOC_NOT_AN_OPTION", "x")
@@ -280,6 +292,9 @@ mod tests {
                 "ravelin: warning: RAVELIN_ABANDONED_LIMIT=99999999 is out of bounds; 65536 is used",
                 "ravelin: warning: RAVELIN_FREE_CHECKS is no option; it is ignored",
                 "ravelin: warning: RAVELIN_QUARANTINE_COUNT=many?ravelin: forged is malformed; it is ignored",
+                &("ravelin: warning: RAVELIN_SHOW_STATS=".to_string()
+                    + &"y".repeat(QUOTED)
+                    + " is malformed; it is ignored"),
             ]
         );
     }

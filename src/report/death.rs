@@ -10,7 +10,7 @@
 //!
 //! - **The reporter** (the thread that claimed) may still allocate, because hooks and handlers do: they symbolise
 //!   backtraces and write logs. Fast paths are not counted. A slow path calls [`die_if_dying`], which ends the process
-//!   when [`SLOW_PATHS`] are used up, when [`GRACE`] is over, or when the stack is shallower than it was in [`die`]:
+//!   when [`SLOW_PATHS`] are used up (once SIGABRT is raised, [`SLOW_PATHS_RAISED`]), when [`GRACE`] is over, or when the stack is shallower than it was in [`die`]:
 //!   then the report was left by a jump, for a handler's frames lie deeper, or on the thread's signal stack.
 //!   So a handler that jumps away dies in its next slow path as a rule, and after a bounded number of them at the latest.
 //! - **Any other thread** waits in its next slow path or report, and ends the process itself when the grace is over:
@@ -32,8 +32,10 @@ use crate::os;
 
 /// How many slow paths the reporter may still take: a backtrace of a large program takes some thousands.
 const SLOW_PATHS: u32 = 10_000;
+/// How many of them are left at most once SIGABRT was raised, for whoever runs then may have jumped away.
+const SLOW_PATHS_RAISED: u32 = 1_000;
 /// Milliseconds that the hook, and again the handler of SIGABRT, may go on using the allocator, or keep others waiting.
-const GRACE: u64 = if cfg!(test) { 1_000 } else { 10_000 };
+const GRACE: u64 = if cfg!(test) { 2_000 } else { 10_000 };
 
 const ALIVE: u8 = 0;
 const CLAIMED: u8 = 1;
@@ -114,6 +116,7 @@ pub(crate) fn finish() -> ! {
     if STAGE.swap(RAISED, SeqCst) == RAISED {
         os::abort_now()
     }
+    TAKEN.fetch_max(SLOW_PATHS.wrapping_sub(SLOW_PATHS_RAISED), Relaxed);
     start_grace();
     os::abort()
 }

@@ -168,6 +168,8 @@ fn a_handler_that_reports_again_is_not_called_again() {
 #[cfg_attr(miri, ignore = "starts a process")]
 fn a_handler_that_never_returns_ends_with_its_slow_paths() {
     extern "C" fn handler(_: i32) {
+        (0..SLOW_PATHS_RAISED).for_each(|_| die_if_dying());
+        say("enough\n");
         loop {
             die_if_dying();
         }
@@ -177,6 +179,7 @@ fn a_handler_that_never_returns_ends_with_its_slow_paths() {
         die(&report(Kind::DoubleFree))
     });
     corpse.died_with(LINE);
+    assert!(corpse.stderr.contains("enough\n"));
 }
 
 #[test]
@@ -227,7 +230,7 @@ fn other_threads_stop_in_their_next_slow_path_and_let_the_hook_finish() {
                     die_if_dying();
                     say("went on\n");
                 });
-                thread::sleep(Duration::from_millis(GRACE / 2));
+                thread::sleep(Duration::from_millis(GRACE / 10));
                 say("hook\n");
             });
             die(&report(Kind::DoubleFree))
