@@ -29,6 +29,17 @@ pub(crate) fn yield_now() {
     std::thread::yield_now();
 }
 
+/// Lets a millisecond pass.
+pub(crate) fn nap() {
+    crate::sync::spin_loop();
+    std::thread::sleep(core::time::Duration::from_millis(1));
+}
+
+/// Never: no handler is ever run here.
+pub(crate) fn on_signal_stack() -> bool {
+    false
+}
+
 static EXIT: OnceLock<extern "C" fn(*mut c_void)> = OnceLock::new();
 
 /// Has `f` called at the end of every thread that [`arm_thread_exit`] has armed.
