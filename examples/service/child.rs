@@ -60,6 +60,11 @@ impl Service {
         Ok(Self { port, process, stdin, _stdout: stdout, stderr })
     }
 
+    /// How the service ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().ok().flatten()
+    }
+
     /// Waits for the end of a service that is expected to end by itself.
     pub(crate) async fn end(mut self) -> anyhow::Result<End> {
         let status = timeout(PATIENCE, self.process.wait()).await.context("the service lives on")??;

@@ -1,5 +1,6 @@
-//! The figures: what `/stats` answers with, and how the supervisor prints what the load found.
+//! The figures: what `/stats` answers with, and how the supervisor shows what the load found.
 
+use core::fmt;
 use core::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -33,44 +34,48 @@ pub(crate) fn allocator(stats: &ravelin::Stats) -> Value {
     })
 }
 
-/// Prints what the load found, and what the service said about itself afterwards.
-pub(crate) fn print(measured: &Measured, stats: &Value, table: &str) {
-    let Measured { tally, took } = measured;
-    let mut all = None::<Histogram<u32>>;
-    println!("    {:<16}{:>10}{:>10}{:>10}{:>10}  (latency in ms)", "", "requests", "p50", "p99", "max");
-    for (kind, latency) in &tally.latency {
-        row(kind, latency);
-        match &mut all {
-            Some(all) => *all += latency,
-            None => all = Some(latency.clone()),
+/// What the load found and what the service said about itself afterwards, to be shown.
+#[derive(Debug)]
+pub(crate) struct Summary<'a> {
+    pub(crate) measured: &'a Measured,
+    pub(crate) stats: &'a Value,
+    pub(crate) table: &'a str,
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Measured { tally, took } = self.measured;
+        let mut all = None::<Histogram<u32>>;
+        writeln!(f, "    {:<16}{:>10}{:>10}{:>10}{:>10}  (latency in ms)", "", "requests", "p50", "p99", "max")?;
+        for (kind, latency) in &tally.latency {
+            row(f, kind, latency)?;
+            match &mut all {
+                Some(all) => *all += latency,
+                None => all = Some(latency.clone()),
+            }
         }
-    }
-    let answered = all.map_or(0, |all| {
-        row("all", &all);
-        all.len()
-    });
-    println!();
-    println!(
-        "    {answered} requests in {:.2} s: {:.0} requests per second",
-        took.as_secs_f64(),
-        rate(answered, *took)
-    );
-    println!("    {} failed", tally.failures);
-    let number = |path| stats.pointer(path).and_then(Value::as_u64).unwrap_or(0);
-    let mib = |path| mebibytes(number(path));
-    println!("    RSS {:.1} MiB, at most {:.1} MiB", mib("/memory/rss"), mib("/memory/peak_rss"));
-    let (kept, evicted) = (number("/sessions/entries"), number("/sessions/evicted"));
-    println!("    sessions: {kept} kept ({:.1} MiB), {evicted} evicted", mib("/sessions/bytes"));
-    println!("    allocator:");
-    for line in table.lines() {
-        println!("      {line}");
+        if let Some(all) = &all {
+            row(f, "all", all)?;
+        }
+        let answered = all.map_or(0, |all| all.len());
+        let per_second = rate(answered, *took);
+        writeln!(f, "\n    {answered} requests in {:.2} s: {per_second:.0} requests per second", took.as_secs_f64())?;
+        writeln!(f, "    {} failed", tally.failures)?;
+
+        let number = |path| self.stats.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+        let mib = |path| mebibytes(number(path));
+        writeln!(f, "    RSS {:.1} MiB, at most {:.1} MiB", mib("/memory/rss"), mib("/memory/peak_rss"))?;
+        let (kept, evicted) = (number("/sessions/entries"), number("/sessions/evicted"));
+        writeln!(f, "    sessions: {kept} kept ({:.1} MiB), {evicted} evicted", mib("/sessions/bytes"))?;
+        write!(f, "    allocator:")?;
+        self.table.lines().try_for_each(|line| write!(f, "\n      {line}"))
     }
 }
 
-fn row(kind: &str, latency: &Histogram<u32>) {
+fn row(f: &mut fmt::Formatter<'_>, kind: &str, latency: &Histogram<u32>) -> fmt::Result {
     let [p50, p99, max] =
         [latency.value_at_quantile(0.5), latency.value_at_quantile(0.99), latency.max()].map(milliseconds);
-    println!("    {kind:<16}{:>10}{p50:>10.2}{p99:>10.2}{max:>10.2}", latency.len());
+    writeln!(f, "    {kind:<16}{:>10}{p50:>10.2}{p99:>10.2}{max:>10.2}", latency.len())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people to read")]

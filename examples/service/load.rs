@@ -3,6 +3,8 @@
 //! Closed loop: a slow answer delays the next question of its connection, so the latencies are those of a service
 //! that is kept busy, not of one that falls behind.
 
+use core::fmt::Write;
+use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -14,7 +16,7 @@ use axum::body::Bytes;
 use axum::http::{Method, StatusCode};
 use fastrand::Rng;
 use hdrhistogram::Histogram;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio::task::JoinSet;
 
 use crate::client::{Ask, Client};
@@ -94,7 +96,10 @@ pub(crate) async fn check_refusals(client: &Client) -> anyhow::Result<()> {
 /// Runs the load.
 pub(crate) async fn run(client: &Client, plan: Plan) -> anyhow::Result<Measured> {
     let bar = ProgressBar::new(plan.requests);
-    bar.set_style(ProgressStyle::with_template("  {bar:40} {pos}/{len} requests, {per_sec}, {elapsed} ")?);
+    let style = ProgressStyle::with_template("  {bar:40} {pos}/{len} requests, {rate} per second ")?;
+    bar.set_style(
+        style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| _ = write!(out, "{:.0}", state.per_sec())),
+    );
     let lines = bar.is_hidden().then(|| tokio::spawn(print_lines(bar.clone())));
 
     let started = Instant::now();
@@ -107,7 +112,9 @@ pub(crate) async fn run(client: &Client, plan: Plan) -> anyhow::Result<Measured>
             let mut rng = Rng::with_seed(seed.into());
             let mut tally = Tally::default();
             while Instant::now() < deadline && drawn.fetch_add(1, Relaxed) < plan.requests {
-                ask_once(&client, &mut rng, &mut tally).await?;
+                if ask_once(&client, &mut rng, &mut tally).await?.is_break() {
+                    break;
+                }
                 bar.inc(1);
             }
             anyhow::Ok(tally)
@@ -125,17 +132,26 @@ pub(crate) async fn run(client: &Client, plan: Plan) -> anyhow::Result<Measured>
     Ok(Measured { tally, took })
 }
 
-async fn ask_once(client: &Client, rng: &mut Rng, tally: &mut Tally) -> anyhow::Result<()> {
+/// Asks, and counts the answer. A service that gives none is asked no more.
+async fn ask_once(client: &Client, rng: &mut Rng, tally: &mut Tally) -> anyhow::Result<ControlFlow<()>> {
     let Job { kind, ask, right } = Job::draw(rng)?;
     let asked = Instant::now();
     let answer = client.send(ask).await;
     let took = asked.elapsed();
-    match answer {
-        Ok(answer) if right.is(&answer) => tally.count(kind, took),
-        Ok(answer) => tally.fail(format!("{kind}: wrong answer, status {}", answer.status)),
-        Err(error) => tally.fail(format!("{kind}: {error:#}")),
-    }
-    Ok(())
+    Ok(match answer {
+        Ok(answer) => {
+            if right.is(&answer) {
+                tally.count(kind, took);
+            } else {
+                tally.fail(format!("{kind}: wrong answer, status {}", answer.status));
+            }
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            tally.fail(format!("{kind}: {error:#}"));
+            ControlFlow::Break(())
+        }
+    })
 }
 
 /// Progress for a log: the bar shows itself only on a terminal.
