@@ -84,7 +84,7 @@ unsafe extern "C" {
     pub(crate) fn catching(size: usize, align: usize, new: *mut c_void) -> *mut c_void;
 }
 
-// The frame in which a new-handler runs.
+// The frame in which a new-handler runs. Above the four saved registers it has room for a `Jump`.
 global_asm!(
     ".pushsection .text.ravelin_failed, \"ax\", @progbits",
     ".balign 4",
@@ -93,13 +93,13 @@ global_asm!(
     ".type ravelin_failed, @function",
     "ravelin_failed:",
     ".cfi_startproc",
-    "stp x29, x30, [sp, #-32]!",
-    ".cfi_def_cfa_offset 32",
-    ".cfi_offset x29, -32",
-    ".cfi_offset x30, -24",
+    "stp x29, x30, [sp, #-64]!",
+    ".cfi_def_cfa_offset 64",
+    ".cfi_offset x29, -64",
+    ".cfi_offset x30, -56",
     "stp x19, x20, [sp, #16]",
-    ".cfi_offset x19, -16",
-    ".cfi_offset x20, -8",
+    ".cfi_offset x19, -48",
+    ".cfi_offset x20, -40",
     "mov x29, sp",
     "mov x19, x0",
     "mov x20, x1",
@@ -117,30 +117,32 @@ global_asm!(
     "ldp x19, x20, [sp, #16]",
     ".cfi_restore x19",
     ".cfi_restore x20",
-    "ldp x29, x30, [sp], #32",
+    "ldp x29, x30, [sp], #64",
     ".cfi_def_cfa_offset 0",
     ".cfi_restore x29",
     ".cfi_restore x30",
     "ret",
     ".cfi_restore_state",
     "3:",
-    "bl {thrower}",
+    "add x0, sp, #32",
+    "bl {throw}",
+    // x16 is one of the two registers through which a jump may enter a function that guards its entry (BTI).
+    "ldp x16, x0, [sp, #32]",
+    "ldp x1, x2, [sp, #48]",
     "ldp x19, x20, [sp, #16]",
     ".cfi_restore x19",
     ".cfi_restore x20",
-    "ldp x29, x30, [sp], #32",
+    "ldp x29, x30, [sp], #64",
     ".cfi_def_cfa_offset 0",
     ".cfi_restore x29",
     ".cfi_restore x30",
-    // x16 is one of the two registers through which a jump may enter a function that guards its entry (BTI).
-    "mov x16, x0",
     "br x16",
     ".cfi_endproc",
     ".size ravelin_failed, . - ravelin_failed",
     ".popsection",
     handler = sym cxx::handler,
     again = sym cxx::again,
-    thrower = sym cxx::thrower,
+    throw = sym cxx::throw,
 );
 
 // What a C++ compiler makes of `try { return new(size, align); } catch (...) { return nullptr; }`. The table behind it says: an

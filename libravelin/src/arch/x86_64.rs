@@ -5,7 +5,7 @@
 //! ```text
 //!  _Znwm          a jump to cxx::new: first try
 //!   `-> failed    (a jump too) asks for the new-handler, calls it, tries again, until memory or no handler
-//!        `-> (a jump) the runtime's function that throws std::bad_alloc: the caller's frame is the next one up
+//!        `-> (a jump) the runtime's function that throws: the frame of new's caller is the next one up
 //!
 //!  catching       calls a throwing form for a `nothrow` one, and turns whatever it throws into null
 //! ```
@@ -105,7 +105,7 @@ unsafe extern "C" {
     pub(crate) fn catching(size: usize, align: usize, new: *mut c_void) -> *mut c_void;
 }
 
-// The frame in which a new-handler runs.
+// The frame in which a new-handler runs. Below the two saved registers it has room for a `Jump`.
 global_asm!(
     ".pushsection .text.ravelin_failed, \"ax\", @progbits",
     ".globl ravelin_failed",
@@ -119,8 +119,8 @@ global_asm!(
     "push r12",
     ".cfi_def_cfa_offset 24",
     ".cfi_offset r12, -24",
-    "sub rsp, 8",
-    ".cfi_def_cfa_offset 32",
+    "sub rsp, 40",
+    ".cfi_def_cfa_offset 64",
     "mov rbx, rdi",
     "mov r12, rsi",
     "2:",
@@ -136,7 +136,7 @@ global_asm!(
     "test rax, rax",
     "je 2b",
     ".cfi_remember_state",
-    "add rsp, 8",
+    "add rsp, 40",
     ".cfi_def_cfa_offset 24",
     "pop r12",
     ".cfi_def_cfa_offset 16",
@@ -147,8 +147,13 @@ global_asm!(
     "ret",
     ".cfi_restore_state",
     "3:",
-    "call {thrower}",
-    "add rsp, 8",
+    "mov rdi, rsp",
+    "call {throw}",
+    "mov rax, [rsp]",
+    "mov rdi, [rsp + 8]",
+    "mov rsi, [rsp + 16]",
+    "mov rdx, [rsp + 24]",
+    "add rsp, 40",
     ".cfi_def_cfa_offset 24",
     "pop r12",
     ".cfi_def_cfa_offset 16",
@@ -162,7 +167,7 @@ global_asm!(
     ".popsection",
     handler = sym cxx::handler,
     again = sym cxx::again,
-    thrower = sym cxx::thrower,
+    throw = sym cxx::throw,
 );
 
 // What a C++ compiler makes of `try { return new(size, align); } catch (...) { return nullptr; }`. The table behind it says: an

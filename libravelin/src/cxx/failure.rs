@@ -5,7 +5,7 @@ use core::ptr::null_mut;
 
 use engine::raw;
 
-use super::runtime::{self, Code};
+use super::runtime::{self, Code, Jump, NoRuntime};
 use crate::errno::no_memory;
 use crate::stop::stop;
 
@@ -31,12 +31,15 @@ pub(crate) extern "C" fn handler(_size: usize, align: usize) -> Code {
     unsafe { ask() }
 }
 
-/// The function that throws `std::bad_alloc`. The frame jumps there, so that nothing of this library is left between it
-/// and the caller of `new`. Without a C++ runtime nobody could catch: the process stops.
-pub(crate) extern "C" fn thrower() -> Code {
-    let code = runtime::throw_bad_alloc();
-    if code.is_null() {
-        stop(b"ravelin: out of memory in operator new, and no C++ runtime to throw std::bad_alloc\n");
+/// Stores the jump that throws `std::bad_alloc`. The frame takes it, so that nothing of this library is left between the
+/// throw and the caller of `new`. Without a C++ runtime nobody could catch: the process stops.
+///
+/// # Safety
+/// - `jump` may be written.
+pub(crate) unsafe extern "C" fn throw(jump: *mut Jump) {
+    match runtime::throw_bad_alloc() {
+        // SAFETY: the caller's promise.
+        Ok(found) => unsafe { jump.write(found) },
+        Err(NoRuntime) => stop(b"ravelin: out of memory in operator new, and no C++ runtime to throw std::bad_alloc\n"),
     }
-    code
 }

@@ -23,7 +23,7 @@
 //! same, since it is what every `new` pays for: it ends in a jump to that frame.
 //!
 //! # The C++ runtime
-//! The library must run in a C program, so it is not linked to libstdc++; [`runtime`] finds the five functions it needs. Where
+//! The library must run in a C program, so it is not linked to libstdc++; [`runtime`] finds the few functions it needs. Where
 //! there is none, `new (std::nothrow)` still answers null, and a `new` that cannot throw stops the process with a line.
 //!
 //! # Reading order
@@ -34,6 +34,6 @@ mod failure;
 mod new;
 mod runtime;
 
-pub(crate) use failure::{again, handler, thrower};
+pub(crate) use failure::{again, handler, throw};
 pub(crate) use new::{new, new_aligned};
 pub(crate) use runtime::{BEGIN_CATCH, END_CATCH, PERSONALITY};

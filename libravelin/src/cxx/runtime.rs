@@ -38,6 +38,10 @@ pub(crate) struct Names {
     pub(crate) delete_array_aligned: DeleteAligned,
     get_new_handler: Code,
     throw_bad_alloc: Code,
+    allocate_exception: Code,
+    throw: Code,
+    /// `std::bad_alloc`: its type's description, its table of virtual functions, its destructor.
+    bad_alloc: [Code; 3],
     personality: Code,
     begin_catch: Code,
     end_catch: Code,
@@ -48,7 +52,8 @@ pub(crate) struct Names {
 
 // `dl*` are weak too: a static program has them only if it uses them, and then with a warning from the linker.
 global_asm!(
-    ".weak _ZSt15get_new_handlerv, _ZSt17__throw_bad_allocv",
+    ".weak _ZSt15get_new_handlerv, _ZSt17__throw_bad_allocv, __cxa_allocate_exception, __cxa_throw",
+    ".weak _ZTISt9bad_alloc, _ZTVSt9bad_alloc, _ZNSt9bad_allocD1Ev",
     ".weak __gxx_personality_v0, __cxa_begin_catch, __cxa_end_catch",
     ".weak dlopen, dlsym, dlclose",
     ".pushsection .data.rel.ro.ravelin_names, \"aw\", @progbits",
@@ -62,7 +67,8 @@ global_asm!(
     ".8byte _ZnwmSt11align_val_t, ravelin_own_new_aligned",
     ".8byte _ZnamSt11align_val_t, ravelin_own_new_array_aligned",
     ".8byte _ZdlPv, _ZdaPv, _ZdlPvSt11align_val_t, _ZdaPvSt11align_val_t",
-    ".8byte _ZSt15get_new_handlerv, _ZSt17__throw_bad_allocv",
+    ".8byte _ZSt15get_new_handlerv, _ZSt17__throw_bad_allocv, __cxa_allocate_exception, __cxa_throw",
+    ".8byte _ZTISt9bad_alloc, _ZTVSt9bad_alloc, _ZNSt9bad_allocD1Ev",
     ".8byte __gxx_personality_v0, __cxa_begin_catch, __cxa_end_catch",
     ".8byte dlopen, dlsym, dlclose",
     ".size ravelin_names, . - ravelin_names",
@@ -114,9 +120,41 @@ pub(crate) fn get_new_handler() -> Code {
     find(names().get_new_handler, c"_ZSt15get_new_handlerv")
 }
 
-/// The runtime's function that throws `std::bad_alloc`, or null.
-pub(crate) fn throw_bad_alloc() -> Code {
-    find(names().throw_bad_alloc, c"_ZSt17__throw_bad_allocv")
+/// A jump with its arguments: the last thing that a frame of this library does.
+#[repr(C)]
+pub(crate) struct Jump {
+    to: Code,
+    arguments: [Code; 3],
+}
+
+/// The jump that throws `std::bad_alloc`.
+///
+/// libstdc++ and libc++abi have a function for it. A program that links them statically may have been left without, since nothing else
+/// in it needs that function; but as it can catch, it has the parts, and the exception is put together from them.
+pub(crate) fn throw_bad_alloc() -> Result<Jump, NoRuntime> {
+    let to = find(names().throw_bad_alloc, c"_ZSt17__throw_bad_allocv");
+    if to.is_null() { throw_from_parts() } else { Ok(Jump { to, arguments: [null_mut(); 3] }) }
+}
+
+/// `throw std::bad_alloc()`, as a C++ compiler writes it: `__cxa_throw(exception, type, destructor)`.
+fn throw_from_parts() -> Result<Jump, NoRuntime> {
+    /// What comes before the functions in a table of virtual functions: an offset and the type.
+    const BEFORE_FUNCTIONS: usize = 2 * size_of::<Code>();
+
+    let names = names();
+    let [described, functions, destructor] = names.bad_alloc;
+    if [names.allocate_exception, names.throw, described, functions].iter().any(|part| part.is_null()) {
+        return Err(NoRuntime);
+    }
+    // SAFETY: `void* __cxa_allocate_exception(size_t)`, as the C++ ABI has it.
+    let allocate =
+        unsafe { core::mem::transmute::<Code, unsafe extern "C" fn(usize) -> *mut Code>(names.allocate_exception) };
+    // SAFETY: takes any size. It does not throw and does not return null: it has a reserve, and stops the process without.
+    let exception = unsafe { allocate(size_of::<Code>()) };
+    // A `std::bad_alloc` is nothing but the pointer to its functions.
+    // SAFETY: the exception has room for one pointer and belongs to this function until it is thrown.
+    unsafe { exception.write(functions.wrapping_byte_add(BEFORE_FUNCTIONS)) };
+    Ok(Jump { to: names.throw, arguments: [exception.cast(), described, destructor] })
 }
 
 /// What the linker found, or else what a C++ runtime that was loaded later has under this name.
