@@ -1,3 +1,7 @@
+//! Means for tests, of every floor.
+//!
+//! # Children
+//!
 //! Tests of how a process dies, or of what it prints: the test runs itself again as a child, and looks at what is left.
 //!
 //! ```text
@@ -9,9 +13,11 @@
 //! ```
 //!
 //! The parent starts its own executable with that one test and a mark in the environment; the child, which finds the
-//! mark, does the deed and never returns from `run`.
+//! mark, does the deed and never returns from `run`. Such tests are for the real operating system: they are ignored under Miri,
+//! which starts no processes, and on the mock, whose clock and environment are not real.
 
 use core::time::Duration;
+use proptest::test_runner::Config as ProptestConfig;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -28,6 +34,11 @@ pub(crate) const SURVIVED: &str = "NOT CAUGHT";
 /// After this a child counts as hung.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How property tests run: without files in the source tree, which Miri could not write. PROPTEST_CASES says how often.
+pub(crate) fn proptest_config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// A child to be run.
 pub(crate) struct Child {
     test: &'static str,
@@ -41,6 +52,8 @@ pub(crate) struct Corpse {
     pub(crate) signal: Option<i32>,
     /// The code with which it exited.
     pub(crate) code: Option<i32>,
+    /// How long it lived.
+    pub(crate) lived: Duration,
     /// What it wrote to stderr.
     pub(crate) stderr: String,
 }
@@ -83,7 +96,7 @@ impl Child {
             }
             sleep(Duration::from_millis(2));
         };
-        Corpse { signal: status.signal(), code: status.code(), stderr: reader.join().unwrap() }
+        Corpse { signal: status.signal(), code: status.code(), lived: start.elapsed(), stderr: reader.join().unwrap() }
     }
 }
 

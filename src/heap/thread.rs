@@ -139,6 +139,7 @@ impl Thread {
         if os::local_state() == GONE {
             return None;
         }
+        super::start::start();
         let thread = Self::take()?;
         os::set_local(thread.me().cast());
         super::start::register_process();

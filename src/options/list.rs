@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "starts a process")]
+    #[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
     fn sources_meaningless_names_and_at_level_2_explanations_are_listed() {
         let corpse =
             Child::of("options::list::tests::sources_meaningless_names_and_at_level_2_explanations_are_listed")

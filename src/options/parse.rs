@@ -290,6 +290,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::proptest_config())]
+
         #[test]
         fn any_bytes_yield_a_value_within_bounds_or_none(text in proptest::collection::vec(any::<u8>(), 0..80)) {
             for row in &TABLE {

@@ -108,6 +108,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::proptest_config())]
+
         #[test]
         fn any_bytes_can_be_sorted(variable in proptest::collection::vec(any::<u8>(), 0..64), prefix in 0..3u8) {
             let mut bytes = [&b""[..], b"RAVELIN_", b"mimalloc_"][prefix as usize].to_vec();

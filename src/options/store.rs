@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "starts a process")]
+    #[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
     fn the_environment_is_read_once_and_what_is_wrong_with_it_is_said_once() {
         let corpse =
             Child::of("options::store::tests::the_environment_is_read_once_and_what_is_wrong_with_it_is_said_once")
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "starts a process")]
+    #[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
     fn threads_that_race_to_read_agree_and_warn_once() {
         let corpse = Child::of("options::store::tests::threads_that_race_to_read_agree_and_warn_once")
             .with("RAVELIN_PURGE_DELAY", "25")
@@ -321,6 +321,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::proptest_config())]
+
         #[test]
         fn no_environment_yields_a_value_out_of_bounds(
             values in proptest::collection::vec((0..2 * COUNT, proptest::collection::vec(any::<u8>(), 0..24)), 0..12)

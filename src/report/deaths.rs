@@ -29,7 +29,7 @@ fn handle_abort(handler: extern "C" fn(i32)) {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_report_is_one_line_and_the_process_dies_of_sigabrt() {
     let corpse = corpse("report::death::tests::a_report_is_one_line_and_the_process_dies_of_sigabrt", || {
         die(&report(Kind::DoubleFree).of_block(BlockFacts::new(64, 0x1000, 3)))
@@ -39,7 +39,7 @@ fn a_report_is_one_line_and_the_process_dies_of_sigabrt() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn the_hook_is_called_once_with_the_report_and_after_the_line() {
     let corpse = corpse("report::death::tests::the_hook_is_called_once_with_the_report_and_after_the_line", || {
         set_report_hook(|report| {
@@ -56,7 +56,7 @@ fn the_hook_is_called_once_with_the_report_and_after_the_line() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn the_first_hook_stays() {
     let corpse = corpse("report::death::tests::the_first_hook_stays", || {
         let first: fn(&Report) = |_| say("first\n");
@@ -72,7 +72,7 @@ fn the_first_hook_stays() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_hook_that_panics_cannot_save_the_process() {
     let corpse = corpse("report::death::tests::a_hook_that_panics_cannot_save_the_process", || {
         set_report_hook(|_| panic!("the hook gives up"));
@@ -83,7 +83,7 @@ fn a_hook_that_panics_cannot_save_the_process() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_hook_that_reports_again_ends_the_process_at_once() {
     let corpse = corpse("report::death::tests::a_hook_that_reports_again_ends_the_process_at_once", || {
         set_report_hook(|_| {
@@ -93,11 +93,12 @@ fn a_hook_that_reports_again_ends_the_process_at_once() {
         die(&report(Kind::DoubleFree))
     });
     corpse.died_with(LINE);
+    assert!(corpse.lived < Duration::from_millis(GRACE), "{corpse:?}");
     assert_eq!(corpse.stderr.matches("hook\n").count(), 1);
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_hook_may_take_some_slow_paths_but_not_for_ever() {
     let corpse = corpse("report::death::tests::a_hook_may_take_some_slow_paths_but_not_for_ever", || {
         set_report_hook(|_| {
@@ -113,7 +114,7 @@ fn a_hook_may_take_some_slow_paths_but_not_for_ever() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_hook_that_waits_for_a_thread_in_the_allocator_ends_when_the_grace_is_over() {
     let name = "report::death::tests::a_hook_that_waits_for_a_thread_in_the_allocator_ends_when_the_grace_is_over";
     let corpse = corpse(name, || {
@@ -124,7 +125,7 @@ fn a_hook_that_waits_for_a_thread_in_the_allocator_ends_when_the_grace_is_over()
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_handler_that_returns_cannot_save_the_process() {
     extern "C" fn handler(_: i32) {
         die_if_dying();
@@ -139,7 +140,7 @@ fn a_handler_that_returns_cannot_save_the_process() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn an_ignored_signal_cannot_save_the_process() {
     let corpse = corpse("report::death::tests::an_ignored_signal_cannot_save_the_process", || {
         // SAFETY: asks for the signal to be ignored.
@@ -150,7 +151,7 @@ fn an_ignored_signal_cannot_save_the_process() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_handler_that_reports_again_is_not_called_again() {
     extern "C" fn handler(_: i32) {
         say("handler\n");
@@ -161,11 +162,12 @@ fn a_handler_that_reports_again_is_not_called_again() {
         die(&report(Kind::DoubleFree))
     });
     corpse.died_with(LINE);
+    assert!(corpse.lived < Duration::from_millis(GRACE), "{corpse:?}");
     assert_eq!(corpse.stderr.matches("handler\n").count(), 1);
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_handler_that_never_returns_ends_with_its_slow_paths() {
     extern "C" fn handler(_: i32) {
         (0..SLOW_PATHS_RAISED).for_each(|_| die_if_dying());
@@ -183,7 +185,7 @@ fn a_handler_that_never_returns_ends_with_its_slow_paths() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_slow_path_on_a_shallower_stack_ends_the_process() {
     extern "C" fn handler(_: i32) {
         die_if_dying();
@@ -202,7 +204,7 @@ fn a_slow_path_on_a_shallower_stack_ends_the_process() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn two_threads_that_report_at_once_write_one_line() {
     let corpse = corpse("report::death::tests::two_threads_that_report_at_once_write_one_line", || {
         let start = Barrier::new(2);
@@ -219,7 +221,7 @@ fn two_threads_that_report_at_once_write_one_line() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn other_threads_stop_in_their_next_slow_path_and_let_the_hook_finish() {
     let corpse =
         corpse("report::death::tests::other_threads_stop_in_their_next_slow_path_and_let_the_hook_finish", || {
@@ -241,7 +243,7 @@ fn other_threads_stop_in_their_next_slow_path_and_let_the_hook_finish() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_reporter_that_is_gone_is_followed_by_the_next_thread_in_a_slow_path() {
     extern "C" fn handler(_: i32) {
         // A handler that has jumped away, as far as others can see; this thread allocates no more.
@@ -265,7 +267,7 @@ fn a_reporter_that_is_gone_is_followed_by_the_next_thread_in_a_slow_path() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts a process")]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn a_child_forked_by_the_hook_counts_as_the_reporter() {
     let corpse = corpse("report::death::tests::a_child_forked_by_the_hook_counts_as_the_reporter", || {
         set_report_hook(|_| {

@@ -28,13 +28,24 @@ pub(crate) struct Locked(#[allow(dead_code, reason = "held for its drop")] Optio
 
 /// Takes the lock. A thread that is reporting a misuse must not wait: it may hold the lock itself.
 pub(crate) fn lock() -> Locked {
-    if report::is_reporter() {
-        match LOCK.try_acquire() {
-            Some(guard) => return Locked(Some(guard)),
-            None => report::finish(),
-        }
+    if report::dying() {
+        return lock_while_dying();
     }
     Locked(Some(LOCK.acquire()))
+}
+
+/// The reporter must not wait, for it may hold the lock itself; all others wait to die.
+#[cold]
+fn lock_while_dying() -> Locked {
+    loop {
+        if let Some(guard) = LOCK.try_acquire() {
+            return Locked(Some(guard));
+        }
+        if report::is_reporter() {
+            report::finish();
+        }
+        report::die_if_dying();
+    }
 }
 
 /// Holds the lock over a fork; `release_after_fork` gives it back in both processes.
