@@ -62,10 +62,10 @@ impl Granule {
         self.0 >> 6
     }
 
-    /// The bit in that word.
+    /// Which bit of that word it is; only the lower six bits of the number count.
     #[inline]
-    pub(crate) const fn mask(self) -> u64 {
-        1 << (self.0 & 63)
+    pub(crate) const fn bit(self) -> u32 {
+        self.0 as u32
     }
 
     /// The slice that it lies in, below [`SLICES`].
@@ -85,7 +85,7 @@ mod tests {
         let address = 7 * SEGMENT + 3 * SLICE + 65 * GRANULE + 5;
         let granule = Granule::of(address);
         assert_eq!(granule.index(), 3 * (SLICE / GRANULE) + 65);
-        assert_eq!((granule.word(), granule.mask()), (3 * 64 + 1, 2));
+        assert_eq!((granule.word(), granule.bit() & 63), (3 * 64 + 1, 1));
         assert_eq!(granule.slice(), 3);
         assert!(Granule::of(usize::MAX).word() < WORDS);
     }

@@ -4,8 +4,9 @@ use super::thread::Thread;
 use super::{abandon, diagnose};
 use crate::geometry::{Class, GRANULE, UserPtr};
 use crate::mitigations::MITIGATIONS;
+use crate::os;
 use crate::page::{Kind, Page};
-use crate::remote::{All, NotLive, Out, Owned, Posted, post};
+use crate::remote::{All, NotLive, Owned, Posted, post};
 use crate::report::{self, Operation};
 use crate::segment::{self, Segment, SingleShape, map};
 
@@ -41,8 +42,8 @@ fn free_checked(pointer: UserPtr, operation: Operation, allow: impl FnOnce(&'sta
     if !allow(page) {
         return;
     }
-    let Some(owned) = page.owned_by(crate::os::local().cast()) else {
-        return free_remotely(pointer, operation, segment, page, &out);
+    let Some(owned) = page.owned_by(os::local().cast()) else {
+        return free_remotely(pointer, operation, segment, page);
     };
     match page.take_back(pointer.address(), &out, &owned) {
         Ok(false) => {}
@@ -55,26 +56,44 @@ fn free_checked(pointer: UserPtr, operation: Operation, allow: impl FnOnce(&'sta
 #[cold]
 #[inline(never)]
 fn attend(page: &'static Page, owned: Owned) {
-    if let Some(thread) = Thread::current() {
-        thread.heap_of(page).attend(page, owned);
-    }
+    preserving_errno(|| {
+        if let Some(thread) = Thread::current() {
+            thread.heap_of(page).attend(page, owned);
+        }
+    });
 }
 
 /// The block lies in a page of another thread, or of none.
 #[inline(never)]
-fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page, out: &Out<'_>) {
+fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
     if page.face.kind() == Kind::Single {
-        report::die_if_dying();
+        return free_single(pointer, operation, segment, page);
+    }
+    let granule = pointer.granule();
+    match post::<All>(&segment.tables().spot(granule), page.group(granule), &page.line()) {
+        Ok(Posted::Delivered) => {}
+        Ok(Posted::Abandoned) => preserving_errno(|| abandon::reclaim(page)),
+        Err(NotLive) => refuse(pointer, operation),
+    }
+}
+
+/// A large or huge block: its page belongs to whoever frees it.
+#[cold]
+#[inline(never)]
+fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
+    report::die_if_dying();
+    preserving_errno(|| {
         if let Err(NotLive) = segment::free_single(segment, page) {
             refuse(pointer, operation);
         }
-        return;
-    }
-    match post::<All>(&out.spot, page.group(pointer.granule()), &page.line()) {
-        Ok(Posted::Delivered) => {}
-        Ok(Posted::Abandoned) => abandon::reclaim(page),
-        Err(NotLive) => refuse(pointer, operation),
-    }
+    });
+}
+
+/// free leaves errno as it was, whatever the system calls on its slow paths do to it.
+fn preserving_errno(work: impl FnOnce()) {
+    let errno = os::errno();
+    work();
+    os::set_errno(errno);
 }
 
 /// Null is freed in vain; any other pointer that is not a live block stops the process.

@@ -62,10 +62,15 @@ impl Page {
     #[inline(always)]
     pub(crate) fn push(&self, address: usize, _owned: &Owned) -> bool {
         let hot = &self.hot;
-        let position = (address.wrapping_sub(hot.base.load(Relaxed).addr()) >> 4) as u32;
+        let base = hot.base.load(Relaxed);
+        let position = (address.wrapping_sub(base.addr()) >> 4) as u32;
         let used = hot.used.load(Relaxed);
         let list = self.local_list(used);
-        self.block_at(position).set_first_word(encode(hot.key.load(Relaxed), position, list.load(Relaxed)));
+        // SAFETY: the address is that of a block of this page, so not null.
+        let start = unsafe { NonNull::new_unchecked(base.with_addr(address)) };
+        // SAFETY: the caller holds the token, and the block is not live any more.
+        let block = unsafe { Block::new(start) };
+        block.set_first_word(encode(hot.key.load(Relaxed), position, list.load(Relaxed)));
         list.store(position, Relaxed);
         let used = used.wrapping_sub(1);
         hot.used.store(used, Relaxed);

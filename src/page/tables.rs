@@ -26,7 +26,7 @@ impl Tables {
             state: unsafe { self.state.get_unchecked(word) },
             // SAFETY: as above.
             remote: unsafe { self.remote.get_unchecked(word) },
-            mask: granule.mask(),
+            bit: granule.bit(),
         }
     }
 

@@ -27,21 +27,27 @@ pub(crate) struct NotLive;
 pub(crate) struct Spot<'a> {
     pub(crate) state: &'a AtomicU64,
     pub(crate) remote: &'a AtomicU64,
-    /// The granule's bit in both words.
-    pub(crate) mask: u64,
+    /// Which bit of both words: the granule modulo 64.
+    pub(crate) bit: u32,
 }
 
 impl<'a> Spot<'a> {
+    /// The granule's bit in both words.
+    #[inline(always)]
+    pub(crate) const fn mask(&self) -> u64 {
+        1_u64.wrapping_shl(self.bit)
+    }
+
     /// Whether the block was handed out and its owner has not taken it back.
     #[inline(always)]
     pub(crate) fn is_out(&self) -> bool {
-        self.state.load(Relaxed) & self.mask != 0
+        self.state.load(Relaxed).wrapping_shr(self.bit) & 1 != 0
     }
 
     /// Whether another thread has freed it and the owner has not taken it back.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_posted(&self) -> bool {
-        self.remote.load(Acquire) & self.mask != 0
+        self.remote.load(Acquire).wrapping_shr(self.bit) & 1 != 0
     }
 
     /// Whether a live block starts here.
@@ -60,7 +66,7 @@ impl<'a> Spot<'a> {
             return Ok(Out { spot: self, word: 0 });
         }
         let word = self.state.load(Relaxed);
-        if word & self.mask == 0 { Err(NotLive) } else { Ok(Out { spot: self, word }) }
+        if word.wrapping_shr(self.bit) & 1 == 0 { Err(NotLive) } else { Ok(Out { spot: self, word }) }
     }
 
     /// The owner hands the block out.
@@ -73,13 +79,13 @@ impl<'a> Spot<'a> {
             return Ok(());
         }
         let word = self.state.load(Relaxed);
-        if word & self.mask != 0 {
+        if word.wrapping_shr(self.bit) & 1 != 0 {
             return Err(NotLive);
         }
         if R::POP_TESTS_REMOTE && summary.load(Acquire) != 0 && self.is_posted() {
             return Err(NotLive);
         }
-        self.state.store(word | self.mask, Relaxed);
+        self.state.store(word | self.mask(), Relaxed);
         Ok(())
     }
 }
@@ -104,7 +110,7 @@ impl Out<'_> {
         if R::FREE_TESTS_REMOTE && summary.load(Acquire) != 0 && self.spot.is_posted() {
             return Err(NotLive);
         }
-        self.spot.state.store(self.word & !self.spot.mask, Relaxed);
+        self.spot.state.store(self.word & !self.spot.mask(), Relaxed);
         Ok(())
     }
 }

@@ -62,8 +62,8 @@ pub(crate) fn post<R: Rules>(spot: &Spot<'_>, group: u64, line: &Line<'_>) -> Re
     if !R::BOTTOM_UP {
         line.summary.fetch_or(group, AcqRel);
     }
-    let before = spot.remote.fetch_or(spot.mask, AcqRel);
-    if before & spot.mask != 0 {
+    let before = spot.remote.fetch_or(spot.mask(), AcqRel);
+    if before & spot.mask() != 0 {
         return Err(NotLive);
     }
     if !R::SUMMARY_SEEN && before != 0 {

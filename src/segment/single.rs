@@ -136,7 +136,7 @@ fn bear(
     page.bear_single(&segment.tables, shape.size, shape.least(), &extent);
     if MITIGATIONS.free_checks {
         let spot = segment.tables.spot(Granule::of(start.addr().get()));
-        spot.state.fetch_or(spot.mask, AcqRel);
+        spot.state.fetch_or(spot.mask(), AcqRel);
     }
     Ok(())
 }
@@ -149,7 +149,7 @@ pub(crate) fn free(segment: &'static Segment, page: &'static Page) -> Result<(),
     page.face.owner.claim_single()?;
     if MITIGATIONS.free_checks {
         let spot = segment.tables.spot(Granule::of(page.face.start().addr()));
-        spot.state.fetch_and(!spot.mask, AcqRel);
+        spot.state.fetch_and(!spot.mask(), AcqRel);
     }
     let locked = lock();
     segment.close_single(page, &locked);
