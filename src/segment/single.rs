@@ -85,7 +85,7 @@ fn allocate_shared(shape: &SingleShape, locked: &Locked) -> Result<Single, Errno
         space::give(&run, locked);
         return Err(error);
     }
-    segment.dirty.remove(run.first, run.count);
+    segment.set_clean(run.first, run.count);
     let span = segment.span(run.first, run.count).ok_or(Errno::NOMEM)?;
     let start = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?.start();
     segment.set_heads(run.first, run.count);
@@ -166,6 +166,7 @@ impl Segment {
     fn close_single(&self, page: &Page, locked: &Locked) {
         match self.huge_block(page) {
             Some(inner) => {
+                self.dirty.add(page.face.first_slice(), 1);
                 // SAFETY: the block was freed.
                 let _ = unsafe { os::close(inner) };
             }
@@ -185,17 +186,20 @@ impl Segment {
     }
 
     /// Gives the memory of a freed huge block back; its addresses stay inaccessible.
-    pub(super) fn purge_huge(&'static self, _locked: &Locked) {
-        let used = self.pages.iter().find(|page| !page.face.start().is_null());
-        if let Some(inner) = used.and_then(|page| self.huge_block(page)) {
+    pub(super) fn purge_huge(&'static self, all: bool, _locked: &Locked) {
+        let set = if all { &self.dirty } else { &self.aged };
+        let freed = set.iter().next().and_then(|slice| self.page_at(slice));
+        if let Some(inner) = freed.and_then(|page| self.huge_block(page)) {
             // SAFETY: only a freed block's segment has a purge to come.
             let _ = unsafe { os::purge(inner) };
+            self.set_clean(0, crate::geometry::SLICES);
         }
     }
 
     /// Gives the mapping of a huge block back, and its description to the stock.
     pub(super) fn unmap_huge(&'static self, locked: &Locked) {
         self.due.store(0, Relaxed);
+        self.set_clean(0, crate::geometry::SLICES);
         if let Some(span) = self.huge_span() {
             let _ = map::set(span.address() >> SEGMENT_SHIFT, span.len().div_ceil(SEGMENT), None, locked);
             // SAFETY: the block was freed, and the mapping has left the quarantine.

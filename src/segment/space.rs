@@ -108,7 +108,7 @@ pub(crate) fn claim(count: usize) -> Result<Run, Errno> {
         give(&run, &locked);
         return Err(error);
     }
-    run.segment.dirty.remove(run.first, run.count);
+    run.segment.set_clean(run.first, run.count);
     Ok(run)
 }
 
