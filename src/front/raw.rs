@@ -2,6 +2,7 @@
 
 use crate::geometry::UserPtr;
 use crate::heap;
+use crate::stats;
 
 pub use crate::heap::Collect;
 
@@ -90,4 +91,9 @@ pub fn owns(pointer: *const u8) -> bool {
 /// Gives memory back.
 pub fn collect(how: Collect) {
     heap::collect(how);
+}
+
+/// Writes the statistics to standard error as a table. Neither allocates nor locks.
+pub fn print_stats() {
+    stats::print();
 }

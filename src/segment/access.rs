@@ -11,12 +11,13 @@
 //! memory), a guard is a mapping of its own, and the kernel allows a process only so many of those. So they are counted,
 //! and past the budget protections are left out, and that is counted too: an allocation never fails for want of a guard.
 
-use super::Segment;
 use super::slices::WINDOW;
 use super::space::Locked;
+use super::{Role, Segment};
 use crate::geometry::SLICES;
 use crate::options::{self, Setting};
 use crate::os::{self, Errno, Span};
+use crate::page::Page;
 use crate::sync::{AtomicBool, AtomicUsize, Relaxed};
 
 /// Borders between accessible and inaccessible mappings that we have made, about one map each.
@@ -202,6 +203,12 @@ impl Segment {
         }
         self.guarded.add(first, count);
         Ok(())
+    }
+
+    /// Whether a large block stands between guards: not so where they had to be left out.
+    pub(super) fn has_guards_round(&self, page: &Page) -> bool {
+        let first = page.face.first_slice();
+        self.role() == Role::Huge || self.guarded.has(first) || !self.writable.has(first)
     }
 
     /// Makes these slices inaccessible and keeps their memory. False: they stay accessible.

@@ -30,13 +30,15 @@ mod quarantine;
 mod single;
 mod slices;
 pub(crate) mod space;
+mod tally;
 
 pub(crate) use access::{borders, left_out, purged};
 pub(crate) use arena::reserved;
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
 pub(crate) use quarantine::bytes as quarantined;
 pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single, shrink as shrink_single};
-pub(crate) use space::{Run, claim, segments, segments_of};
+pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
+pub(crate) use tally::Tally;
 
 use crate::entropy::Rng;
 use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};
