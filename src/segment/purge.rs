@@ -84,7 +84,7 @@ fn purge_segment(segment: &'static Segment, most: usize, locked: &Locked) -> boo
         if done >= most {
             return false;
         }
-        segment.seal(first, count);
+        segment.seal(first, count, locked);
         segment.dirty.remove(first, count);
         done = done.wrapping_add(count);
         from = first.wrapping_add(count);
