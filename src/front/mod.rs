@@ -2,6 +2,7 @@
 
 mod global;
 pub mod raw;
+mod start;
 
 pub use global::Ravelin;
 

@@ -6,9 +6,9 @@ use crate::stats;
 
 pub use crate::heap::Collect;
 
-/// Makes the allocator ready. Every other function does so itself; a library's constructor may do it early.
+/// Makes the allocator ready. Every other function does so itself, and so does a constructor that runs before `main`.
 pub fn start() {
-    heap::start();
+    super::start::start();
 }
 
 /// A block of at least `size` bytes, aligned to 16; null on exhaustion. errno is unchanged.

@@ -37,7 +37,7 @@ pub(crate) use abandon::count as abandoned_pages;
 pub(crate) use free::{free, free_with_layout};
 pub(crate) use malloc::{allocate, allocate_aligned, allocate_aligned_zeroed, allocate_zeroed};
 pub(crate) use resize::{good_size, owns, reallocate, reallocate_aligned, reallocate_with_layout, usable_size};
-pub(crate) use start::{forks, start};
+pub(crate) use start::{forks, open, start};
 pub(crate) use thread::Thread;
 pub(crate) use verify::check_heap;
 pub use verify::{Census, Corruption, Fault};

@@ -30,4 +30,4 @@ mod table;
 
 pub use figures::{ClassStats, LargeStats, Stats, SystemCalls};
 pub(crate) use gather::stats;
-pub(crate) use show::print;
+pub(crate) use show::{print, show_at_exit};
