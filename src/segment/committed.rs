@@ -3,8 +3,8 @@
 //! A slice is committed from when it is handed to a page until the kernel has taken its memory back, used or not in
 //! between; so is the block of a huge mapping. All of it changes under the lock of the space, so that the peak is exact.
 
-use super::space::Locked;
 use super::peak;
+use super::space::Locked;
 use crate::sync::{AtomicUsize, Relaxed};
 
 static NOW: AtomicUsize = AtomicUsize::new(0);

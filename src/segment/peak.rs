@@ -97,3 +97,30 @@ pub(super) fn fell_to(now: usize) {
 fn next_after(now: usize) -> usize {
     now.saturating_add((now / 16).max(LEAST))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_is_the_most_that_was_seen_of_each_figure() {
+        let peak = Peak::new();
+        for (blocks, bytes) in [(3, 48), (1, 4096), (2, 0)] {
+            peak.see(&Count { pages: 1, blocks, bytes });
+        }
+        assert_eq!((peak.blocks(), peak.bytes()), (3, 4096));
+    }
+
+    #[test]
+    fn walks_become_rarer_as_memory_grows() {
+        let mut walks = 0;
+        let mut next = 0;
+        for committed in (0..1 << 30).step_by(SLICE) {
+            if committed >= next {
+                walks += 1;
+                next = next_after(committed);
+            }
+        }
+        assert!((50..200).contains(&walks), "{walks}");
+    }
+}

@@ -57,13 +57,16 @@ impl Tally {
     /// Walks all segments.
     pub(crate) fn take() -> Tally {
         let none = Count::default();
-        let mut tally =
-            Tally { classes: [none; CLASSES], large: none, segments: 0, full: 0, posted: 0, guards: 0 };
+        let mut tally = Tally { classes: [none; CLASSES], large: none, segments: 0, full: 0, posted: 0, guards: 0 };
         for segment in segments() {
             match segment.role() {
                 Role::Shared => {
                     tally.segments = tally.segments.wrapping_add(1);
-                    segment.used.iter().filter_map(|slice| segment.page_at(slice)).for_each(|page| tally.meet(segment, page));
+                    segment
+                        .used
+                        .iter()
+                        .filter_map(|slice| segment.page_at(slice))
+                        .for_each(|page| tally.meet(segment, page));
                 }
                 Role::Huge => segment.first_page().into_iter().for_each(|page| tally.meet(segment, page)),
                 Role::Covered => {}
