@@ -20,6 +20,10 @@ mod remote;
 #[allow(dead_code, unused_imports)]
 mod report;
 mod segment;
+#[cfg(feature = "serde")]
+#[path = "stats/serialize.rs"]
+mod serialize;
+mod stats;
 #[allow(unused)]
 mod sync;
 #[cfg(test)]
@@ -27,7 +31,8 @@ mod testing;
 
 #[doc(hidden)]
 pub use front::raw;
-pub use front::{Ravelin, check_heap, collect, usable_size};
+pub use front::{Ravelin, check_heap, collect, stats, usable_size};
 pub use heap::{Census, Collect, Corruption, Fault};
 pub use mitigations::{MITIGATIONS, Mitigations};
 pub use report::{BlockFacts, Kind, Operation, Report, set_report_hook};
+pub use stats::{ClassStats, LargeStats, Stats, SystemCalls};

@@ -9,7 +9,7 @@
 //!         \        |          |        /                  |  runtime: libstdc++, if it is there    exceptions cross
 //!          +-------+--- errno +-------+-------------------+
 //!                        |
-//!                  engine::raw                         start.rs: before main     rust.rs: what Rust asks of a library
+//!                  engine::raw                              rust.rs: what Rust asks of a library
 //! ```
 //!
 //! # The words
@@ -43,5 +43,4 @@ mod errno;
 mod glibc;
 mod malloc;
 mod rust;
-mod start;
 mod stop;

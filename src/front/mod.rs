@@ -2,11 +2,13 @@
 
 mod global;
 pub mod raw;
+mod start;
 
 pub use global::Ravelin;
 
 use crate::geometry::UserPtr;
 use crate::heap::{self, Census, Collect, Corruption};
+use crate::stats::{self, Stats};
 
 /// Gives back what can be given back: blocks that other threads have freed, empty pages, free memory.
 ///
@@ -24,6 +26,14 @@ pub fn collect(how: Collect) {
 /// The first [`Corruption`] found. The heap is as it was: whoever goes on will most likely be stopped by a report.
 pub fn check_heap() -> Result<Census, Corruption> {
     heap::check_heap()
+}
+
+/// What the process holds, and what that costs: a snapshot, taken without stopping other threads.
+///
+/// Neither allocates nor locks. Takes time in proportion to the pages.
+#[must_use]
+pub fn stats() -> Stats {
+    stats::stats()
 }
 
 /// Bytes that the block has room for: its class's, or whole pages of the system for a large block; 0 for null.

@@ -2,12 +2,13 @@
 
 use crate::geometry::UserPtr;
 use crate::heap;
+use crate::stats;
 
 pub use crate::heap::Collect;
 
-/// Makes the allocator ready. Every other function does so itself; a library's constructor may do it early.
+/// Makes the allocator ready. Every other function does so itself, and so does a constructor that runs before `main`.
 pub fn start() {
-    heap::start();
+    super::start::start();
 }
 
 /// A block of at least `size` bytes, aligned to 16; null on exhaustion. errno is unchanged.
@@ -90,4 +91,9 @@ pub fn owns(pointer: *const u8) -> bool {
 /// Gives memory back.
 pub fn collect(how: Collect) {
     heap::collect(how);
+}
+
+/// Writes the statistics to standard error as a table. Neither allocates nor locks.
+pub fn print_stats() {
+    stats::print();
 }

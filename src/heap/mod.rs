@@ -33,10 +33,11 @@ mod start;
 mod thread;
 mod verify;
 
+pub(crate) use abandon::count as abandoned_pages;
 pub(crate) use free::{free, free_with_layout};
 pub(crate) use malloc::{allocate, allocate_aligned, allocate_aligned_zeroed, allocate_zeroed};
 pub(crate) use resize::{good_size, owns, reallocate, reallocate_aligned, reallocate_with_layout, usable_size};
-pub(crate) use start::{forks, start};
+pub(crate) use start::{forks, open, start};
 pub(crate) use thread::Thread;
 pub(crate) use verify::check_heap;
 pub use verify::{Census, Corruption, Fault};
@@ -51,6 +52,16 @@ pub enum Collect {
     Gently,
     /// Also ends all quarantines and gives all free memory back to the system before it returns.
     Fully,
+}
+
+/// Blocks that other threads than their pages' owners have freed and an owner has taken back.
+pub(crate) fn cross_thread_frees() -> u64 {
+    Thread::all().fold(abandon::collected(), |sum, thread| sum.wrapping_add(thread.collected()))
+}
+
+/// Threads that have a heap.
+pub(crate) fn threads() -> usize {
+    Thread::all().filter(|thread| thread.is_active()).count()
 }
 
 /// Takes blocks that other threads have freed back into the calling thread's pages, and gives empty pages and free memory

@@ -28,6 +28,12 @@ pub(crate) fn start() {
     options::settle();
 }
 
+/// Gives the calling thread its heap, and registers with the C library: for those who come early.
+pub(crate) fn open() {
+    // Without memory for it, the first malloc tries again, and says so.
+    let _ = Thread::current_or_new();
+}
+
 /// Makes a process that was cloned without its fork handlers draw its own secrets.
 #[inline]
 pub(super) fn renew_if_cloned() {

@@ -38,7 +38,7 @@
 //! | `thread` | number, yield, exit |
 //! | `process` | number, fork, exit, abort |
 //! | `futex` | wait and wake |
-//! | `random`, `clock`, `stderr`, `error`, `environment` | one small thing each |
+//! | `random`, `clock`, `stderr`, `error`, `environment`, `constructor` | one small thing each |
 //!
 //! Read [`Span`], then `linux/memory.rs`, then [`Lock`].
 
@@ -93,6 +93,7 @@ pub(crate) use lock::{Guard, Lock};
 pub(crate) use span::Span;
 
 pub(crate) use backend::clock::milliseconds;
+pub(crate) use backend::constructor::before_main;
 pub(crate) use backend::environment::{address_space_limit, environment, is_privileged, map_limit};
 pub(crate) use backend::error::{errno, set_errno};
 pub(crate) use backend::futex::{wait, wake};
@@ -103,7 +104,7 @@ pub(crate) use backend::memory::{
 };
 pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id};
 pub(crate) use backend::random::random;
-pub(crate) use backend::stderr::write_error;
+pub(crate) use backend::stderr::{keep_error, write_error, write_kept_error};
 pub(crate) use backend::thread::{arm_thread_exit, make_thread_exit_key, nap, on_signal_stack, thread_id, yield_now};
 
 /// What tests of any floor may ask of the machine.

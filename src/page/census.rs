@@ -16,6 +16,15 @@ pub(crate) struct PageCensus {
     pub(crate) posted: usize,
 }
 
+/// What any thread can see of a page that it does not own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Blocks that the program holds.
+    pub(crate) live: usize,
+    /// Freed by another thread, not yet collected.
+    pub(crate) posted: usize,
+}
+
 /// What is wrong with a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PageFault {
@@ -42,6 +51,27 @@ impl Page {
     /// Callable by any thread; then the figure may be as old as the owner's last store.
     pub(crate) fn used(&self) -> u32 {
         self.hot.used.load(Relaxed)
+    }
+
+    /// What the page holds, for any thread: as of the owner's last stores that have become visible.
+    pub(crate) fn held(&self) -> Held {
+        // First the owner's count: were it read last, a collect in between would be subtracted twice.
+        let used = if self.hot.torn.load(Relaxed) { self.count_out() } else { self.used() as usize };
+        let posted = if self.summary().load(Relaxed) == 0 { 0 } else { self.count_posted() };
+        Held { live: used.saturating_sub(posted), posted }
+    }
+
+    /// Blocks that were handed out and not taken back, by the state bits: for a page whose count may be torn by a fork.
+    fn count_out(&self) -> usize {
+        if !MITIGATIONS.free_checks {
+            return self.used() as usize;
+        }
+        self.bits().state.iter().map(|word| word.load(Relaxed).count_ones() as usize).sum()
+    }
+
+    /// Blocks that other threads have freed and the owner has not collected.
+    fn count_posted(&self) -> usize {
+        self.bits().remote.iter().map(|word| word.load(Relaxed).count_ones() as usize).sum()
     }
 
     /// Whether so few blocks are used that the page wants to be looked at.

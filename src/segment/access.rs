@@ -11,19 +11,19 @@
 //! memory), a guard is a mapping of its own, and the kernel allows a process only so many of those. So they are counted,
 //! and past the budget protections are left out, and that is counted too: an allocation never fails for want of a guard.
 
-use super::Segment;
 use super::slices::WINDOW;
 use super::space::Locked;
-use crate::geometry::SLICES;
+use super::{Role, Segment, committed};
+use crate::geometry::{SLICE, SLICES};
 use crate::options::{self, Setting};
 use crate::os::{self, Errno, Span};
+use crate::page::Page;
 use crate::sync::{AtomicBool, AtomicUsize, Relaxed};
 
 /// Borders between accessible and inaccessible mappings that we have made, about one map each.
 static BORDERS: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
-static PURGED: AtomicUsize = AtomicUsize::new(0);
 /// The kernel has refused a guard on our memory: it is locked.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
@@ -35,11 +35,6 @@ pub(crate) fn borders() -> usize {
 /// Guards that were left out since the start of the process.
 pub(crate) fn left_out() -> usize {
     LEFT_OUT.load(Relaxed)
-}
-
-/// Bytes given back to the kernel since the start of the process.
-pub(crate) fn purged() -> usize {
-    PURGED.load(Relaxed)
 }
 
 fn has_guards() -> bool {
@@ -154,6 +149,20 @@ impl Segment {
         Ok(())
     }
 
+    /// From now on these slices are in use, and what they hold is unknown.
+    pub(super) fn commit(&self, first: usize, count: usize, locked: &Locked) {
+        committed::rise(self.zero.count(first, count).wrapping_mul(SLICE), locked);
+        self.zero.remove(first, count);
+        self.set_clean(first, count);
+    }
+
+    /// The kernel has taken the memory of these slices back.
+    fn uncommit(&self, first: usize, count: usize, locked: &Locked) {
+        let held = count.wrapping_sub(self.zero.count(first, count));
+        committed::fall(held.wrapping_mul(SLICE), locked);
+        self.zero.add(first, count);
+    }
+
     /// Makes all of these slices accessible, for a page of blocks.
     pub(super) fn open_all(&self, first: usize, count: usize, _locked: &Locked) -> Result<(), Errno> {
         self.ensure_writable(first, count)?;
@@ -204,6 +213,12 @@ impl Segment {
         Ok(())
     }
 
+    /// Whether a large block stands between guards: not so where they had to be left out.
+    pub(super) fn has_guards_round(&self, page: &Page) -> bool {
+        let first = page.face.first_slice();
+        self.role() == Role::Huge || self.guarded.has(first) || !self.writable.has(first)
+    }
+
     /// Makes these slices inaccessible and keeps their memory. False: they stay accessible.
     pub(super) fn close(&self, first: usize, count: usize) -> bool {
         let Some(span) = self.span(first, count) else { return false };
@@ -216,7 +231,7 @@ impl Segment {
     }
 
     /// Makes a freed block of a page of one inaccessible, then and there.
-    pub(super) fn close_part(&self, first: usize, count: usize, _locked: &Locked) {
+    pub(super) fn close_part(&self, first: usize, count: usize, locked: &Locked) {
         if !self.writable.has_any(first, count) {
             // Opened without the slices being marked: two borders of its own, which closing takes away.
             BORDERS.fetch_sub(2, Relaxed);
@@ -224,21 +239,20 @@ impl Segment {
         if self.close(first, count) {
             return;
         }
-        self.seal(first, count);
+        self.seal(first, count, locked);
     }
 
     /// Gives the memory of these slices back to the kernel and makes them inaccessible.
-    pub(super) fn seal(&self, first: usize, count: usize) {
+    pub(super) fn seal(&self, first: usize, count: usize, locked: &Locked) {
         let Some(span) = self.span(first, count) else { return };
-        PURGED.fetch_add(span.len(), Relaxed);
         if has_guards() && self.writable.has_all(first, count) && guard(span).is_ok() {
             self.guarded.add(first, count);
-            self.zero.add(first, count);
+            self.uncommit(first, count, locked);
             return;
         }
         // SAFETY: slices without a live block.
         if unsafe { os::purge(span) }.is_ok() {
-            self.zero.add(first, count);
+            self.uncommit(first, count, locked);
         }
         if self.writable.has_any(first, count) && !self.close(first, count) {
             leave_out();

@@ -3,8 +3,8 @@
 //! A flat table indexed by `address >> 25`, reserved once: readable only, so that it is charged to no limit, and zero, which
 //! is "nobody's". A chunk becomes writable when a segment is first entered in it.
 
-use super::Segment;
 use super::space::Locked;
+use super::{Segment, meta};
 use crate::geometry::{SEGMENT, SEGMENT_NUMBERS, UserPtr};
 use crate::os::{self, Errno};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Acquire, Relaxed, Release};
@@ -85,7 +85,7 @@ pub(super) fn set(first: usize, count: usize, segment: Option<&'static Segment>,
 }
 
 /// Makes the chunk with this number's entry writable.
-fn open_chunk(number: usize, _locked: &Locked) -> Result<(), Errno> {
+fn open_chunk(number: usize, locked: &Locked) -> Result<(), Errno> {
     let chunk = number.wrapping_mul(size_of::<Entry>()) / CHUNK;
     let Some(word) = MAP.opened.get(chunk >> 6) else { return Err(Errno::NOMEM) };
     let mask = 1_u64.wrapping_shl(chunk as u32 & 63);
@@ -98,6 +98,7 @@ fn open_chunk(number: usize, _locked: &Locked) -> Result<(), Errno> {
     let span = unsafe { os::Span::new(start, CHUNK) };
     // SAFETY: nobody relies on the table being unwritable.
     unsafe { os::open(span) }?;
+    meta::add_bytes(CHUNK, locked);
     word.store(word.load(Relaxed) | mask, Relaxed);
     Ok(())
 }

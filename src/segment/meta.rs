@@ -21,6 +21,18 @@ struct Slab {
 
 static SLAB_NOW: Slab = Slab { next: AtomicPtr::new(ptr::null_mut()), left: AtomicUsize::new(0) };
 
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of accessible metadata.
+pub(crate) fn bytes() -> usize {
+    BYTES.load(Relaxed)
+}
+
+/// So many bytes more are accessible.
+pub(super) fn add_bytes(bytes: usize, _locked: &Locked) {
+    BYTES.store(self::bytes().wrapping_add(bytes), Relaxed);
+}
+
 /// A random address to wish for: anywhere in the lower three quarters of the user's half, so that it is rarely refused.
 pub(crate) fn random_hint(align: usize, _locked: &Locked) -> usize {
     let low = 1_u64 << (os::ADDRESS_BITS - 6);
@@ -37,7 +49,10 @@ fn mapping(len: usize, locked: &Locked) -> Result<Span, Errno> {
     let Some(inner) = whole.part(page, len) else { return Err(Errno::NOMEM) };
     // SAFETY: just reserved, and nobody else's.
     match unsafe { os::open(inner) } {
-        Ok(()) => Ok(inner),
+        Ok(()) => {
+            add_bytes(len, locked);
+            Ok(inner)
+        }
         Err(error) => {
             // SAFETY: as above; it is not used.
             unsafe { os::release(whole) };

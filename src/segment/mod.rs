@@ -23,20 +23,24 @@
 
 mod access;
 mod arena;
+pub(crate) mod committed;
 pub(crate) mod map;
 pub(crate) mod meta;
+pub(crate) mod peak;
 mod purge;
 mod quarantine;
 mod single;
 mod slices;
 pub(crate) mod space;
+mod tally;
 
-pub(crate) use access::{borders, left_out, purged};
+pub(crate) use access::{borders, left_out};
 pub(crate) use arena::reserved;
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
 pub(crate) use quarantine::bytes as quarantined;
 pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single, shrink as shrink_single};
-pub(crate) use space::{Run, claim, segments, segments_of};
+pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
+pub(crate) use tally::Tally;
 
 use crate::entropy::Rng;
 use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};
@@ -75,6 +79,8 @@ pub(crate) struct Segment {
     /// The whole mapping of a huge one.
     span_base: AtomicPtr<u8>,
     span_len: AtomicUsize,
+    /// Bytes of a huge one that count as committed.
+    committed: AtomicUsize,
     number: AtomicU32,
     role: AtomicU8,
     /// Slices that belong to a page or wait in the quarantine.
@@ -85,7 +91,7 @@ pub(crate) struct Segment {
     guarded: SliceSet,
     /// Unused slices that still hold memory.
     dirty: SliceSet,
-    /// Unused slices that read as zero.
+    /// Slices that read as zero, for nobody has written to them since the kernel took their memory back. Not in use.
     zero: SliceSet,
     /// Slices where an abandoned page starts: a hint for those who look for one.
     pub(crate) abandoned: SliceSet,

@@ -10,8 +10,8 @@
 //! a race is a double free; the range becomes inaccessible then and there, and waits in the [`super::quarantine`].
 
 use super::space::{self, Locked, Run, lock};
-use super::{Segment, map, purge, quarantine};
-use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SEGMENT_SHIFT, SLICE};
+use super::{Segment, committed, map, peak, purge, quarantine};
+use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SEGMENT_SHIFT, SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno, Span};
 use crate::page::{Contents, Extent, Page, least_of_single};
@@ -75,7 +75,10 @@ impl SingleShape {
 /// Makes a page with one block.
 pub(crate) fn allocate(shape: &SingleShape) -> Result<Single, Errno> {
     let locked = lock();
-    if shape.is_shared() { allocate_shared(shape, &locked) } else { allocate_huge(shape, &locked) }
+    let single = if shape.is_shared() { allocate_shared(shape, &locked) } else { allocate_huge(shape, &locked) };
+    drop(locked);
+    peak::look_if_due();
+    single
 }
 
 fn allocate_shared(shape: &SingleShape, locked: &Locked) -> Result<Single, Errno> {
@@ -85,7 +88,7 @@ fn allocate_shared(shape: &SingleShape, locked: &Locked) -> Result<Single, Errno
         space::give(&run, locked);
         return Err(error);
     }
-    segment.set_clean(run.first, run.count);
+    segment.commit(run.first, run.count, locked);
     let span = segment.span(run.first, run.count).ok_or(Errno::NOMEM)?;
     let start = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?.start();
     segment.set_heads(run.first, run.count);
@@ -112,6 +115,8 @@ fn map_huge(segment: &'static Segment, shape: &SingleShape, total: usize, locked
     let inner = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?;
     // SAFETY: just reserved, and nobody else's.
     unsafe { os::open(inner) }?;
+    segment.committed.store(inner.len(), Relaxed);
+    committed::rise(inner.len(), locked);
     let number = span.address() >> SEGMENT_SHIFT;
     let covered = space::covered(locked)?;
     map::set(number, total.div_ceil(SEGMENT), Some(covered), locked)?;
@@ -185,25 +190,38 @@ impl Segment {
         whole.part(offset, page.face.block_size())
     }
 
-    /// Gives the memory of a freed huge block back; its addresses stay inaccessible.
-    pub(super) fn purge_huge(&'static self, all: bool, _locked: &Locked) {
-        let set = if all { &self.dirty } else { &self.aged };
-        let freed = set.iter().next().and_then(|slice| self.page_at(slice));
-        if let Some(inner) = freed.and_then(|page| self.huge_block(page)) {
-            // SAFETY: only a freed block's segment has a purge to come.
-            let _ = unsafe { os::purge(inner) };
-            self.set_clean(0, crate::geometry::SLICES);
+    /// Gives the memory of a freed huge block back; its addresses stay inaccessible. Nothing if the block is live, or was
+    /// freed since the last purge came by and not all is wanted.
+    pub(super) fn purge_huge(&'static self, all: bool, locked: &Locked) {
+        if self.first_page().is_some() || !(all || self.aged.has_any(0, SLICES)) {
+            return;
         }
+        if let Some(whole) = self.huge_span() {
+            // SAFETY: the mapping's one block was freed, and under the lock none is born.
+            if unsafe { os::purge(whole) }.is_ok() {
+                self.set_clean(0, SLICES);
+                self.uncommit_huge(usize::MAX, locked);
+            }
+        }
+    }
+
+    /// The kernel has taken up to `bytes` of the block's memory back.
+    fn uncommit_huge(&self, bytes: usize, locked: &Locked) {
+        let held = self.committed.load(Relaxed);
+        let bytes = bytes.min(held);
+        self.committed.store(held.wrapping_sub(bytes), Relaxed);
+        committed::fall(bytes, locked);
     }
 
     /// Gives the mapping of a huge block back, and its description to the stock.
     pub(super) fn unmap_huge(&'static self, locked: &Locked) {
         self.due.store(0, Relaxed);
-        self.set_clean(0, crate::geometry::SLICES);
+        self.set_clean(0, SLICES);
         if let Some(span) = self.huge_span() {
             let _ = map::set(span.address() >> SEGMENT_SHIFT, span.len().div_ceil(SEGMENT), None, locked);
             // SAFETY: the block was freed, and the mapping has left the quarantine.
             unsafe { os::release(span) };
+            self.uncommit_huge(usize::MAX, locked);
             space::remove_huge_bytes(span.len());
         }
         space::give_description(self, locked);
@@ -217,7 +235,7 @@ pub(crate) fn shrink(segment: &'static Segment, page: &'static Page, shape: &Sin
     if shape.size >= old || segment.huge_span().is_none() {
         return false;
     }
-    let _locked = lock();
+    let locked = lock();
     let Some(tail) = segment.huge_block(page).and_then(|inner| inner.part(shape.size, old.wrapping_sub(shape.size)))
     else {
         return false;
@@ -228,6 +246,7 @@ pub(crate) fn shrink(segment: &'static Segment, page: &'static Page, shape: &Sin
     }
     // SAFETY: as above.
     let _ = unsafe { os::close(tail) };
+    segment.uncommit_huge(tail.len(), &locked);
     page.face.set_single_size(shape.size, shape.least());
     true
 }

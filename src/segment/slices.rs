@@ -62,6 +62,11 @@ impl SliceSet {
         self.masked(first, count).all(|(word, mask)| word.load(Relaxed) & mask == mask)
     }
 
+    /// Members among these slices.
+    pub(crate) fn count(&self, first: usize, count: usize) -> usize {
+        self.masked(first, count).map(|(word, mask)| (word.load(Relaxed) & mask).count_ones() as usize).sum()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.iter().map(|word| word.load(Relaxed).count_ones() as usize).sum()
     }
@@ -163,7 +168,7 @@ mod tests {
         set.remove(4, 1);
         assert_eq!(set.next_run(0), Some((3, 1)));
         assert_eq!(set.next_run(4), Some((5, 3)));
-        assert_eq!(set.len(), 4);
+        assert_eq!((set.len(), set.count(0, 6), set.count(5, SLICES)), (4, 2, 3));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Who has which slice: the one lock of the segments, and what it guards.
 
-use super::{HUGE, SHARED, Segment, arena, map, meta, purge};
+use super::{HUGE, SHARED, Segment, arena, map, meta, peak, purge};
 use crate::entropy::Rng;
 use crate::geometry::{SEGMENT_SHIFT, SLICES};
 use crate::os::{Errno, Guard, Lock};
@@ -108,7 +108,9 @@ pub(crate) fn claim(count: usize) -> Result<Run, Errno> {
         give(&run, &locked);
         return Err(error);
     }
-    run.segment.set_clean(run.first, run.count);
+    run.segment.commit(run.first, run.count, &locked);
+    drop(locked);
+    peak::look_if_due();
     Ok(run)
 }
 
@@ -120,7 +122,7 @@ pub(crate) fn release(run: &Run) {
     purge::schedule(run.segment, &locked);
 }
 
-/// Takes slices out of the free ones. What they hold is unchanged, accessible or not.
+/// Takes slices out of the free ones. They are as they were, accessible or not; who uses them commits them.
 pub(super) fn take(count: usize, locked: &Locked) -> Result<Run, Errno> {
     let mut next = ROOM.load(Relaxed);
     loop {
@@ -139,7 +141,6 @@ fn take_from(segment: &'static Segment, count: usize, locked: &Locked) -> Option
     let first = segment.used.draw_gap(count, |n| dice().below(n))?;
     segment.used.add(first, count);
     let contents = if segment.zero.has_all(first, count) { Contents::Zero } else { Contents::Unknown };
-    segment.zero.remove(first, count);
     if segment.used.len() == SLICES {
         leave_room(segment, locked);
     }

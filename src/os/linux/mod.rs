@@ -4,6 +4,7 @@
 //! or ENOSYS, which is handed up like every other error.
 
 pub(super) mod clock;
+pub(super) mod constructor;
 pub(super) mod environment;
 pub(super) mod error;
 pub(super) mod futex;

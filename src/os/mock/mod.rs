@@ -7,6 +7,7 @@
 //! The files are those of `linux`, with `controls` and `pages` beside them.
 
 pub(super) mod clock;
+pub(super) mod constructor;
 pub(crate) mod controls;
 pub(super) mod environment;
 pub(super) mod error;
