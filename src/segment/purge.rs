@@ -91,3 +91,25 @@ fn purge_segment(segment: &'static Segment, most: usize, locked: &Locked) -> boo
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::{LARGE_MAX, UserPtr};
+    use crate::segment::{SingleShape, allocate_single, free_single, map};
+
+    #[test]
+    fn purging_everything_leaves_live_huge_blocks_alone() {
+        let size = 2 * LARGE_MAX;
+        let shape = SingleShape::of(size, 16).unwrap();
+        let start = allocate_single(&shape).unwrap().start;
+        // SAFETY: the block is this test's, and has room for that much.
+        unsafe { start.as_ptr().add(size - 1).write(7) };
+        everything();
+        // SAFETY: as above.
+        assert_eq!(unsafe { start.as_ptr().add(size - 1).read() }, 7);
+        let segment = map::find(UserPtr::new(start.as_ptr())).unwrap();
+        assert_eq!(free_single(segment, segment.first_page().unwrap()), Ok(()));
+        everything();
+    }
+}

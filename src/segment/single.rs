@@ -184,12 +184,14 @@ impl Segment {
         whole.part(offset, page.face.block_size())
     }
 
-    /// Gives the memory of a freed huge block back; its addresses stay inaccessible.
+    /// Gives the memory of a freed huge block back; its addresses stay inaccessible. Nothing if the block is live.
     pub(super) fn purge_huge(&'static self, _locked: &Locked) {
-        let used = self.pages.iter().find(|page| !page.face.start().is_null());
-        if let Some(inner) = used.and_then(|page| self.huge_block(page)) {
-            // SAFETY: only a freed block's segment has a purge to come.
-            let _ = unsafe { os::purge(inner) };
+        if self.first_page().is_some() {
+            return;
+        }
+        if let Some(whole) = self.huge_span() {
+            // SAFETY: the mapping's one block was freed, and under the lock none is born.
+            let _ = unsafe { os::purge(whole) };
         }
     }
 
