@@ -16,6 +16,7 @@ static const std::nothrow_t &quiet = std::nothrow;
 static void used(void *block, size_t size, size_t align) {
     CHECK(block && aligned_to(block, align) && aligned_to(block, 16));
     CHECK(malloc_usable_size(block) >= size);
+    size = std::min(size, size_t{80000});
     fill(block, size, 3);
     CHECK(filled(block, size, 3));
 }

@@ -30,6 +30,11 @@ fn list_of_names() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("libravelin/exports.txt")
 }
 
+/// `libravelin.so` without optimisation, hardened.
+pub(crate) fn debug_library() -> PathBuf {
+    build("dev", "", &library().folder.join("debug")).join("libravelin.so")
+}
+
 /// The library with the same defences as this test's own copy of the engine, or with those that `RAVELIN_TEST_FEATURES` (cargo arguments) names.
 /// Built once in a process.
 pub(crate) fn library() -> &'static Library {
@@ -38,7 +43,7 @@ pub(crate) fn library() -> &'static Library {
         let features = std::env::var("RAVELIN_TEST_FEATURES").unwrap_or_else(|_| same_features());
         let name: String = features.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c_face-{ARCH}{name}"));
-        let built = build(&features, &folder.join("target"));
+        let built = build("release", &features, &folder.join("target"));
         let (o, a) = single_object(&built.join("libravelin.a"), &folder);
         Library { so: built.join("libravelin.so"), a, o, folder }
     })
@@ -60,10 +65,10 @@ fn same_features() -> String {
 }
 
 /// `cargo build`, in a target directory of its own: a feature enabled here must not reach other builds. Returns the folder of the results.
-fn build(features: &str, target: &Path) -> PathBuf {
+fn build(profile: &str, features: &str, target: &Path) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("LD_PRELOAD");
-    cargo.args(["build", "--quiet", "--release", "--package", "libravelin", "--target-dir"]).arg(target);
+    cargo.args(["build", "--quiet", "--profile", profile, "--package", "libravelin", "--target-dir"]).arg(target);
     cargo.args(features.split_whitespace());
     let mut results = target.to_owned();
     if emulated() {
@@ -74,7 +79,7 @@ fn build(features: &str, target: &Path) -> PathBuf {
         results.push(triple);
     }
     run(&mut cargo);
-    results.join("release")
+    results.join(if profile == "dev" { "debug" } else { profile })
 }
 
 /// What `libravelin/README.md` says about the archive: one object, of which only the intended names can be seen. Operators are weak in it.

@@ -70,6 +70,11 @@ impl Program {
         Self { way, file }
     }
 
+    /// The command that starts it under another build of the library.
+    pub(crate) fn start(&self, so: &Path) -> Command {
+        start(&self.file, Some(so))
+    }
+
     /// Starts it with arguments and waits for its end.
     pub(crate) fn output(&self, arguments: &[&Path]) -> Output {
         let preload = (self.way == Way::Preloaded).then_some(library().so.as_path());
