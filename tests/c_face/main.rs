@@ -55,6 +55,12 @@ fn libraries_that_use_malloc_come_and_go() {
 }
 
 #[test]
+fn the_library_may_be_opened_late_and_stays_when_it_is_closed() {
+    Program::build("opened.c", Way::Absent, Runtime::None, &[]).holds(&[&library().so]);
+    assert!(run(tool("readelf").args(["-d", "-W"]).arg(&library().so)).contains("NODELETE"));
+}
+
+#[test]
 fn every_operator_new_and_delete_works() {
     holds_in_every_way("operators.cpp", &[]);
 }

@@ -10,6 +10,8 @@ use super::tools::{output, run, source, start, text, tool};
 /// How the library comes in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Way {
+    /// It does not come in at the start.
+    Absent,
     /// The program knows nothing of it: `LD_PRELOAD`.
     Preloaded,
     /// Linked, `libravelin.so`.
@@ -51,7 +53,7 @@ impl Program {
             command.args(["-static-libstdc++", "-static-libgcc"]);
         }
         match way {
-            Way::Preloaded => {}
+            Way::Absent | Way::Preloaded => {}
             Way::Shared => {
                 let folder = lib.so.parent().expect("a file in a folder");
                 // A program that calls nothing of it by name still wants it.
