@@ -27,7 +27,8 @@ extern "C" int plugin_survives(void) {
     } catch (const std::string &) {
         caught++;
     }
-    caught += operator new(TOO_MUCH, std::nothrow) == nullptr;
+    errno = 77;
+    caught += operator new(TOO_MUCH, std::nothrow) == nullptr && errno == ENOMEM;
     caught += operator new[](TOO_MUCH, std::align_val_t{64}, std::nothrow) == nullptr;
     std::set_new_handler(nullptr);
     return caught;
