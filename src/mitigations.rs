@@ -25,6 +25,10 @@ pub const MITIGATIONS: Mitigations = Mitigations {
     layout_checks: cfg!(feature = "layout-checks"),
 };
 
+/// Whether thread-local words go through the C library instead of the fixed offset that only libraries loaded at
+/// start can have. Not a defence, but a feature, and features are read here.
+pub(crate) const DYNAMIC_TLS: bool = cfg!(feature = "dynamic-tls");
+
 impl Mitigations {
     /// The build's name: `hardened`, `fast`, or `custom` for a choice of features that is neither.
     #[must_use]

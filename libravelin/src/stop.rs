@@ -1,0 +1,10 @@
+//! The end of the process, for reasons that are not the engine's to report.
+
+/// Writes `line` to standard error and aborts. The line ends with a newline and starts with `ravelin: `.
+#[cold]
+pub(crate) fn stop(line: &[u8]) -> ! {
+    // One try: there is nothing to be done about an error. SAFETY: the slice's bytes may be read.
+    let _ = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+    // SAFETY: may be called at any time; does not return.
+    unsafe { libc::abort() }
+}

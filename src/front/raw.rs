@@ -1,0 +1,99 @@
+//! What the C library is made of. Not part of the stable API.
+
+use crate::geometry::UserPtr;
+use crate::heap;
+use crate::stats;
+
+pub use crate::heap::Collect;
+
+/// Makes the allocator ready. Every other function does so itself, and so does a constructor that runs before `main`.
+pub fn start() {
+    super::start::start();
+}
+
+/// A block of at least `size` bytes, aligned to 16; null on exhaustion. errno is unchanged.
+#[inline(always)]
+#[must_use]
+pub fn allocate(size: usize) -> *mut u8 {
+    heap::allocate(size)
+}
+
+/// The same, filled with zeros.
+#[inline(always)]
+#[must_use]
+pub fn allocate_zeroed(size: usize) -> *mut u8 {
+    heap::allocate_zeroed(size)
+}
+
+/// A block aligned to `align`; null on exhaustion, or if that is no power of two.
+#[inline]
+#[must_use]
+pub fn allocate_aligned(size: usize, align: usize) -> *mut u8 {
+    heap::allocate_aligned(size, align)
+}
+
+/// The same, filled with zeros.
+#[inline]
+#[must_use]
+pub fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
+    heap::allocate_aligned_zeroed(size, align)
+}
+
+/// Frees a block; null is ignored, and any other pointer that is not a live block stops the process.
+///
+/// # Safety
+/// - nobody uses the block any more.
+#[inline(always)]
+pub unsafe fn free(pointer: *mut u8) {
+    heap::free(UserPtr::new(pointer));
+}
+
+/// C's realloc, but for size 0, which is a size like any other.
+///
+/// # Safety
+/// - nobody else uses the block.
+#[inline]
+pub unsafe fn reallocate(pointer: *mut u8, size: usize) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    unsafe { heap::reallocate(UserPtr::new(pointer), size) }
+}
+
+/// The same, aligned to `align`.
+///
+/// # Safety
+/// - nobody else uses the block.
+pub unsafe fn reallocate_aligned(pointer: *mut u8, size: usize, align: usize) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    unsafe { heap::reallocate_aligned(UserPtr::new(pointer), size, align) }
+}
+
+/// Bytes that the block has room for; 0 for null; any other pointer that is not a live block stops the process.
+///
+/// # Safety
+/// - none but what the check does itself; unsafe because builds without `free-checks` do not check.
+#[must_use]
+pub unsafe fn usable_size(pointer: *const u8) -> usize {
+    heap::usable_size(UserPtr::new(pointer.cast_mut()))
+}
+
+/// Bytes that a block for `size` bytes would have room for.
+#[must_use]
+pub fn good_size(size: usize) -> usize {
+    heap::good_size(size)
+}
+
+/// Whether a live block starts there. Harmless for any pointer.
+#[must_use]
+pub fn owns(pointer: *const u8) -> bool {
+    heap::owns(UserPtr::new(pointer.cast_mut()))
+}
+
+/// Gives memory back.
+pub fn collect(how: Collect) {
+    heap::collect(how);
+}
+
+/// Writes the statistics to standard error as a table. Neither allocates nor locks.
+pub fn print_stats() {
+    stats::print();
+}

@@ -1,0 +1,141 @@
+//! What was wrong with a pointer: worked out after the fast path has refused it, for the report.
+//!
+//! On weakly ordered machines a pointer may have reached this thread without a barrier, and the bit that says it is live
+//! may be late. So it is looked at once more behind one, before anybody is accused.
+
+use crate::geometry::{GRANULE, UserPtr};
+use crate::mitigations::MITIGATIONS;
+use crate::page::{Kind as PageKind, Page};
+use crate::remote::Owner;
+use crate::report::{self, BlockFacts, Kind, Operation, Report};
+use crate::segment::{Role, Segment, map, space};
+use core::sync::atomic::{Ordering, fence};
+
+/// Below this, an address is that of a field of nothing.
+const NULL_PAGE: usize = 64 * 1024;
+/// How often the lock is tried.
+const PATIENCE: usize = 10_000;
+
+/// What a report says of a page's block.
+pub(super) fn facts(page: &Page) -> BlockFacts {
+    BlockFacts::new(page.face.block_size(), page.face.start().addr(), page.face.segment_number() as usize)
+}
+
+/// Stops the process: `pointer` is not a live block. Returns if a second look finds that it is one after all.
+#[cold]
+pub(super) fn die(pointer: UserPtr, operation: Operation) {
+    fence(Ordering::SeqCst);
+    let (kind, page) = judge(pointer);
+    if kind == Kind::DoubleFree && cfg!(not(target_arch = "x86_64")) && is_live_now(pointer) {
+        super::free(pointer);
+        return;
+    }
+    let kind = match (kind, operation) {
+        (Kind::DoubleFree, Operation::Realloc | Operation::UsableSize) => Kind::UseAfterFree,
+        (kind, _) => kind,
+    };
+    let report = Report::new(kind, operation, pointer.address());
+    report::die(&match page {
+        Some(page) => report.of_block(facts(page)),
+        None => report,
+    })
+}
+
+/// Stops the process: the block is live, but of another Layout.
+#[cold]
+pub(super) fn die_of_layout(pointer: UserPtr, page: &Page, operation: Operation, size: usize, align: usize) -> ! {
+    let (kind, _) = judge(pointer);
+    let report = match kind {
+        // A block freed twice is that first, whatever Layout it is freed with.
+        Kind::DoubleFree if !is_live_now(pointer) => Report::new(Kind::DoubleFree, operation, pointer.address()),
+        _ => Report::new(Kind::WrongLayout, operation, pointer.address()).with_layout(size, align),
+    };
+    report::die(&report.of_block(facts(page)))
+}
+
+fn is_live_now(pointer: UserPtr) -> bool {
+    pointer.is_aligned() && map::find(pointer).is_some_and(|segment| segment.tables().spot(pointer.granule()).is_live())
+}
+
+/// What the pointer is, given that it is not a live block.
+fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
+    let address = pointer.address();
+    let Some(segment) = map::find(pointer) else {
+        let wild = address < NULL_PAGE || pointer.segment_number().is_none();
+        let misaligned = address % GRANULE != 0;
+        return match (wild, misaligned) {
+            (true, _) => (Kind::Wild, None),
+            // Foreign memory is foreign whatever its alignment.
+            (false, _) => (Kind::Foreign, None),
+        };
+    };
+    let Some(page) = page_at(segment, pointer) else {
+        return match huge_page_before(pointer) {
+            Some(page) => (Kind::InteriorPointer, Some(page)),
+            None => (Kind::NeverAllocated, None),
+        };
+    };
+    let (start, size) = (page.face.start().addr(), page.face.block_size());
+    let offset = address.wrapping_sub(start);
+    if address < start {
+        return (Kind::NeverAllocated, Some(page));
+    }
+    if page.face.kind() == PageKind::Single {
+        return match offset {
+            0 => (Kind::DoubleFree, Some(page)),
+            _ if offset >= size => (Kind::NeverAllocated, Some(page)),
+            _ if address % GRANULE != 0 => (Kind::Misaligned, Some(page)),
+            _ => (Kind::InteriorPointer, Some(page)),
+        };
+    }
+    if offset.checked_div(size).unwrap_or(0) >= page.capacity() as usize {
+        return (Kind::NeverAllocated, Some(page));
+    }
+    if address % GRANULE != 0 {
+        return (Kind::Misaligned, Some(page));
+    }
+    if offset.checked_rem(size) != Some(0) {
+        return (Kind::InteriorPointer, Some(page));
+    }
+    if !MITIGATIONS.free_checks {
+        return (Kind::DoubleFree, Some(page));
+    }
+    (judge_block_start(pointer, page), Some(page))
+}
+
+/// A block's start that is not live was freed, unless it was never handed out: that only the list of new blocks can tell,
+/// which runs through the page's memory. A page that was given up has neither; and no page's memory is given back while the
+/// lock is held. If the lock cannot be had (a signal handler may have interrupted its holder), it counts as freed.
+fn judge_block_start(pointer: UserPtr, page: &Page) -> Kind {
+    let Some(_locked) = (0..PATIENCE).find_map(|_| space::try_lock()) else { return Kind::DoubleFree };
+    match page.face.owner.load() {
+        Owner::Nobody => Kind::DoubleFree,
+        _ if page.was_handed_out(pointer.address()) => Kind::DoubleFree,
+        _ => Kind::NeverAllocated,
+    }
+}
+
+/// The page that the pointer lies in, dead or alive, if its slice ever had one.
+fn page_at(segment: &'static Segment, pointer: UserPtr) -> Option<&'static Page> {
+    let granule = pointer.granule();
+    (segment.role() != Role::Covered && segment.has_page(granule)).then(|| segment.page_of(granule))
+}
+
+/// The huge block that reaches over the pointer's segment from one before it.
+fn huge_page_before(pointer: UserPtr) -> Option<&'static Page> {
+    let number = pointer.segment_number()?;
+    for earlier in (0..=number).rev() {
+        let segment = map::find_number(earlier)?;
+        match segment.role() {
+            Role::Covered => {}
+            Role::Shared => return None,
+            Role::Huge => {
+                let page = segment.first_page()?;
+                let start = page.face.start().addr();
+                let inside = pointer.address() >= start && pointer.address() < start.wrapping_add(page.face.block_size());
+                return (inside && page.face.owner.load() == Owner::Single).then_some(page);
+            }
+        }
+    }
+    None
+}

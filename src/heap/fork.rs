@@ -1,0 +1,73 @@
+//! fork: the lock is held across it, and the child makes the heap its own.
+//!
+//! In the child every thread but one is gone, between any two of its stores. What they left in the state and remote bits
+//! is the truth; counters and lists may be torn. So their pages are marked as abandoned and torn, and whoever adopts one
+//! rebuilds it from the bits (`page::grow`). The one thread's own pages are sound, but their keys and orders are known to
+//! the parent: its table is emptied, so that the slow path meets each page, and redraws it, before it is popped from.
+
+use super::start::{FORKS, die_without_randomness};
+use super::thread::Thread;
+use super::abandon;
+use crate::entropy;
+use crate::remote::Owner;
+use crate::segment::space;
+use crate::sync::Relaxed;
+use core::ptr;
+
+pub(super) extern "C" fn before() {
+    space::hold_over_fork();
+}
+
+pub(super) extern "C" fn after_in_parent() {
+    FORKS.fetch_add(1, Relaxed);
+    space::release_after_fork();
+}
+
+pub(super) extern "C" fn after_in_child() {
+    space::release_after_fork();
+    FORKS.fetch_add(1, Relaxed);
+    if entropy::renew().is_err() {
+        die_without_randomness();
+    }
+    let me = Thread::current();
+    let is_me = |thread: &'static Thread| me.is_some_and(|me| ptr::eq(me, thread));
+    let others = Thread::all().filter(|thread| thread.is_active() && !is_me(thread));
+    let mut had_others = false;
+    for thread in others {
+        had_others = true;
+        thread.mailbox().take();
+        thread.put_back();
+    }
+    if had_others {
+        orphan_pages(me);
+    }
+    if let Some(me) = me {
+        me.heap.forget_direct();
+        if had_others {
+            me.heap.revisit_full();
+        }
+    }
+}
+
+/// Marks the pages of threads that are gone.
+fn orphan_pages(me: Option<&'static Thread>) {
+    abandon::forget_notes();
+    for segment in abandon::shared_segments() {
+        segment.abandoned.clear();
+        for page in segment.pages() {
+            match page.face.owner.load() {
+                Owner::Thread(owner) if me.is_some_and(|me| me.me() == owner) => page.suspect_all(),
+                Owner::Thread(_) | Owner::Busy => {
+                    page.tear(segment.tables_forever());
+                    page.face.owner.orphan();
+                    abandon::note_orphan(page);
+                }
+                Owner::Abandoned => {
+                    page.suspect_all();
+                    abandon::note_orphan(page);
+                }
+                Owner::Single | Owner::Nobody => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! free.
+
+use super::thread::Thread;
+use super::{abandon, diagnose};
+use crate::geometry::{Class, GRANULE, UserPtr};
+use crate::mitigations::MITIGATIONS;
+use crate::os;
+use crate::page::{Kind, Page};
+use crate::remote::{All, NotLive, Owned, Posted, post};
+use crate::report::{self, Operation};
+use crate::segment::{self, Segment, SingleShape, map};
+
+/// Frees the block that `pointer` points to; null is ignored. Anything but a live block stops the process.
+#[inline(always)]
+pub(crate) fn free(pointer: UserPtr) {
+    free_checked(pointer, Operation::Free, |_| true);
+}
+
+/// The same, and the process is stopped as well if a block for `size` bytes aligned to `align` would not have been of this
+/// block's class.
+#[inline(always)]
+pub(crate) fn free_with_layout(pointer: UserPtr, size: usize, align: usize) {
+    free_checked(pointer, Operation::Dealloc, |page| {
+        let fits = !MITIGATIONS.layout_checks || (align <= GRANULE && page.face.fits(size)) || is_of_layout(page, size, align);
+        if !fits {
+            diagnose::die_of_layout(pointer, page, Operation::Dealloc, size, align);
+        }
+        fits
+    });
+}
+
+#[inline(always)]
+fn free_checked(pointer: UserPtr, operation: Operation, allow: impl FnOnce(&'static Page) -> bool) {
+    let Some(segment) = map::find(pointer) else { return refuse(pointer, operation) };
+    if MITIGATIONS.free_checks && !pointer.is_aligned() {
+        return refuse(pointer, operation);
+    }
+    let granule = pointer.granule();
+    // Only a set state bit says that the slice has a page: nothing else of it may be believed before.
+    let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
+    let page = segment.page_of(granule);
+    if !allow(page) {
+        return;
+    }
+    let Some(owned) = page.owned_by(os::local().cast()) else {
+        return free_remotely(pointer, operation, segment, page);
+    };
+    match page.take_back(pointer.address(), &out, &owned) {
+        Ok(false) => {}
+        Ok(true) => attend(page, owned),
+        Err(NotLive) => refuse(pointer, operation),
+    }
+}
+
+/// The slow way of the owner's free.
+#[cold]
+#[inline(never)]
+fn attend(page: &'static Page, owned: Owned) {
+    preserving_errno(|| {
+        if let Some(thread) = Thread::current() {
+            thread.heap_of(page).attend(page, owned);
+        }
+    });
+}
+
+/// The block lies in a page of another thread, or of none.
+#[inline(never)]
+fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
+    if page.face.kind() == Kind::Single {
+        return free_single(pointer, operation, segment, page);
+    }
+    let granule = pointer.granule();
+    match post::<All>(&segment.tables().spot(granule), page.group(granule), &page.line()) {
+        Ok(Posted::Delivered) => {}
+        Ok(Posted::Abandoned) => preserving_errno(|| abandon::reclaim(page)),
+        Err(NotLive) => refuse(pointer, operation),
+    }
+}
+
+/// A large or huge block: its page belongs to whoever frees it.
+#[cold]
+#[inline(never)]
+fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
+    report::die_if_dying();
+    preserving_errno(|| {
+        if let Err(NotLive) = segment::free_single(segment, page) {
+            refuse(pointer, operation);
+        }
+    });
+}
+
+/// free leaves errno as it was, whatever the system calls on its slow paths do to it.
+fn preserving_errno(work: impl FnOnce()) {
+    let errno = os::errno();
+    work();
+    os::set_errno(errno);
+}
+
+/// Null is freed in vain; any other pointer that is not a live block stops the process.
+#[cold]
+#[inline(never)]
+fn refuse(pointer: UserPtr, operation: Operation) {
+    if pointer.address() != 0 {
+        diagnose::die(pointer, operation);
+    }
+}
+
+/// Whether a request of `size` bytes aligned to `align` would have got a block like this page's.
+#[cold]
+pub(super) fn is_of_layout(page: &Page, size: usize, align: usize) -> bool {
+    match (page.face.kind(), Class::of_aligned(size, align)) {
+        (Kind::Blocks(class), Some(wanted)) => class == wanted,
+        (Kind::Single, None) => SingleShape::of(size, align).is_some_and(|shape| shape.size == page.face.block_size()),
+        _ => false,
+    }
+}

@@ -1,0 +1,84 @@
+//! What other threads have freed: taking it back.
+
+use super::diagnose;
+use super::thread::{Heap, Thread};
+use crate::geometry::GRANULE;
+use crate::page::Page;
+use crate::remote::{self, All, Owned, unmark};
+use crate::report::{self, Kind, Operation, Report};
+use crate::segment::{self, Role, Segment};
+use crate::sync::{Acquire, Relaxed};
+
+/// Collects the pages of this thread that other threads have told it of.
+pub(super) fn take(thread: &'static Thread) {
+    if !thread.mailbox().has_mail() {
+        return;
+    }
+    let mut flags = thread.mailbox().take();
+    while flags != 0 {
+        let flag = flags.trailing_zeros() as usize;
+        flags &= flags.wrapping_sub(1);
+        for segment in segment::segments_of(flag).filter(|segment| segment.role() == Role::Shared) {
+            take_from(thread, segment);
+        }
+    }
+}
+
+/// Collects this thread's marked pages of one segment.
+fn take_from(thread: &'static Thread, segment: &'static Segment) {
+    for (index, word) in segment.tables().all_pending().iter().enumerate() {
+        let mut marks = word.load(Acquire);
+        while marks != 0 {
+            let mark = marks & marks.wrapping_neg();
+            let slice = (index << 6) | marks.trailing_zeros() as usize;
+            marks &= marks.wrapping_sub(1);
+            let Some(page) = segment.page_at(slice) else { continue };
+            // The marks of others stay: their owners would never learn of them.
+            let Some(owned) = page.owned_by(thread.me()) else { continue };
+            unmark(word, mark, &owned);
+            collect_page(&thread.heap, page, &owned);
+            if page.wants_attention() {
+                thread.heap_of(page).attend(page, owned);
+            }
+        }
+    }
+}
+
+/// Takes back what other threads have freed in this page.
+pub(super) fn collect_page(heap: &Heap, page: &'static Page, owned: &Owned) {
+    let start = page.face.start().addr();
+    let mut count = 0_u64;
+    let result = remote::collect::<All>(&page.bits(), page.summary(), owned, |granule| {
+        page.push(start.wrapping_add(granule.wrapping_mul(GRANULE)), owned);
+        count = count.wrapping_add(1);
+    });
+    if let Some(thread) = heap.thread() {
+        thread.collected.store(thread.collected.load(Relaxed).wrapping_add(count), Relaxed);
+    }
+    if let Err(granule) = result {
+        let address = start.wrapping_add(granule.wrapping_mul(GRANULE));
+        let report = Report::new(Kind::DoubleFree, Operation::Collect, address);
+        report::die(&report.of_block(diagnose::facts(page)))
+    }
+}
+
+impl Thread {
+    /// The heap that a page of this thread belongs to.
+    pub(super) fn heap_of(&'static self, page: &Page) -> &'static Heap {
+        let heap = page.hot.heap.load(Relaxed).cast::<Heap>();
+        // SAFETY: a page that a thread owns names one of its heaps, whose metadata is never unmapped, or none.
+        unsafe { heap.as_ref() }.unwrap_or(&self.heap)
+    }
+
+    /// Takes everything back that others have freed, and lets go of empty pages.
+    pub(super) fn collect(&'static self) {
+        take(self);
+        let mut visited = self.heap.pages();
+        while let Some(page) = visited.next() {
+            let Some(owned) = page.owned_by(self.me()) else { continue };
+            page.renew(page.tables(), &owned, &self.heap.rng);
+            collect_page(&self.heap, page, &owned);
+        }
+        self.heap.sort_out();
+    }
+}

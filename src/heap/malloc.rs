@@ -1,0 +1,205 @@
+//! malloc.
+
+use super::thread::{Heap, Thread};
+use super::{abandon, mail, start};
+use crate::geometry::{Class, GRANULE, SMALL_MAX};
+use crate::mitigations::MITIGATIONS;
+use crate::page::{Block, Contents, Page, Refused};
+use crate::remote::Owned;
+use crate::report::{self, Kind, Operation, Report};
+use crate::segment::{self, SingleShape};
+use crate::sync::Relaxed;
+use core::ptr;
+
+/// What a new block holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// Anything; its first word is zero.
+    Any,
+    /// Zeros.
+    Zero,
+}
+
+/// A block of at least `size` bytes, aligned to 16. Null if there is no memory.
+#[inline(always)]
+pub(crate) fn allocate(size: usize) -> *mut u8 {
+    match pop(size) {
+        Some((block, _)) => block.start().as_ptr(),
+        None => allocate_slow(size, GRANULE, Fill::Any),
+    }
+}
+
+/// The same, filled with zeros.
+#[inline(always)]
+pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
+    match pop(size) {
+        Some((block, page)) => zeroed(block, page).start().as_ptr(),
+        None => allocate_slow(size, GRANULE, Fill::Zero),
+    }
+}
+
+/// A block aligned to `align`, a power of two. Null if there is no memory, or no such block.
+#[inline]
+pub(crate) fn allocate_aligned(size: usize, align: usize) -> *mut u8 {
+    if align <= GRANULE { allocate(size) } else { allocate_slow(size, align, Fill::Any) }
+}
+
+/// The same, filled with zeros.
+#[inline]
+pub(crate) fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
+    if align <= GRANULE { allocate_zeroed(size) } else { allocate_slow(size, align, Fill::Zero) }
+}
+
+/// The fast path: a block from the page that the heap's table names.
+#[inline(always)]
+fn pop(size: usize) -> Option<(Block, &'static Page)> {
+    if size > SMALL_MAX {
+        return None;
+    }
+    let page = Thread::current()?.heap.direct(size);
+    // SAFETY: the table holds the empty page and pages of the heap, whose thread is the calling one.
+    let owned = unsafe { Owned::known() };
+    page.pop(&owned).ok().map(|block| (block, page))
+}
+
+/// Fills a block just popped with zeros, if it holds anything else.
+#[inline(always)]
+fn zeroed(block: Block, page: &Page) -> Block {
+    if !page.gives_zeroed() {
+        // SAFETY: a block of this page has room for that much.
+        unsafe { block.clear(page.face.block_size()) };
+    }
+    block
+}
+
+/// Everything that is not a pop from a page that is ready.
+#[cold]
+#[inline(never)]
+fn allocate_slow(size: usize, align: usize, fill: Fill) -> *mut u8 {
+    report::die_if_dying();
+    start::renew_if_cloned();
+    if !align.is_power_of_two() {
+        return ptr::null_mut();
+    }
+    match Class::of_aligned(size, align) {
+        Some(class) => {
+            let block = match Thread::current_or_new() {
+                Some(thread) => thread.heap.allocate(class, fill),
+                None => allocate_momentarily(class, fill),
+            };
+            block.map_or(ptr::null_mut(), |block| block.start().as_ptr())
+        }
+        None => allocate_single(size, align, fill),
+    }
+}
+
+/// A block with a page of its own.
+fn allocate_single(size: usize, align: usize, fill: Fill) -> *mut u8 {
+    start::start();
+    if let Some(thread) = Thread::current() {
+        thread.heap.beat(None);
+    }
+    let Some(shape) = SingleShape::of(size, align) else { return ptr::null_mut() };
+    let single = segment::allocate_single(&shape).or_else(|_| {
+        // What waits in quarantines and caches may be just what is missing.
+        segment::purge_all();
+        segment::allocate_single(&shape)
+    });
+    let Ok(single) = single else { return ptr::null_mut() };
+    if fill == Fill::Zero && single.contents == Contents::Unknown {
+        // SAFETY: a block that was just made, and has room for that much.
+        unsafe { single.start.as_ptr().write_bytes(0, shape.size) };
+    }
+    single.start.as_ptr()
+}
+
+/// A block for a thread that has no heap: from one that exists for this moment.
+fn allocate_momentarily(class: Class, fill: Fill) -> Option<Block> {
+    start::start();
+    let thread = Thread::take()?;
+    let block = thread.heap.allocate(class, fill);
+    abandon::abandon_all(thread);
+    block
+}
+
+impl Heap {
+    /// A block of `class`; none if there is no memory.
+    pub(super) fn allocate(&'static self, class: Class, fill: Fill) -> Option<Block> {
+        self.beat(Some(class));
+        loop {
+            let page = match self.find_page(class) {
+                Some(page) => page,
+                None => {
+                    // What waits in quarantines may be just what is missing.
+                    segment::purge_all();
+                    self.find_page(class)?
+                }
+            };
+            let owned = page.owned_by(self.me())?;
+            match page.pop(&owned) {
+                Ok(block) if fill == Fill::Zero => return Some(zeroed(block, page)),
+                Ok(block) => return Some(block),
+                Err(Refused::Empty) => {}
+                Err(Refused::Corrupt(address)) => die_of_corruption(page, address),
+            }
+        }
+    }
+
+    /// A page of `class` whose free list is not empty.
+    fn find_page(&'static self, class: Class) -> Option<&'static Page> {
+        while let Some(page) = self.queue(class).first() {
+            let owned = page.owned_by(self.me())?;
+            if self.make_ready(page, &owned) {
+                return Some(page);
+            }
+            self.set_full(page, class, &owned);
+        }
+        if let Some(page) = abandon::adopt(self, class) {
+            let owned = page.owned_by(self.me())?;
+            if self.make_ready(page, &owned) {
+                return Some(page);
+            }
+            self.set_full(page, class, &owned);
+        }
+        let run = segment::claim(class.page_slices()).ok()?;
+        let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
+        self.enter(page, class, &owned);
+        page.extend(&owned, &self.rng).then_some(page)
+    }
+
+    /// Gets something onto the page's free list. False: the page has nothing to give.
+    fn make_ready(&self, page: &'static Page, owned: &Owned) -> bool {
+        if !page.renew(page.tables(), owned, &self.rng) {
+            return false;
+        }
+        if page.has_free() || page.refill(owned) {
+            return true;
+        }
+        mail::collect_page(self, page, owned);
+        page.refill(owned) || page.extend(owned, &self.rng)
+    }
+
+    /// What every slow path of malloc does besides.
+    pub(super) fn beat(&'static self, wanted: Option<Class>) {
+        let beats = self.beats.load(Relaxed).wrapping_add(1);
+        self.beats.store(beats, Relaxed);
+        if let Some(thread) = self.thread() {
+            mail::take(thread);
+        }
+        if self.lingering.load(Relaxed) != 0 {
+            self.lose_patience(wanted);
+        }
+        if beats % 8 == 0 {
+            segment::purge_due();
+        }
+    }
+}
+
+/// A free block was written to.
+#[cold]
+fn die_of_corruption(page: &'static Page, address: usize) -> ! {
+    let report = Report::new(Kind::CorruptedFreeList, Operation::Malloc, address);
+    report::die(&report.of_block(super::diagnose::facts(page)))
+}
+
+const _: () = assert!(!MITIGATIONS.encoded_links || MITIGATIONS.free_checks, "Cargo.toml says so too");

@@ -1,0 +1,78 @@
+//! Heaps: the pages that a thread allocates from, and the paths of malloc and free over them.
+//!
+//! ```text
+//!  thread-local word -> Thread { mailbox, heap }
+//!                                          |
+//!    direct[size / 16] --------------------+----> page of the class, first in its queue
+//!    queues[class]   page <-> page <-> page       pages with free blocks, or nearly
+//!    full            page <-> page                pages without; one comes back when an eighth of it is free
+//! ```
+//!
+//! malloc pops from the page that the table names, and goes the slow way when that page's free list is empty; free finds
+//! the page by the segment map, and goes the slow way when the page is another thread's, or became empty, or was full.
+//! The slow ways also do what nobody else does: take the mail, give memory back, let go of empty pages.
+//!
+//! A heap is a value: nothing here assumes that a thread has one only. The owner of a page is a *thread* (its mailbox),
+//! because only that must be known to free; which of its heaps a page belongs to stands in the page.
+//!
+//! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
+//! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
+//!
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`free`], [`mail`], [`abandon`], [`resize`], [`start`], [`fork`],
+//! [`diagnose`], [`verify`].
+
+mod abandon;
+mod diagnose;
+mod fork;
+mod free;
+mod mail;
+mod malloc;
+mod queue;
+mod resize;
+mod start;
+mod thread;
+mod verify;
+
+pub(crate) use abandon::count as abandoned_pages;
+pub(crate) use free::{free, free_with_layout};
+pub(crate) use malloc::{allocate, allocate_aligned, allocate_aligned_zeroed, allocate_zeroed};
+pub(crate) use resize::{good_size, owns, reallocate, reallocate_aligned, reallocate_with_layout, usable_size};
+pub(crate) use start::{forks, open, start};
+pub(crate) use thread::Thread;
+pub(crate) use verify::check_heap;
+pub use verify::{Census, Corruption, Fault};
+
+use crate::segment;
+
+/// How much `collect` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Collect {
+    /// Takes what other threads have freed, lets go of empty pages, and purges what is due.
+    Gently,
+    /// Also ends all quarantines and gives all free memory back to the system before it returns.
+    Fully,
+}
+
+/// Blocks that other threads than their pages' owners have freed and an owner has taken back.
+pub(crate) fn cross_thread_frees() -> u64 {
+    Thread::all().fold(abandon::collected(), |sum, thread| sum.wrapping_add(thread.collected()))
+}
+
+/// Threads that have a heap.
+pub(crate) fn threads() -> usize {
+    Thread::all().filter(|thread| thread.is_active()).count()
+}
+
+/// Takes blocks that other threads have freed back into the calling thread's pages, and gives empty pages and free memory
+/// back.
+pub(crate) fn collect(how: Collect) {
+    if let Some(thread) = Thread::current() {
+        thread.collect();
+    }
+    abandon::sweep();
+    match how {
+        Collect::Gently => segment::purge_due(),
+        Collect::Fully => segment::purge_all(),
+    }
+}

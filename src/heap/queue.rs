@@ -1,0 +1,248 @@
+//! Queues of pages, and a page's way through them.
+
+use super::thread::Heap;
+use crate::geometry::Class;
+use crate::page::{Attention, Kind, Page};
+use crate::remote::Owned;
+use crate::segment;
+use crate::sync::{AtomicPtr, Relaxed};
+use core::ptr;
+
+/// Slow paths that the only page of a class is kept for while it is empty: a loop over one block would otherwise draw a
+/// new key and a new order at every turn.
+const PATIENCE: u8 = 16;
+
+/// A doubly linked list through the pages' owner lines. Only its thread touches it. Empty when all its bytes are zero.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    first: AtomicPtr<Page>,
+    last: AtomicPtr<Page>,
+}
+
+/// Where a page enters a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+}
+
+fn page_at(pointer: &AtomicPtr<Page>) -> Option<&'static Page> {
+    // SAFETY: a queue's links are null or pages' descriptions, which are never unmapped.
+    unsafe { pointer.load(Relaxed).as_ref() }
+}
+
+fn address_of(page: Option<&'static Page>) -> *mut Page {
+    page.map_or(ptr::null_mut(), |page| ptr::from_ref(page).cast_mut())
+}
+
+impl Queue {
+    pub(super) fn first(&self) -> Option<&'static Page> {
+        page_at(&self.first)
+    }
+
+    pub(super) fn clear(&self) {
+        self.first.store(ptr::null_mut(), Relaxed);
+        self.last.store(ptr::null_mut(), Relaxed);
+    }
+
+    /// Whether `page` is all there is.
+    fn is_only(&self, page: &'static Page) -> bool {
+        ptr::eq(self.first.load(Relaxed), page) && ptr::eq(self.last.load(Relaxed), page)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'static Page> {
+        let mut next = self.first();
+        core::iter::from_fn(move || {
+            let page = next?;
+            next = page_at(&page.hot.next);
+            Some(page)
+        })
+    }
+
+    fn insert(&self, page: &'static Page, end: End) {
+        let (near, far) = match end {
+            End::First => (&self.first, &self.last),
+            End::Last => (&self.last, &self.first),
+        };
+        let neighbour = page_at(near);
+        let (to_neighbour, to_nothing) = match end {
+            End::First => (&page.hot.next, &page.hot.previous),
+            End::Last => (&page.hot.previous, &page.hot.next),
+        };
+        to_neighbour.store(address_of(neighbour), Relaxed);
+        to_nothing.store(ptr::null_mut(), Relaxed);
+        match neighbour {
+            Some(neighbour) => {
+                let back = match end {
+                    End::First => &neighbour.hot.previous,
+                    End::Last => &neighbour.hot.next,
+                };
+                back.store(address_of(Some(page)), Relaxed);
+            }
+            None => far.store(address_of(Some(page)), Relaxed),
+        }
+        near.store(address_of(Some(page)), Relaxed);
+    }
+
+    fn remove(&self, page: &'static Page) {
+        let (previous, next) = (page_at(&page.hot.previous), page_at(&page.hot.next));
+        match previous {
+            Some(previous) => previous.hot.next.store(address_of(next), Relaxed),
+            None => self.first.store(address_of(next), Relaxed),
+        }
+        match next {
+            Some(next) => next.hot.previous.store(address_of(previous), Relaxed),
+            None => self.last.store(address_of(previous), Relaxed),
+        }
+        page.hot.next.store(ptr::null_mut(), Relaxed);
+        page.hot.previous.store(ptr::null_mut(), Relaxed);
+    }
+}
+
+impl Heap {
+    /// A page that the heap's thread owns enters the heap, where malloc looks next.
+    pub(super) fn enter(&'static self, page: &'static Page, class: Class, _owned: &Owned) {
+        page.hot.heap.store(ptr::from_ref(self).cast_mut().cast(), Relaxed);
+        page.hot.full.store(false, Relaxed);
+        page.attend(Attention::WhenEmpty);
+        self.queue(class).insert(page, End::First);
+        self.set_direct(class, Some(page));
+    }
+
+    /// The page leaves the heap; its owner is unchanged.
+    pub(super) fn leave(&self, page: &'static Page, class: Class) {
+        if page.hot.full.swap_relaxed(false) {
+            self.full.remove(page);
+        } else {
+            self.queue(class).remove(page);
+            self.set_direct(class, self.queue(class).first());
+        }
+        page.hot.heap.store(ptr::null_mut(), Relaxed);
+    }
+
+    /// The page has nothing to give: it waits among the full ones until an eighth of it is free.
+    pub(super) fn set_full(&self, page: &'static Page, class: Class, _owned: &Owned) {
+        self.queue(class).remove(page);
+        self.set_direct(class, self.queue(class).first());
+        page.hot.full.store(true, Relaxed);
+        page.attend(Attention::WhenRoomy);
+        self.full.insert(page, End::Last);
+    }
+
+    /// The page comes back from the full ones: at the tail, so that the blocks freed first wait longest.
+    pub(super) fn set_roomy(&self, page: &'static Page, class: Class, _owned: &Owned) {
+        self.full.remove(page);
+        page.hot.full.store(false, Relaxed);
+        page.attend(Attention::WhenEmpty);
+        let queue = self.queue(class);
+        queue.insert(page, End::Last);
+        self.set_direct(class, queue.first());
+    }
+
+    /// What is to be done after a free into a page that wanted to be looked at.
+    pub(super) fn attend(&self, page: &'static Page, owned: Owned) {
+        let Kind::Blocks(class) = page.face.kind() else { return };
+        if page.hot.full.load(Relaxed) {
+            self.set_roomy(page, class, &owned);
+        }
+        if page.used() != 0 {
+            return;
+        }
+        if self.queue(class).is_only(page) {
+            page.hot.patience.store(PATIENCE, Relaxed);
+            page.attend(Attention::Never);
+            self.lingering.store(self.lingering.load(Relaxed) | 1 << class.index(), Relaxed);
+        } else {
+            self.retire(page, class, owned);
+        }
+    }
+
+    /// An empty page is given up.
+    pub(super) fn retire(&self, page: &'static Page, class: Class, owned: Owned) {
+        self.leave(page, class);
+        segment::retire(page, owned);
+    }
+
+    /// A slow path has passed: empty pages that were kept lose patience, but for those of the class that is wanted.
+    pub(super) fn lose_patience(&self, wanted: Option<Class>) {
+        let mut classes = self.lingering.load(Relaxed) & !wanted.map_or(0, |class| 1 << class.index());
+        while classes != 0 {
+            let index = classes.trailing_zeros() as usize;
+            classes &= classes.wrapping_sub(1);
+            let Some(class) = Class::new(index) else { continue };
+            let mut waits = false;
+            let mut next = self.queue(class).first();
+            while let Some(page) = next {
+                next = page_at(&page.hot.next);
+                let patience = page.hot.patience.load(Relaxed);
+                if patience == 0 {
+                    continue;
+                }
+                let Some(owned) = page.owned_by(self.me()) else { continue };
+                let left = patience.saturating_sub(1);
+                page.hot.patience.store(left, Relaxed);
+                if left != 0 {
+                    waits = true;
+                } else if page.used() == 0 {
+                    self.retire(page, class, owned);
+                } else {
+                    page.attend(Attention::WhenEmpty);
+                }
+            }
+            if !waits {
+                self.lingering.store(self.lingering.load(Relaxed) & !(1 << index), Relaxed);
+            }
+        }
+    }
+
+    /// After everything was collected: full pages with room come back, empty ones are given up.
+    pub(super) fn sort_out(&self) {
+        let mut next = self.full.first();
+        while let Some(page) = next {
+            next = page_at(&page.hot.next);
+            let (Some(owned), Kind::Blocks(class)) = (page.owned_by(self.me()), page.face.kind()) else { continue };
+            if page.wants_attention() {
+                self.set_roomy(page, class, &owned);
+            }
+        }
+        for class in Class::all() {
+            let mut next = self.queue(class).first();
+            while let Some(page) = next {
+                next = page_at(&page.hot.next);
+                let Some(owned) = page.owned_by(self.me()) else { continue };
+                if page.used() == 0 {
+                    self.retire(page, class, owned);
+                }
+            }
+        }
+        self.lingering.store(0, Relaxed);
+    }
+
+    /// In the child of a fork: blocks of full pages may have been freed without a mark.
+    pub(super) fn revisit_full(&self) {
+        while let Some(page) = self.full.first() {
+            let (Some(owned), Kind::Blocks(class)) = (page.owned_by(self.me()), page.face.kind()) else { return };
+            self.set_roomy(page, class, &owned);
+        }
+        // `set_roomy` names pages in the table; none is popped from before it was redrawn.
+        self.forget_direct();
+    }
+
+    /// All pages of the heap, full ones too.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = &'static Page> {
+        self.queues.iter().chain(core::iter::once(&self.full)).flat_map(Queue::iter)
+    }
+}
+
+/// A plain exchange by the one thread that writes: no locked instruction.
+trait SwapRelaxed {
+    fn swap_relaxed(&self, value: bool) -> bool;
+}
+
+impl SwapRelaxed for crate::sync::AtomicBool {
+    fn swap_relaxed(&self, value: bool) -> bool {
+        let old = self.load(Relaxed);
+        self.store(value, Relaxed);
+        old
+    }
+}

@@ -1,0 +1,134 @@
+//! realloc, and questions about a block's size.
+
+use super::{diagnose, free, malloc};
+use crate::geometry::{Class, GRANULE, UserPtr};
+use crate::mitigations::MITIGATIONS;
+use crate::page::{Kind, Page};
+use crate::report::Operation;
+use crate::segment::{self, Segment, SingleShape, map};
+use core::ptr::{self, NonNull};
+
+/// A live block, its page and its segment.
+#[derive(Clone, Copy)]
+struct Live {
+    segment: &'static Segment,
+    page: &'static Page,
+}
+
+/// Finds the live block; anything else stops the process.
+#[inline]
+fn live(pointer: UserPtr, operation: Operation) -> Option<Live> {
+    let found = map::find(pointer).and_then(|segment| {
+        let granule = pointer.granule();
+        let spot = segment.tables().spot(granule);
+        let is_live = !MITIGATIONS.free_checks || (pointer.is_aligned() && spot.is_live());
+        is_live.then(|| Live { segment, page: segment.page_of(granule) })
+    });
+    if found.is_none() {
+        diagnose::die(pointer, operation);
+    }
+    found
+}
+
+/// Bytes that the block has room for; 0 for null. Anything but a live block stops the process.
+pub(crate) fn usable_size(pointer: UserPtr) -> usize {
+    if pointer.address() == 0 {
+        return 0;
+    }
+    live(pointer, Operation::UsableSize).map_or(0, |live| live.page.face.block_size())
+}
+
+/// Bytes that a block for `size` bytes would have room for.
+pub(crate) fn good_size(size: usize) -> usize {
+    match Class::of(size) {
+        Some(class) => class.block_size(),
+        None => SingleShape::of(size, GRANULE).map_or(size, |shape| shape.size),
+    }
+}
+
+/// Whether a live block starts there. Harmless for any pointer. Without `free-checks`: whether it lies in our memory.
+pub(crate) fn owns(pointer: UserPtr) -> bool {
+    map::find(pointer).is_some_and(|segment| {
+        !MITIGATIONS.free_checks || (pointer.is_aligned() && segment.tables().spot(pointer.granule()).is_live())
+    })
+}
+
+/// C's realloc, but for size 0, which is a size like any other. Null: no memory, and the old block is untouched.
+///
+/// The block stays where it is if it has room and at most half of it would be wasted.
+///
+/// # Safety
+/// - if `pointer` is a live block, nobody else uses it.
+#[inline]
+pub(crate) unsafe fn reallocate(pointer: UserPtr, size: usize) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    unsafe { reallocate_aligned(pointer, size, GRANULE) }
+}
+
+/// The same, for a block aligned to `align`, a power of two.
+///
+/// # Safety
+/// - as `reallocate`.
+pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: usize) -> *mut u8 {
+    if pointer.address() == 0 {
+        return malloc::allocate_aligned(size, align);
+    }
+    let Some(live) = live(pointer, Operation::Realloc) else { return ptr::null_mut() };
+    let room = live.page.face.block_size();
+    let is_aligned = pointer.address() & align.wrapping_sub(1) == 0;
+    if is_aligned && size <= room && size >= room / 2 {
+        return live.start(pointer);
+    }
+    if is_aligned && live.shrinks_to(size, align) {
+        return live.start(pointer);
+    }
+    let new = malloc::allocate_aligned(size, align);
+    // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
+    unsafe { live.move_to(pointer, new, room.min(size)) }
+}
+
+/// Rust's realloc: afterwards the block is of the class that a Layout of `size` bytes and this alignment names.
+///
+/// # Safety
+/// - as `reallocate`.
+#[inline]
+pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align: usize, size: usize) -> *mut u8 {
+    let Some(live) = live(pointer, Operation::Realloc) else { return ptr::null_mut() };
+    if MITIGATIONS.layout_checks && !free::is_of_layout(live.page, old, align) {
+        diagnose::die_of_layout(pointer, live.page, Operation::Realloc, old, align);
+    }
+    if free::is_of_layout(live.page, size, align) || live.shrinks_to(size, align) {
+        return live.start(pointer);
+    }
+    let new = malloc::allocate_aligned(size, align);
+    // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
+    unsafe { live.move_to(pointer, new, old.min(size)) }
+}
+
+impl Live {
+    /// The block's start, from the page and not from the program's pointer.
+    fn start(&self, pointer: UserPtr) -> *mut u8 {
+        self.page.face.start().with_addr(pointer.address())
+    }
+
+    /// Whether a large block gave its tail back, and is one for `size` bytes now.
+    fn shrinks_to(&self, size: usize, align: usize) -> bool {
+        self.page.face.kind() == Kind::Single
+            && Class::of_aligned(size, align).is_none()
+            && SingleShape::of(size, align)
+                .is_some_and(|shape| segment::shrink_single(self.segment, self.page, &shape))
+    }
+
+    /// Copies `count` bytes to `new` and frees the old block. Null, and the old block as it was, if `new` is null.
+    ///
+    /// # Safety
+    /// - both blocks have room for `count` bytes; nobody else uses them.
+    unsafe fn move_to(&self, pointer: UserPtr, new: *mut u8, count: usize) -> *mut u8 {
+        let Some(target) = NonNull::new(new) else { return new };
+        let source = self.start(pointer);
+        // SAFETY: the caller's promise; the new block is not the old one, which is live.
+        unsafe { ptr::copy_nonoverlapping(source, target.as_ptr(), count) };
+        free::free(pointer);
+        new
+    }
+}

@@ -1,0 +1,86 @@
+//! The first use: randomness, and the calls at fork and at the end of threads and of the process.
+
+use super::thread::{GONE, Thread};
+use super::{abandon, fork};
+use crate::entropy::{self, Renewed};
+use crate::options;
+use crate::os;
+use crate::report::{self, Kind, Operation, Report};
+use crate::sync::{AtomicBool, AtomicU64, Relaxed, SeqCst};
+use core::ffi::c_void;
+
+/// Rounds of destructors that the C library runs at least: pages are kept until the last of them.
+const ROUNDS: u8 = 4;
+
+static REGISTERED: AtomicBool = AtomicBool::new(false);
+pub(super) static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// Forks that this process and its ancestors have made with this allocator in use.
+pub(crate) fn forks() -> u64 {
+    FORKS.load(Relaxed)
+}
+
+/// Makes the allocator ready, before it takes its first lock: without randomness the process stops here.
+pub(crate) fn start() {
+    if entropy::init().is_err() {
+        die_without_randomness();
+    }
+    options::settle();
+}
+
+/// Gives the calling thread its heap, and registers with the C library: for those who come early.
+pub(crate) fn open() {
+    // Without memory for it, the first malloc tries again, and says so.
+    let _ = Thread::current_or_new();
+}
+
+/// Makes a process that was cloned without its fork handlers draw its own secrets.
+#[inline]
+pub(super) fn renew_if_cloned() {
+    match entropy::renew_if_cloned() {
+        Ok(Renewed::No) => {}
+        Ok(Renewed::Yes) => {
+            if let Some(thread) = Thread::current() {
+                thread.heap.forget_direct();
+            }
+        }
+        Err(_) => die_without_randomness(),
+    }
+}
+
+/// No secret can be drawn: fail closed.
+#[cold]
+pub(super) fn die_without_randomness() -> ! {
+    report::die(&Report::new(Kind::NoRandomness, Operation::Malloc, 0))
+}
+
+/// Registers with the C library, once. Called when the calling thread has a heap: the C library may allocate.
+pub(super) fn register_process() {
+    if REGISTERED.swap(true, SeqCst) {
+        return;
+    }
+    let key = os::make_thread_exit_key(end_of_thread);
+    let fork = os::at_fork(fork::before, fork::after_in_parent, fork::after_in_child);
+    if key.is_err() {
+        report::warn(&[b"no thread-local key is left: memory of ended threads will be lost"]);
+    }
+    if fork.is_err() {
+        report::warn(&[b"fork handlers cannot be registered: a child of a process with threads may hang"]);
+    }
+}
+
+/// Called at the end of a thread, after the destructors of thread-locals, up to [`ROUNDS`] times.
+extern "C" fn end_of_thread(value: *mut c_void) {
+    let Some(thread) = Thread::current() else { return };
+    if thread.me().cast::<c_void>() != value {
+        return;
+    }
+    let round = thread.rounds.load(Relaxed).wrapping_add(1);
+    thread.rounds.store(round, Relaxed);
+    if round < ROUNDS && os::arm_thread_exit(value).is_ok() {
+        return;
+    }
+    os::set_local(core::ptr::null_mut());
+    os::set_local_state(GONE);
+    abandon::abandon_all(thread);
+}

@@ -1,0 +1,203 @@
+//! What a thread has: a mailbox and a heap. Lies in metadata that is never given back, and serves the next thread.
+
+use super::queue::Queue;
+use crate::entropy::Rng;
+use crate::geometry::{CLASSES, Class, GRANULE, SMALL_MAX, SMALL_STEPS};
+use crate::os;
+use crate::page::{EMPTY, Page};
+use crate::remote::Mailbox;
+use crate::segment::{meta, space};
+use crate::sync::{Acquire, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
+use core::ptr;
+
+/// `os::local_state` of a thread whose last destructor has run.
+pub(super) const GONE: usize = 1;
+
+/// A heap. Valid when all its bytes are zero; `reset` makes it fit for use.
+#[repr(C)]
+pub(crate) struct Heap {
+    /// For each small size, in granules, the page to pop from.
+    direct: [AtomicPtr<Page>; SMALL_STEPS],
+    pub(super) queues: [Queue; CLASSES],
+    pub(super) full: Queue,
+    pub(super) rng: Rng,
+    thread: AtomicPtr<Thread>,
+    /// Classes whose only page is empty and kept for a while, one bit each.
+    pub(super) lingering: AtomicU64,
+    /// Slow paths so far.
+    pub(super) beats: AtomicU32,
+    /// Pages of ended threads that this heap has adopted by freeing into them.
+    pub(super) adopted: AtomicUsize,
+}
+
+/// A thread's part of the allocator.
+#[repr(C)]
+pub(crate) struct Thread {
+    /// First, so that the thread's address is that of its mailbox: what pages say of their owner.
+    mailbox: Mailbox,
+    pub(crate) heap: Heap,
+    /// The next of all that were ever made.
+    next: AtomicPtr<Thread>,
+    /// The next of those without a thread.
+    spare: AtomicPtr<Thread>,
+    active: AtomicU8,
+    /// Rounds of thread-local destructors that have passed.
+    pub(super) rounds: AtomicU8,
+    /// Blocks that other threads have freed and this one has collected. Never reset: the sum over all is a statistic.
+    pub(super) collected: AtomicU64,
+}
+
+// SAFETY: atomics throughout, for which zero is valid; a queue and a generator are such.
+unsafe impl meta::Zeroed for Thread {}
+
+static ALL: AtomicPtr<Thread> = AtomicPtr::new(ptr::null_mut());
+static SPARE: AtomicPtr<Thread> = AtomicPtr::new(ptr::null_mut());
+
+impl Heap {
+    /// The page that malloc pops from for a small size. The empty page if the heap has none.
+    #[inline(always)]
+    pub(super) fn direct(&self, size: usize) -> &'static Page {
+        let step = size.wrapping_add(GRANULE - 1) / GRANULE;
+        // SAFETY: the callers' sizes are at most SMALL_MAX.
+        let page = unsafe { self.direct.get_unchecked(step) }.load(Relaxed);
+        // SAFETY: `reset` fills the table before the heap is used; its entries are the empty page or pages' descriptions,
+        // which are never unmapped.
+        unsafe { &*page }
+    }
+
+    /// The table names `page` for all small sizes of its class from now on.
+    pub(super) fn set_direct(&self, class: Class, page: Option<&'static Page>) {
+        if class.block_size() > SMALL_MAX {
+            return;
+        }
+        let first = class.least().div_ceil(GRANULE);
+        let count = (class.block_size() / GRANULE).wrapping_add(1).wrapping_sub(first);
+        let page = ptr::from_ref(page.unwrap_or(&EMPTY)).cast_mut();
+        for entry in self.direct.iter().skip(first).take(count) {
+            entry.store(page, Relaxed);
+        }
+    }
+
+    /// No page is popped from without a slow path first.
+    pub(super) fn forget_direct(&self) {
+        for entry in &self.direct {
+            entry.store(ptr::from_ref(&EMPTY).cast_mut(), Relaxed);
+        }
+    }
+
+    pub(super) fn queue(&self, class: Class) -> &Queue {
+        // A class is below CLASSES by construction.
+        self.queues.get(class.index()).unwrap_or(&self.full)
+    }
+
+    /// The mailbox of the heap's thread.
+    pub(super) fn me(&self) -> *mut Mailbox {
+        self.thread.load(Relaxed).cast()
+    }
+
+    pub(super) fn thread(&self) -> Option<&'static Thread> {
+        // SAFETY: null or a thread's metadata, which is never unmapped.
+        unsafe { self.thread.load(Relaxed).as_ref() }
+    }
+
+    fn reset(&self, thread: &'static Thread) {
+        self.forget_direct();
+        for queue in &self.queues {
+            queue.clear();
+        }
+        self.full.clear();
+        self.thread.store(ptr::from_ref(thread).cast_mut(), Relaxed);
+        self.lingering.store(0, Relaxed);
+        self.adopted.store(0, Relaxed);
+    }
+}
+
+impl Thread {
+    /// The calling thread's, if it has one.
+    #[inline(always)]
+    pub(crate) fn current() -> Option<&'static Thread> {
+        let thread = os::local().cast::<Thread>();
+        // SAFETY: the word is null or the address of this thread's metadata, which is never unmapped.
+        unsafe { thread.as_ref() }
+    }
+
+    /// The mailbox, which is also how pages name their owner.
+    #[inline(always)]
+    pub(crate) fn me(&self) -> *mut Mailbox {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// The calling thread's, made if need be. None if it is gone, or there is no memory for one.
+    pub(super) fn current_or_new() -> Option<&'static Thread> {
+        if let Some(thread) = Self::current() {
+            return Some(thread);
+        }
+        if os::local_state() == GONE {
+            return None;
+        }
+        super::start::start();
+        let thread = Self::take()?;
+        os::set_local(thread.me().cast());
+        super::start::register_process();
+        // Without the exit function its pages stay the thread's after it has ended, and are lost; that is all.
+        let _ = os::arm_thread_exit(thread.me().cast());
+        Some(thread)
+    }
+
+    /// A thread's metadata for the moment, spare or new.
+    pub(super) fn take() -> Option<&'static Thread> {
+        let thread = {
+            let locked = space::lock();
+            // SAFETY: null or a thread's metadata, which is never unmapped.
+            match unsafe { SPARE.load(Relaxed).as_ref() } {
+                Some(thread) => {
+                    SPARE.store(thread.spare.load(Relaxed), Relaxed);
+                    thread
+                }
+                None => {
+                    let thread = meta::allocate::<Thread>(&locked).ok()?;
+                    thread.next.store(ALL.load(Relaxed), Relaxed);
+                    ALL.store(ptr::from_ref(thread).cast_mut(), Release);
+                    thread
+                }
+            }
+        };
+        thread.heap.reset(thread);
+        thread.rounds.store(0, Relaxed);
+        thread.active.store(1, Relaxed);
+        Some(thread)
+    }
+
+    /// Puts the metadata among the spare ones. It owns no page any more.
+    pub(super) fn put_back(&'static self) {
+        self.active.store(0, Relaxed);
+        let _locked = space::lock();
+        self.spare.store(SPARE.load(Relaxed), Relaxed);
+        SPARE.store(ptr::from_ref(self).cast_mut(), Relaxed);
+    }
+
+    /// All that were ever made.
+    pub(crate) fn all() -> impl Iterator<Item = &'static Thread> {
+        let mut next = ALL.load(Acquire);
+        core::iter::from_fn(move || {
+            // SAFETY: null or a thread's metadata, which is never unmapped.
+            let thread = unsafe { next.as_ref() }?;
+            next = thread.next.load(Acquire);
+            Some(thread)
+        })
+    }
+
+    /// Whether a thread uses it.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Relaxed) != 0
+    }
+
+    /// Blocks that others have freed and this thread, and those that had its metadata before, have collected.
+    pub(crate) fn collected(&self) -> u64 {
+        self.collected.load(Relaxed)
+    }
+}

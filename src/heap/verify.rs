@@ -1,0 +1,112 @@
+//! `check_heap`: every page of the calling thread and every abandoned page, counted and checked.
+
+use super::abandon;
+use super::thread::Thread;
+use crate::page::{Page, PageFault};
+use crate::report::BlockFacts;
+use core::fmt;
+
+/// What [`check_heap`](crate::check_heap) has counted: pages of the calling thread, and abandoned ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Census {
+    /// Pages that were checked.
+    pub pages: usize,
+    /// Blocks that the program holds.
+    pub live: usize,
+    /// Blocks on free lists.
+    pub free: usize,
+    /// Blocks that other threads have freed and their owner has not collected yet.
+    pub posted: usize,
+}
+
+/// What a corrupted heap's corruption is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A free block's link was overwritten.
+    Link,
+    /// A live block is on a free list.
+    LiveOnList,
+    /// A free list runs in a circle.
+    Endless,
+    /// A block was freed by another thread after its owner had taken it back.
+    FreedTwice,
+    /// The page's counters contradict its lists or its state bits.
+    Count,
+}
+
+/// The first thing that [`check_heap`](crate::check_heap) has found wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corruption {
+    fault: Fault,
+    address: usize,
+    block: BlockFacts,
+}
+
+impl Corruption {
+    fn new(page: &Page, fault: PageFault) -> Self {
+        let (fault, address) = match fault {
+            PageFault::Link(address) => (Fault::Link, address),
+            PageFault::LiveOnList(address) => (Fault::LiveOnList, address),
+            PageFault::Endless(address) => (Fault::Endless, address),
+            PageFault::FreedTwice(address) => (Fault::FreedTwice, address),
+            PageFault::Count => (Fault::Count, page.face.start().addr()),
+        };
+        Self { fault, address, block: super::diagnose::facts(page) }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// The address of the block that is wrong, or of the page.
+    #[must_use]
+    pub const fn address(&self) -> usize {
+        self.address
+    }
+
+    /// The block's class and page.
+    #[must_use]
+    pub const fn block(&self) -> &BlockFacts {
+        &self.block
+    }
+}
+
+impl fmt::Display for Corruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.fault {
+            Fault::Link => "corrupted free list",
+            Fault::LiveOnList => "live block on a free list",
+            Fault::Endless => "endless free list",
+            Fault::FreedTwice => "double free",
+            Fault::Count => "counters contradict the blocks",
+        };
+        write!(f, "{what} at {:#x} (class {}, page {:#x})", self.address, self.block.class_size(), self.block.page())
+    }
+}
+
+impl core::error::Error for Corruption {}
+
+/// Checks every page of the calling thread and every abandoned page.
+pub(crate) fn check_heap() -> Result<Census, Corruption> {
+    let mut census = Census::default();
+    let Some(thread) = Thread::current() else { return Ok(census) };
+    let mut check = |page: &'static Page, owned: &crate::remote::Owned| {
+        let count = page.count(owned).map_err(|fault| Corruption::new(page, fault))?;
+        census.pages = census.pages.wrapping_add(1);
+        census.live = census.live.wrapping_add(count.live);
+        census.free = census.free.wrapping_add(count.free);
+        census.posted = census.posted.wrapping_add(count.posted);
+        Ok(())
+    };
+    for page in thread.heap.pages() {
+        if let Some(owned) = page.owned_by(thread.me()) {
+            check(page, &owned)?;
+        }
+    }
+    abandon::visit(&thread.heap, check)?;
+    Ok(census)
+}

@@ -1,0 +1,341 @@
+//! Reserve, open, close, guard, purge, move.
+//!
+//! Every mapping is private, anonymous and NORESERVE: address space costs nothing until it is touched.
+
+use super::error::{last, outcome};
+use crate::os::calls::{COUNTERS, counted};
+use crate::os::{Errno, Span};
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use libc::{c_int, c_void};
+use region::Protection;
+
+/// Not in the C library's headers yet: Linux 6.13.
+const MADV_GUARD_INSTALL: c_int = 102;
+const MADV_GUARD_REMOVE: c_int = 103;
+
+/// The kernel's page in bytes: 4, 16 or 64 KiB.
+#[inline]
+pub(crate) fn page_size() -> usize {
+    region::page::size()
+}
+
+/// Reserves `len` bytes of inaccessible address space, a whole number of OS pages, at a multiple of `align`.
+///
+/// With a `hint` that address is tried first, and taken only if nothing is there; otherwise the kernel chooses.
+///
+/// # Errors
+/// The kernel's: no address space left, or `len` zero. EINVAL if `len` or `align` is not of whole pages or `align` is
+/// not a power of two.
+pub(crate) fn reserve(len: usize, align: usize, hint: Option<usize>) -> Result<Span, Errno> {
+    counted(&COUNTERS.reserve, reserve_aligned(len, align, hint))
+}
+
+fn reserve_aligned(len: usize, align: usize, hint: Option<usize>) -> Result<Span, Errno> {
+    let page = page_size();
+    if !align.is_power_of_two() || !is_whole(align.max(page)) || !is_whole(len) {
+        return Err(Errno::INVAL);
+    }
+    if let Some(address) = hint
+        && let Some(span) = reserve_at(address, len, align)
+    {
+        return Ok(span);
+    }
+    if align <= page {
+        return map(ptr::null_mut(), len, libc::PROT_NONE, 0);
+    }
+    // Take enough that an aligned range must be inside, and give back both ends.
+    let extra = align.wrapping_sub(page); // align > page
+    let whole = map(ptr::null_mut(), len.checked_add(extra).ok_or(Errno::NOMEM)?, libc::PROT_NONE, 0)?;
+    let head = whole.address().wrapping_neg() & align.wrapping_sub(1);
+    let (Some(before), Some(span)) = (whole.part(0, head), whole.part(head, len)) else {
+        return Err(Errno::INVAL); // cannot be: head <= extra, since both addresses are of whole pages
+    };
+    let behind = whole.part(head.wrapping_add(len), extra.wrapping_sub(head));
+    for end in [Some(before), behind].into_iter().flatten().filter(|end| end.len() != 0) {
+        // SAFETY: nobody else knows of the range yet, and the end is outside what is handed out.
+        let _ = unsafe { unmap(end) }; // on failure (map limit) the end stays reserved: address space, no memory
+    }
+    Ok(span)
+}
+
+/// The range at exactly this address, if nothing is mapped there.
+fn reserve_at(address: usize, len: usize, align: usize) -> Option<Span> {
+    if address == 0 || address & align.wrapping_sub(1) != 0 {
+        return None;
+    }
+    let span = map(ptr::without_provenance_mut(address), len, libc::PROT_NONE, libc::MAP_FIXED_NOREPLACE).ok()?;
+    if span.address() == address {
+        return Some(span);
+    }
+    // A kernel before 4.17 takes the flag for a mere wish.
+    // SAFETY: mapped by this call, known to nobody.
+    let _ = unsafe { unmap(span) };
+    None
+}
+
+/// Reserves `len` bytes that read as zero and cannot be written until they are [opened](open); no huge pages.
+///
+/// # Errors
+/// The kernel's: no address space left. EINVAL if `len` is zero or not of whole pages.
+pub(crate) fn reserve_table(len: usize) -> Result<Span, Errno> {
+    if !is_whole(len) {
+        return Err(Errno::INVAL);
+    }
+    let span = counted(&COUNTERS.reserve, map(ptr::null_mut(), len, libc::PROT_READ, 0))?;
+    // SAFETY: the mapping is new and ours; the advice changes no contents.
+    let _ = unsafe { no_huge_pages(span) }; // a kernel without huge pages refuses, rightly
+    Ok(span)
+}
+
+fn map(address: *mut c_void, len: usize, protection: c_int, flags: c_int) -> Result<Span, Errno> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | flags;
+    // SAFETY: without MAP_FIXED (only FIXED_NOREPLACE may come in) a new mapping replaces nothing.
+    let start = unsafe { libc::mmap(address, len, protection, flags, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return Err(last());
+    }
+    let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
+    // SAFETY: the kernel has just mapped `len` bytes at `start`.
+    Ok(unsafe { Span::new(start, len) })
+}
+
+/// Gives address space back to the kernel.
+///
+/// # Safety
+/// - Nothing in `span` is used again: another mapping may appear there at once.
+pub(crate) unsafe fn release(span: Span) {
+    // SAFETY: the caller's promise.
+    let result = unsafe { unmap(span) };
+    // A failure (splitting a map at the map limit) leaves the range as it was: leaked, never used again.
+    let _ = counted(&COUNTERS.release, result);
+}
+
+/// # Safety
+/// As [`release`].
+unsafe fn unmap(span: Span) -> Result<(), Errno> {
+    // SAFETY: the span is ours and the caller gives it up.
+    outcome(unsafe { libc::munmap(span.start().as_ptr().cast(), span.len()) })
+}
+
+/// Makes the span readable and writable. Pages never touched, or purged, read as zero.
+///
+/// # Safety
+/// - The span is ours, and nobody counts on its pages to fault.
+///
+/// # Errors
+/// The kernel's: at the map limit, or when memory is not overcommitted.
+pub(crate) unsafe fn open(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    counted(&COUNTERS.protect, unsafe { protect(span, Protection::READ_WRITE) })
+}
+
+/// Makes the span inaccessible; what it holds is kept.
+///
+/// # Safety
+/// - The span is ours, and nobody touches it before it is opened again.
+///
+/// # Errors
+/// The kernel's: at the map limit.
+pub(crate) unsafe fn close(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    counted(&COUNTERS.protect, unsafe { protect(span, Protection::NONE) })
+}
+
+/// # Safety
+/// As [`open`] and [`close`].
+unsafe fn protect(span: Span, protection: Protection) -> Result<(), Errno> {
+    // `region` would widen a ragged range to whole pages, and with it what is protected.
+    if !is_whole(span.address()) || !is_whole(span.len()) {
+        return Err(Errno::INVAL);
+    }
+    let start: *const u8 = span.start().as_ptr();
+    // SAFETY: whole pages, ours; the caller answers for who touches them.
+    match unsafe { region::protect(start, span.len(), protection) } {
+        Ok(()) => Ok(()),
+        Err(region::Error::SystemCall(number)) => Err(Errno(number)),
+        Err(_) => Err(Errno::INVAL),
+    }
+}
+
+/// Drops what the span holds and makes it inaccessible, without a map of its own (Linux 6.13).
+///
+/// # Safety
+/// - The span is ours, and nobody touches it before [`unguard`].
+///
+/// # Errors
+/// EINVAL on an older kernel and on locked memory; see [`has_guards`].
+pub(crate) unsafe fn guard(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    counted(&COUNTERS.guard, unsafe { advise(span, MADV_GUARD_INSTALL) })
+}
+
+/// Takes such guards off; the pages read as zero. Pages without a guard are left alone.
+///
+/// # Safety
+/// - The span is ours, and nobody counts on its pages to fault.
+///
+/// # Errors
+/// EINVAL on an older kernel.
+pub(crate) unsafe fn unguard(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    counted(&COUNTERS.unguard, unsafe { advise(span, MADV_GUARD_REMOVE) })
+}
+
+const UNKNOWN: u8 = 0;
+const ABSENT: u8 = 1;
+const PRESENT: u8 = 2;
+
+/// Whether [`guard`] works here. Tried once, on a page of our own.
+pub(crate) fn has_guards() -> bool {
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    match ANSWER.load(Relaxed) {
+        UNKNOWN => {
+            let present = probe_guard();
+            // Threads that race here find the same answer.
+            ANSWER.store(if present { PRESENT } else { ABSENT }, Relaxed);
+            present
+        }
+        answer => answer == PRESENT,
+    }
+}
+
+#[cold]
+fn probe_guard() -> bool {
+    let Ok(page) = map(ptr::null_mut(), page_size(), libc::PROT_READ | libc::PROT_WRITE, 0) else {
+        return false;
+    };
+    // SAFETY: a page of our own that nobody else knows.
+    let installed = unsafe { advise(page, MADV_GUARD_INSTALL) }.is_ok();
+    // Success alone proves nothing: emulators answer it to all advice. The kernel itself must be unable to write there.
+    let works = installed && kernel_write(page.start()) == Err(Errno(libc::EFAULT));
+    // SAFETY: known to nobody else, and not used again.
+    let _ = unsafe { unmap(page) };
+    works
+}
+
+/// Has the kernel write the signal mask (8 bytes) to `place`: EFAULT, and no signal, if it is inaccessible. No filter can
+/// forbid the call to a program that starts threads.
+fn kernel_write(place: NonNull<u8>) -> Result<(), Errno> {
+    let none = ptr::null::<c_void>();
+    // SAFETY: changes no mask (no new one is given); writes 8 bytes to a page that the caller has mapped for it.
+    let result =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, none, place.as_ptr(), 8 as libc::size_t) };
+    if result == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// Drops what the span holds: it reads as zero afterwards. Protections stay.
+///
+/// # Safety
+/// - The span is ours, and nobody needs its contents.
+///
+/// # Errors
+/// EINVAL on locked memory, which keeps its contents.
+pub(crate) unsafe fn purge(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    counted(&COUNTERS.purge, unsafe { advise(span, libc::MADV_DONTNEED) })
+}
+
+/// Moves the pages of `from` to the start of `to`, which is as long or longer; all of `to` is then readable and writable,
+/// and the part behind the moved pages reads as zero. `from` is no longer ours afterwards.
+///
+/// # Safety
+/// - Both spans are ours, do not overlap, and nobody needs what `to` held.
+/// - `from` is open, and nothing in it is used again.
+///
+/// # Errors
+/// EFAULT when `from` lies in several maps; ENOMEM; EINVAL when `to` is the shorter. `from` is then as it was, but `to` is
+/// no longer ours: neither to be used nor to be released.
+pub(crate) unsafe fn move_pages(from: Span, to: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    let moved = unsafe { remap(from, to) };
+    if moved.is_err() {
+        give_up(to);
+    }
+    counted(&COUNTERS.remap, moved)
+}
+
+/// # Safety
+/// As [`move_pages`].
+unsafe fn remap(from: Span, to: Span) -> Result<(), Errno> {
+    if to.len() < from.len() {
+        return Err(Errno::INVAL);
+    }
+    let (source, target) = (from.start().as_ptr().cast(), to.start().as_ptr().cast::<c_void>());
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: both ranges are ours; what `to` held and where `from` was, the caller gives up.
+    let moved = unsafe { libc::mremap(source, from.len(), to.len(), flags, target) };
+    if moved == libc::MAP_FAILED { Err(last()) } else { Ok(()) }
+}
+
+/// A move that failed may have left a hole at `to`, and another thread may have mapped something there since: to unmap the
+/// range could hit that. Only if all of it can be reserved anew is it certainly ours to give back; else it stays as it is.
+fn give_up(to: Span) {
+    let address = to.start().as_ptr().cast();
+    if let Ok(span) = map(address, to.len(), libc::PROT_NONE, libc::MAP_FIXED_NOREPLACE) {
+        // SAFETY: mapped by this call, known to nobody.
+        let _ = unsafe { unmap(span) };
+    }
+}
+
+/// The span reads as zero in the child of every fork, raw clones included.
+///
+/// # Safety
+/// - The span is ours, holds no guards, and a child can live with the zeros.
+///
+/// # Errors
+/// EINVAL before Linux 4.14.
+pub(crate) unsafe fn wipe_on_fork(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { advise(span, libc::MADV_WIPEONFORK) }
+}
+
+/// Keeps the span out of core dumps.
+///
+/// # Safety
+/// - The span is ours.
+///
+/// # Errors
+/// The kernel's: at the map limit.
+pub(crate) unsafe fn hide_from_dumps(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { advise(span, libc::MADV_DONTDUMP) }
+}
+
+/// Has the kernel fetch memory for the whole span now rather than page by page.
+///
+/// # Safety
+/// - The span is ours and open.
+///
+/// # Errors
+/// EINVAL before Linux 5.14; EFAULT if a guard is inside.
+pub(crate) unsafe fn prefault(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { advise(span, libc::MADV_POPULATE_WRITE) }
+}
+
+/// No transparent huge pages here.
+///
+/// # Safety
+/// - The span is ours.
+///
+/// # Errors
+/// EINVAL on a kernel without them.
+pub(crate) unsafe fn no_huge_pages(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { advise(span, libc::MADV_NOHUGEPAGE) }
+}
+
+/// # Safety
+/// - The span is ours, and the caller answers for what the advice does to it.
+unsafe fn advise(span: Span, advice: c_int) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    outcome(unsafe { libc::madvise(span.start().as_ptr().cast(), span.len(), advice) })
+}
+
+fn is_whole(bytes: usize) -> bool {
+    bytes & page_size().wrapping_sub(1) == 0
+}
+
+#[cfg(test)]
+mod tests;

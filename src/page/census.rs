@@ -1,0 +1,189 @@
+//! Counting a page: the invariant of [`super`] checked against bits and lists, for `check_heap` and the statistics.
+
+use super::link::Wild;
+use super::{Block, Kind, Page};
+use crate::geometry::Granule;
+use crate::mitigations::MITIGATIONS;
+use crate::remote::Owned;
+use crate::sync::{AtomicU32, Relaxed};
+
+/// What a page holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PageCensus {
+    pub(crate) live: usize,
+    pub(crate) free: usize,
+    /// Freed by another thread, not yet collected.
+    pub(crate) posted: usize,
+}
+
+/// What any thread can see of a page that it does not own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Blocks that the program holds.
+    pub(crate) live: usize,
+    /// Freed by another thread, not yet collected.
+    pub(crate) posted: usize,
+}
+
+/// What is wrong with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageFault {
+    /// The free block at this address carries a wrong link.
+    Link(usize),
+    /// The block at this address is on a list, and live.
+    LiveOnList(usize),
+    /// A list runs in a circle, or holds more than the page has.
+    Endless(usize),
+    /// A block was freed by another thread after its owner had taken it back.
+    FreedTwice(usize),
+    /// used + free + local is not the capacity.
+    Count,
+}
+
+impl Page {
+    /// Whether the block with this index was handed out and its owner has not taken it back.
+    pub(super) fn is_out(&self, index: u32) -> bool {
+        let position = index.wrapping_add(1).wrapping_mul(self.hot.stride.load(Relaxed));
+        self.spot(Granule::of(self.block_at(position).address())).is_out()
+    }
+
+    /// Blocks that are used, as the owner counts: a block that another thread has freed is, until it is collected.
+    /// Callable by any thread; then the figure may be as old as the owner's last store.
+    pub(crate) fn used(&self) -> u32 {
+        self.hot.used.load(Relaxed)
+    }
+
+    /// What the page holds, for any thread: as of the owner's last stores that have become visible.
+    pub(crate) fn held(&self) -> Held {
+        // First the owner's count: were it read last, a collect in between would be subtracted twice.
+        let used = if self.hot.torn.load(Relaxed) { self.count_out() } else { self.used() as usize };
+        let posted = if self.summary().load(Relaxed) == 0 { 0 } else { self.count_posted() };
+        Held { live: used.saturating_sub(posted), posted }
+    }
+
+    /// Blocks that were handed out and not taken back, by the state bits: for a page whose count may be torn by a fork.
+    fn count_out(&self) -> usize {
+        if !MITIGATIONS.free_checks {
+            return self.used() as usize;
+        }
+        self.bits().state.iter().map(|word| word.load(Relaxed).count_ones() as usize).sum()
+    }
+
+    /// Blocks that other threads have freed and the owner has not collected.
+    fn count_posted(&self) -> usize {
+        self.bits().remote.iter().map(|word| word.load(Relaxed).count_ones() as usize).sum()
+    }
+
+    /// Whether so few blocks are used that the page wants to be looked at.
+    pub(crate) fn wants_attention(&self) -> bool {
+        self.used() as i32 <= self.hot.trigger.load(Relaxed)
+    }
+
+    /// Whether the free block at `address` was ever given to the program: not so while it waits on a list of blocks that
+    /// were only just made. For reports: the process is about to die, and the page may be another thread's.
+    pub(crate) fn was_handed_out(&self, address: usize) -> bool {
+        if !self.hot.untouched.load(Relaxed) {
+            return true;
+        }
+        let mut position = self.hot.free.load(Relaxed);
+        for _ in 0..self.capacity() {
+            if position == 0 {
+                return true;
+            }
+            let block = self.block_at(position);
+            if block.address() == address {
+                return false;
+            }
+            let (next, sound) = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), position);
+            if !(sound && self.is_position(next)) {
+                return true;
+            }
+            position = next;
+        }
+        true
+    }
+
+    /// Whether malloc can pop.
+    pub(crate) fn has_free(&self) -> bool {
+        self.hot.free.load(Relaxed) != 0
+    }
+
+    /// Blocks made so far.
+    pub(crate) fn capacity(&self) -> u32 {
+        self.hot.capacity.load(Relaxed)
+    }
+
+    /// Whether a block just popped holds zeros.
+    #[inline(always)]
+    pub(crate) fn gives_zeroed(&self) -> bool {
+        self.hot.zeroed.load(Relaxed)
+    }
+
+    /// Calls `visit` for each live block, until it says no. Blocks that another thread has freed are not live.
+    pub(crate) fn visit_live(&self, _owned: &Owned, mut visit: impl FnMut(Block) -> bool) -> bool {
+        let stride = self.hot.stride.load(Relaxed);
+        (0..self.capacity()).all(|index| {
+            let block = self.block_at(index.wrapping_add(1).wrapping_mul(stride));
+            !self.spot(Granule::of(block.address())).is_live() || visit(block)
+        })
+    }
+
+    /// Counts the page and checks it: lists against bits against counters, every link decoded.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn count(&self, _owned: &Owned) -> Result<PageCensus, PageFault> {
+        let hot = &self.hot;
+        let capacity = self.capacity() as usize;
+        let [heads, tails] = &hot.local;
+        let mut free = 0_usize;
+        for list in [&hot.free, heads, tails] {
+            free = free.wrapping_add(self.count_list(list, capacity.wrapping_sub(free))?);
+        }
+        if free.wrapping_add(self.used() as usize) != capacity {
+            return Err(PageFault::Count);
+        }
+        let (mut live, mut posted) = (0_usize, 0_usize);
+        if MITIGATIONS.free_checks && matches!(self.face.kind(), Kind::Blocks(_)) {
+            let bits = self.bits();
+            for (index, (state, remote)) in bits.state.iter().zip(bits.remote).enumerate() {
+                let (out, freed) = (state.load(Relaxed), remote.load(Relaxed));
+                if freed & !out != 0 {
+                    let granule = (index << 6) | (freed & !out).trailing_zeros() as usize;
+                    return Err(PageFault::FreedTwice(self.face.start().addr().wrapping_add(granule << 4)));
+                }
+                live = live.wrapping_add((out & !freed).count_ones() as usize);
+                posted = posted.wrapping_add(freed.count_ones() as usize);
+            }
+            if live.wrapping_add(posted) != self.used() as usize {
+                return Err(PageFault::Count);
+            }
+        } else {
+            live = self.used() as usize;
+        }
+        Ok(PageCensus { live, free, posted })
+    }
+
+    /// Walks one list, at most `most` blocks of it.
+    fn count_list(&self, list: &AtomicU32, most: usize) -> Result<usize, PageFault> {
+        let mut position = list.load(Relaxed);
+        let mut count = 0_usize;
+        while position != 0 {
+            let block = self.block_at(position);
+            if count == most {
+                return Err(PageFault::Endless(block.address()));
+            }
+            let spot = self.spot(Granule::of(block.address()));
+            if MITIGATIONS.free_checks && spot.is_out() {
+                return Err(PageFault::LiveOnList(block.address()));
+            }
+            let (next, sound) = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), position);
+            if !(sound && self.is_position(next)) {
+                return Err(PageFault::Link(block.address()));
+            }
+            count = count.wrapping_add(1);
+            position = next;
+        }
+        Ok(count)
+    }
+}

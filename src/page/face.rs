@@ -1,0 +1,157 @@
+//! The line of a page that every thread reads and few write: owner, class, extent.
+
+use crate::geometry::{Class, SLICE_WORDS};
+use crate::os;
+use crate::remote::OwnerWord;
+use crate::sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicU8, AtomicUsize, Relaxed};
+use core::ptr;
+
+/// What a page holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Blocks of a class.
+    Blocks(Class),
+    /// One block.
+    Single,
+}
+
+const SINGLE: u8 = u8::MAX;
+
+/// Owner, class and extent of a page. Written at birth, when no block of the page exists.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Face {
+    pub(crate) owner: OwnerWord,
+    /// The smallest size whose Layout this page's blocks have.
+    least: AtomicUsize,
+    /// How many sizes more there are.
+    span: AtomicUsize,
+    /// Bytes that a block has room for.
+    block_size: AtomicUsize,
+    /// The first block.
+    start: AtomicPtr<u8>,
+    first_slice: AtomicU16,
+    slices: AtomicU16,
+    class: AtomicU8,
+    group_shift: AtomicU8,
+    mail_bit: AtomicU8,
+    segment_number: AtomicU32,
+}
+
+/// What `Face::describe` is told of a page about to be born.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    pub(crate) first_slice: usize,
+    pub(crate) slices: usize,
+    pub(crate) segment_number: u32,
+    /// The first block, with the provenance of the whole page.
+    pub(crate) start: ptr::NonNull<u8>,
+}
+
+impl Face {
+    pub(crate) const fn empty(owner: OwnerWord) -> Self {
+        Self {
+            owner,
+            least: AtomicUsize::new(0),
+            span: AtomicUsize::new(0),
+            block_size: AtomicUsize::new(0),
+            start: AtomicPtr::new(ptr::null_mut()),
+            first_slice: AtomicU16::new(0),
+            slices: AtomicU16::new(0),
+            class: AtomicU8::new(0),
+            group_shift: AtomicU8::new(0),
+            mail_bit: AtomicU8::new(0),
+            segment_number: AtomicU32::new(0),
+        }
+    }
+
+    /// Describes a page of blocks of `class`.
+    pub(crate) fn describe_blocks(&self, class: Class, extent: &Extent) {
+        self.class.store(class.index() as u8, Relaxed);
+        self.block_size.store(class.block_size(), Relaxed);
+        self.least.store(class.least(), Relaxed);
+        self.span.store(class.block_size().wrapping_sub(class.least()), Relaxed);
+        self.describe(extent);
+    }
+
+    /// Describes a page of one block of `size` bytes. `least` is the smallest size whose Layout is this block's; none
+    /// if only the slow check can tell.
+    pub(crate) fn describe_single(&self, size: usize, least: Option<usize>, extent: &Extent) {
+        self.class.store(SINGLE, Relaxed);
+        self.set_single_size(size, least);
+        self.describe(extent);
+    }
+
+    /// A page of one block changes its size in place.
+    pub(crate) fn set_single_size(&self, size: usize, least: Option<usize>) {
+        self.block_size.store(size, Relaxed);
+        self.least.store(least.unwrap_or(usize::MAX), Relaxed);
+        self.span.store(least.map_or(0, |least| size.wrapping_sub(least)), Relaxed);
+    }
+
+    fn describe(&self, extent: &Extent) {
+        let words = extent.slices.wrapping_mul(SLICE_WORDS);
+        self.first_slice.store(extent.first_slice as u16, Relaxed);
+        self.slices.store(extent.slices as u16, Relaxed);
+        self.start.store(extent.start.as_ptr(), Relaxed);
+        self.group_shift.store(words.div_ceil(64).next_power_of_two().trailing_zeros() as u8, Relaxed);
+        self.segment_number.store(extent.segment_number, Relaxed);
+        self.mail_bit.store((extent.segment_number & 63) as u8, Relaxed);
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match Class::new(self.class.load(Relaxed) as usize) {
+            Some(class) => Kind::Blocks(class),
+            None => Kind::Single,
+        }
+    }
+
+    /// Bytes that a block has room for.
+    #[inline]
+    pub(crate) fn block_size(&self) -> usize {
+        self.block_size.load(Relaxed)
+    }
+
+    /// Whether a request of `size` bytes, aligned to no more than a granule, would have got a block of this page.
+    #[inline(always)]
+    pub(crate) fn fits(&self, size: usize) -> bool {
+        size.wrapping_sub(self.least.load(Relaxed)) <= self.span.load(Relaxed)
+    }
+
+    /// The first block.
+    #[inline]
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.start.load(Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn first_slice(&self) -> usize {
+        self.first_slice.load(Relaxed) as usize
+    }
+
+    #[inline]
+    pub(crate) fn slices(&self) -> usize {
+        self.slices.load(Relaxed) as usize
+    }
+
+    #[inline]
+    pub(crate) fn group_shift(&self) -> u32 {
+        u32::from(self.group_shift.load(Relaxed)) & 31
+    }
+
+    /// The flag of this page's segment in a mailbox.
+    #[inline]
+    pub(crate) fn mail_flag(&self) -> u64 {
+        1_u64.wrapping_shl(u32::from(self.mail_bit.load(Relaxed)))
+    }
+
+    /// The number of the page's segment, for reports.
+    pub(crate) fn segment_number(&self) -> u32 {
+        self.segment_number.load(Relaxed)
+    }
+}
+
+/// The smallest request that is given a single block of `size` bytes, a multiple of the OS page.
+pub(crate) fn least_of_single(size: usize) -> usize {
+    size.wrapping_sub(os::page_size()).wrapping_add(1)
+}

@@ -1,0 +1,263 @@
+//! Birth of a page, the making of its blocks, and the drawing of their order.
+
+use super::face::Extent;
+use super::hot::{NEVER, WHEN_EMPTY};
+use super::link::encode;
+use super::{Page, Tables};
+use crate::entropy::{self, Rng};
+use crate::geometry::{Class, GRANULE, SLICE};
+use crate::mitigations::MITIGATIONS;
+use crate::remote::{All, Mailbox, Owned};
+use crate::sync::Relaxed;
+use core::cell::Cell;
+use core::ptr;
+
+/// Blocks are made this many bytes at a time, so that a page that stays small touches little memory.
+const MAKE_BYTES: usize = 4096;
+/// At most so many blocks are shuffled together.
+const SHUFFLED: usize = MAKE_BYTES / GRANULE;
+/// At least so many: with fewer the order would be no secret.
+const SHUFFLED_MIN: usize = 4;
+
+/// What the slices of a page are known to hold at its birth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// Zeros.
+    Zero,
+    /// Whatever an earlier page left.
+    Unknown,
+}
+
+/// Whether the last block's return makes free go the slow way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attention {
+    /// When the page becomes empty.
+    WhenEmpty,
+    /// When so many blocks of a full page have come back that it may be allocated from again.
+    WhenRoomy,
+    /// Not at all: the page may be empty for a while.
+    Never,
+}
+
+impl Page {
+    /// Makes this description that of a page of `class`, owned by the thread with mailbox `me`.
+    pub(crate) fn bear(
+        &self,
+        tables: &'static Tables,
+        class: Class,
+        extent: &Extent,
+        contents: Contents,
+        me: *mut Mailbox,
+        rng: &Rng,
+    ) -> Owned {
+        let hot = &self.hot;
+        self.face.describe_blocks(class, extent);
+        self.measure(tables);
+        hot.used.store(0, Relaxed);
+        hot.full.store(false, Relaxed);
+        hot.patience.store(0, Relaxed);
+        hot.torn.store(false, Relaxed);
+        hot.fresh.store(contents == Contents::Zero, Relaxed);
+        self.set_capacity(0);
+        self.draw(rng);
+        self.attend(Attention::WhenEmpty);
+        self.face.owner.bear::<All>(self.summary(), me)
+    }
+
+    /// Works the owner's measures out from what the page's face says.
+    fn measure(&self, tables: &'static Tables) {
+        let hot = &self.hot;
+        let size = self.face.block_size();
+        let stride = (size / GRANULE) as u32;
+        let reserved = self.face.slices().wrapping_mul(SLICE).checked_div(size).unwrap_or(0) as u32;
+        hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
+        hot.base.store(self.face.start().wrapping_byte_sub(size), Relaxed);
+        hot.divisor.store(u64::MAX.checked_div(u64::from(stride)).unwrap_or(0).wrapping_add(1), Relaxed);
+        hot.stride.store(stride, Relaxed);
+        hot.reserved.store(reserved, Relaxed);
+    }
+
+    /// Makes this description that of a page of one block, which is handed out at once.
+    pub(crate) fn bear_single(&self, tables: &'static Tables, size: usize, least: Option<usize>, extent: &Extent) {
+        let hot = &self.hot;
+        hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
+        hot.base.store(ptr::null_mut(), Relaxed);
+        hot.used.store(1, Relaxed);
+        hot.capacity.store(1, Relaxed);
+        hot.reserved.store(1, Relaxed);
+        hot.free.store(0, Relaxed);
+        hot.full.store(false, Relaxed);
+        hot.heap.store(ptr::null_mut(), Relaxed);
+        self.face.describe_single(size, least, extent);
+        self.face.owner.bear_single(self.summary());
+    }
+
+    /// When free is to call on the slow path.
+    pub(crate) fn attend(&self, attention: Attention) {
+        let capacity = self.hot.capacity.load(Relaxed);
+        let trigger = match attention {
+            Attention::WhenEmpty => WHEN_EMPTY,
+            // An eighth: coming back at the first free block makes random churn slow and reuse predictable.
+            Attention::WhenRoomy => capacity.wrapping_sub((capacity / 8).max(1)) as i32,
+            Attention::Never => NEVER,
+        };
+        self.hot.trigger.store(trigger, Relaxed);
+    }
+
+    /// A new life: empty lists, a new key, new coins.
+    fn draw(&self, rng: &Rng) {
+        let hot = &self.hot;
+        let births = hot.births.load(Relaxed).wrapping_add(1);
+        hot.births.store(births, Relaxed);
+        hot.generation.store(entropy::generation(), Relaxed);
+        hot.free.store(0, Relaxed);
+        hot.untouched.store(false, Relaxed);
+        hot.zeroed.store(false, Relaxed);
+        for list in &hot.local {
+            list.store(0, Relaxed);
+        }
+        if MITIGATIONS.encoded_links {
+            hot.key.store(entropy::page_key(ptr::from_ref(self).addr(), births), Relaxed);
+        }
+        if MITIGATIONS.random_order {
+            hot.coins.store(rng.next_u64(), Relaxed);
+        }
+    }
+
+    fn set_capacity(&self, capacity: u32) {
+        self.hot.capacity.store(capacity, Relaxed);
+        self.hot.bound.store(capacity.wrapping_add(1).wrapping_mul(self.hot.stride.load(Relaxed)), Relaxed);
+    }
+
+    /// Makes more blocks and puts them on the free list, which is empty. False: the page has all its blocks.
+    pub(crate) fn extend(&self, _owned: &Owned, rng: &Rng) -> bool {
+        let hot = &self.hot;
+        let capacity = hot.capacity.load(Relaxed);
+        let left = hot.reserved.load(Relaxed).wrapping_sub(capacity) as usize;
+        if left == 0 {
+            return false;
+        }
+        let least = if MITIGATIONS.random_order { SHUFFLED_MIN } else { 1 };
+        let wanted = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
+        let count = wanted.min(left).min(SHUFFLED) as u32;
+        self.set_capacity(capacity.wrapping_add(count));
+        self.chain(capacity..capacity.wrapping_add(count), rng);
+        hot.untouched.store(true, Relaxed);
+        hot.zeroed.store(hot.fresh.load(Relaxed), Relaxed);
+        true
+    }
+
+    /// Puts the blocks with these indices before the free list's head, in an order drawn by Fisher and Yates.
+    fn chain(&self, indices: impl Iterator<Item = u32>, rng: &Rng) {
+        let mut order = [0_u32; SHUFFLED];
+        let mut count = 0_usize;
+        for (place, index) in order.iter_mut().zip(indices) {
+            *place = index;
+            count = count.wrapping_add(1);
+        }
+        let order = Cell::from_mut(order.get_mut(..count).unwrap_or(&mut [])).as_slice_of_cells();
+        if MITIGATIONS.random_order {
+            let mut last = order.len().wrapping_sub(1);
+            while last > 0 && last < SHUFFLED {
+                let bounds = [0, 1, 2, 3].map(|step| (last as u32).saturating_sub(step).wrapping_add(1));
+                for other in rng.below_each(bounds) {
+                    if let (Some(a), Some(b)) = (order.get(last), order.get(other as usize)) {
+                        a.swap(b);
+                    }
+                    last = last.saturating_sub(1);
+                }
+            }
+        }
+        let hot = &self.hot;
+        let (key, stride) = (hot.key.load(Relaxed), hot.stride.load(Relaxed));
+        let mut head = hot.free.load(Relaxed);
+        // From the last to the first: without `random-order` the blocks come in the order of their addresses.
+        for index in order.iter().rev() {
+            let position = index.get().wrapping_add(1).wrapping_mul(stride);
+            self.block_at(position).set_first_word(encode(key, position, head));
+            head = position;
+        }
+        hot.free.store(head, Relaxed);
+    }
+
+    /// Whether the page's lists were made in this process: not so in the child of a fork.
+    pub(crate) fn is_current(&self) -> bool {
+        self.hot.generation.load(Relaxed) == entropy::generation()
+    }
+
+    /// Makes the lists fit to allocate from in this process. False: they cannot be trusted, and there are no state bits
+    /// to rebuild them from; the page takes only frees until it is empty.
+    pub(crate) fn renew(&self, tables: &'static Tables, owned: &Owned, rng: &Rng) -> bool {
+        let torn = self.hot.torn.load(Relaxed);
+        if self.is_current() && !torn {
+            return true;
+        }
+        if MITIGATIONS.free_checks {
+            self.rebuild(tables, owned, rng);
+        } else if torn {
+            return false;
+        } else {
+            // Without encoded links and random order the lists hold no secret that the parent shares.
+            self.hot.generation.store(entropy::generation(), Relaxed);
+        }
+        true
+    }
+
+    /// In the child of a fork: any word of the page may have a remote bit whose summary bit was never set.
+    pub(crate) fn suspect_all(&self) {
+        self.summary().store(u64::MAX, Relaxed);
+    }
+
+    /// In the child of a fork: the page belonged to a thread that is not in this process, and which may have been between
+    /// any two of its stores.
+    pub(crate) fn tear(&self, tables: &'static Tables) {
+        self.hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
+        self.hot.torn.store(true, Relaxed);
+        self.hot.heap.store(ptr::null_mut(), Relaxed);
+        self.suspect_all();
+    }
+
+    /// Takes blocks off the count that other threads have freed, and leaves the lists alone: for a page whose lists are
+    /// not to be trusted and cannot be rebuilt.
+    pub(crate) fn uncount(&self, blocks: usize, _owned: &Owned) {
+        let hot = &self.hot;
+        hot.used.store(hot.used.load(Relaxed).saturating_sub(blocks as u32), Relaxed);
+    }
+
+    /// Throws all lists away and draws new ones, with a new key, from what the bits say: for the child of a fork, which
+    /// must share no order with its parent, and which may find the page of a thread that exists no more between any two
+    /// of its stores. Nobody else uses the page meanwhile.
+    ///
+    /// All remote bits are collected, whatever the summary says.
+    fn rebuild(&self, tables: &'static Tables, _owned: &Owned, rng: &Rng) {
+        let hot = &self.hot;
+        // The owner's line may have been copied before the page was born: the face was complete when the owner was set.
+        self.measure(tables);
+        self.summary().store(0, Relaxed);
+        let bits = self.bits();
+        for (state, remote) in bits.state.iter().zip(bits.remote) {
+            let freed = remote.load(Relaxed);
+            if freed != 0 {
+                remote.store(0, Relaxed);
+                state.store(state.load(Relaxed) & !freed, Relaxed);
+            }
+        }
+        // Caught while it was being extended, a page may have counted blocks whose links are not made: none is live.
+        let capacity = hot.capacity.load(Relaxed).min(hot.reserved.load(Relaxed));
+        self.set_capacity(capacity);
+        self.draw(rng);
+        hot.fresh.store(false, Relaxed);
+        hot.torn.store(false, Relaxed);
+        let mut used = 0_u32;
+        let mut first = 0_u32;
+        while first < capacity {
+            let end = capacity.min(first.wrapping_add(SHUFFLED as u32));
+            let free = (first..end).filter(|&index| !self.is_out(index));
+            let before = free.clone().count() as u32;
+            used = used.wrapping_add(end.wrapping_sub(first).wrapping_sub(before));
+            self.chain(free, rng);
+            first = end;
+        }
+        hot.used.store(used, Relaxed);
+    }
+}

@@ -1,0 +1,93 @@
+//! The owner's line of a page.
+
+use super::Tables;
+use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicU8};
+use core::ptr;
+
+/// `trigger` of a page in its queue: free goes the slow way when the last block comes back.
+pub(crate) const WHEN_EMPTY: i32 = 0;
+/// `trigger` of a page that may be empty for a while.
+pub(crate) const NEVER: i32 = -1;
+
+/// What the owner of a page, and nobody else, reads and writes: atomics only because the type system wants one for a
+/// static that changes; all accesses are plain moves.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Hot {
+    /// Position of the block that malloc pops next; 0 if none.
+    pub(super) free: AtomicU32,
+    /// Blocks that are live or not yet collected.
+    pub(super) used: AtomicU32,
+    /// Position 0: one block before the first.
+    pub(super) base: AtomicPtr<u8>,
+    pub(super) key: AtomicU64,
+    /// ceil(2^64 / granules of a block): a position is a block's iff its product with this is below it.
+    pub(super) divisor: AtomicU64,
+    pub(super) tables: AtomicPtr<Tables>,
+    /// Positions of made blocks are below this.
+    pub(super) bound: AtomicU32,
+    /// The owner's free goes the slow way when no more than this many blocks are used.
+    pub(super) trigger: AtomicI32,
+    /// What the owner has freed since, in two lists; the coin says to which.
+    pub(super) local: [AtomicU32; 2],
+    /// Secret coins, one of them tossed at each free.
+    pub(super) coins: AtomicU64,
+
+    // The slow path's half.
+    /// Blocks made so far.
+    pub(super) capacity: AtomicU32,
+    /// Blocks that the page has room for.
+    pub(super) reserved: AtomicU32,
+    /// Granules of a block.
+    pub(super) stride: AtomicU32,
+    /// The fork generation under which key and order were drawn.
+    pub(super) generation: AtomicU32,
+    /// How often the page was born; part of the key.
+    pub(super) births: AtomicU32,
+    /// The free list holds only blocks that were never handed out.
+    pub(super) untouched: AtomicBool,
+    /// And they lie in memory that was zero.
+    pub(super) zeroed: AtomicBool,
+    /// Blocks that are yet to be made lie in memory that is zero.
+    pub(super) fresh: AtomicBool,
+    /// The page's thread was alive at a fork and is not in this process: its lists may be torn.
+    pub(super) torn: AtomicBool,
+    /// The page is in its heap's list of full pages.
+    pub(crate) full: AtomicBool,
+    /// Slow-path rounds that an empty page is still kept for.
+    pub(crate) patience: AtomicU8,
+    /// The heap that allocates from this page, and its neighbours in the heap's queue.
+    pub(crate) heap: AtomicPtr<()>,
+    pub(crate) next: AtomicPtr<super::Page>,
+    pub(crate) previous: AtomicPtr<super::Page>,
+}
+
+impl Hot {
+    #[allow(clippy::declare_interior_mutable_const, reason = "the initial value of the one empty page")]
+    pub(super) const EMPTY: Hot = Hot {
+        free: AtomicU32::new(0),
+        used: AtomicU32::new(0),
+        base: AtomicPtr::new(ptr::null_mut()),
+        key: AtomicU64::new(0),
+        divisor: AtomicU64::new(0),
+        tables: AtomicPtr::new(ptr::null_mut()),
+        bound: AtomicU32::new(0),
+        trigger: AtomicI32::new(0),
+        local: [AtomicU32::new(0), AtomicU32::new(0)],
+        coins: AtomicU64::new(0),
+        capacity: AtomicU32::new(0),
+        reserved: AtomicU32::new(0),
+        stride: AtomicU32::new(0),
+        generation: AtomicU32::new(0),
+        births: AtomicU32::new(0),
+        untouched: AtomicBool::new(false),
+        zeroed: AtomicBool::new(false),
+        fresh: AtomicBool::new(false),
+        torn: AtomicBool::new(false),
+        full: AtomicBool::new(false),
+        patience: AtomicU8::new(0),
+        heap: AtomicPtr::new(ptr::null_mut()),
+        next: AtomicPtr::new(ptr::null_mut()),
+        previous: AtomicPtr::new(ptr::null_mut()),
+    };
+}

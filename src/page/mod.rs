@@ -1,0 +1,135 @@
+//! A page: a run of slices that holds blocks of one size class.
+//!
+//! ```text
+//!  slice          slice          slice
+//! |--------------|--------------|--------------|      a page of three slices
+//! | 0 | 1 | 2 | 3 | 4 | 5 |  :   :   :   :   : |      its blocks; up to `capacity` they have been made
+//!       |   ^           ^
+//!       |   +-- free <--+-------- local            in free blocks, and only there, an encoded link
+//!       live
+//! ```
+//!
+//! The page's description is not here but in its segment's metadata, out of reach of the program, in three cache lines:
+//! the *owner's* ([`Hot`]), the one that *all read* and few write ([`Face`]), and the one that *all write* (the remote
+//! summary, alone). A free by another thread does not pull the owner's line.
+//!
+//! # The invariant
+//!
+//! ```text
+//! used + |free list| + |local lists| = capacity
+//! ```
+//!
+//! `capacity` counts the blocks made so far; a block that another thread has freed counts as used until its owner has
+//! collected it. [`census`] checks this against the state bits.
+//!
+//! Malloc pops from the free list. The owner's free pushes to one of two local lists, chosen by a secret coin
+//! (`random-order`); when the free list has run out, one of them takes its place. So a block is not reused while others
+//! are free, and the regular emptiness of the free list is what brings the slow path about.
+//!
+//! # Positions
+//!
+//! A block is named by its *position*: granules from one block before the page's first. So the first block of a page of
+//! 48-byte blocks has position 3, and 0 is free to mean "none". A position cannot leave its page: that is what a link
+//! holds, not an address.
+//!
+//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`census`].
+
+mod block;
+mod census;
+mod face;
+mod grow;
+mod hot;
+mod link;
+mod lists;
+mod tables;
+
+pub(crate) use block::Block;
+pub(crate) use census::{PageCensus, PageFault};
+pub(crate) use face::{Extent, Face, Kind, least_of_single};
+pub(crate) use grow::{Attention, Contents};
+pub(crate) use hot::Hot;
+pub(crate) use lists::Refused;
+pub(crate) use tables::Tables;
+
+use crate::geometry::Granule;
+use crate::remote::{Bits, Line, Mailbox, Owned, OwnerWord, Spot};
+use crate::sync::{AtomicPtr, AtomicU64, Relaxed};
+use core::ptr;
+
+/// The line that all threads write.
+#[derive(Debug)]
+#[repr(C, align(128))]
+struct Shared {
+    /// One bit for a group of words of remote bits: there may be something to collect.
+    summary: AtomicU64,
+}
+
+/// A page's description, in the metadata of its segment; one for each slice, in use for the first slice of a page.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Page {
+    pub(crate) hot: Hot,
+    pub(crate) face: Face,
+    shared: Shared,
+}
+
+/// A page with nothing to give: what a heap's table holds where it has no page, so that malloc need not test for one.
+pub(crate) static EMPTY: Page = Page {
+    hot: Hot::EMPTY,
+    face: Face::empty(OwnerWord::from(AtomicPtr::new(ptr::null_mut()))),
+    shared: Shared { summary: AtomicU64::new(0) },
+};
+
+impl Page {
+    /// The tables of the page's segment.
+    #[inline(always)]
+    pub(crate) fn tables(&self) -> &'static Tables {
+        let tables = self.hot.tables.load(Relaxed);
+        // SAFETY: set at the page's first birth to its segment's tables, which are never unmapped; the empty page has no
+        // block, and nobody asks for the tables of a page without blocks.
+        unsafe { &*tables }
+    }
+
+    /// The remote summary.
+    #[inline(always)]
+    pub(crate) fn summary(&self) -> &AtomicU64 {
+        &self.shared.summary
+    }
+
+    /// The token, if the thread with this mailbox owns the page.
+    #[inline(always)]
+    pub(crate) fn owned_by(&self, me: *mut Mailbox) -> Option<Owned> {
+        self.face.owner.owned_by(me)
+    }
+
+    /// What threads share of this page.
+    #[inline]
+    pub(crate) fn line(&self) -> Line<'_> {
+        let slice = self.face.first_slice();
+        Line {
+            owner: &self.face.owner,
+            summary: self.summary(),
+            pending: self.tables().pending(slice),
+            mark: Tables::pending_mark(slice),
+            flag: self.face.mail_flag(),
+        }
+    }
+
+    /// The two bits of the block at `granule`.
+    #[inline(always)]
+    pub(crate) fn spot(&self, granule: Granule) -> Spot<'static> {
+        self.tables().spot(granule)
+    }
+
+    /// All bits of this page.
+    pub(crate) fn bits(&self) -> Bits<'static> {
+        self.tables().bits(self.face.first_slice(), self.face.slices(), self.face.group_shift())
+    }
+
+    /// The summary bit for the word of `granule`.
+    #[inline]
+    pub(crate) fn group(&self, granule: Granule) -> u64 {
+        let first = self.face.first_slice() << 6;
+        1_u64.wrapping_shl((granule.word().wrapping_sub(first) >> self.face.group_shift()) as u32)
+    }
+}

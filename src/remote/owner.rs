@@ -1,0 +1,155 @@
+//! Who may touch a page: the owner word, the token that proves it, and how the owner changes.
+//!
+//! ```text
+//!            birth                exit of the thread
+//!   NOBODY ---------> a thread -----------------------> ABANDONED
+//!      ^                 ^                               |     ^
+//!      |                 | adopt          claim, by swap |     | publish again
+//!      |                 |                               v     |
+//!      +-----------------+------------------------------- BUSY
+//!            retire (empty)
+//!
+//!   NOBODY ---> SINGLE   a page with one block belongs to nobody's lists: whoever frees it retires it
+//! ```
+
+use super::{Mailbox, NotLive, Rules};
+use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU64, Relaxed};
+use core::ptr;
+
+/// Proof that this thread owns the page: it alone may write the page's lists and state bits.
+///
+/// Made only here: by the owner check, by birth, and by a successful claim.
+#[derive(Debug)]
+pub(crate) struct Owned(());
+
+impl Owned {
+    /// For the fast path of malloc, which knows without asking.
+    ///
+    /// # Safety
+    /// - the calling thread owns the page, or the page is the empty one.
+    #[inline(always)]
+    pub(crate) const unsafe fn known() -> Self {
+        Self(())
+    }
+}
+
+/// What an owner word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// No page, or one that is being made or given up.
+    Nobody,
+    /// Its thread has ended; whoever claims it may have it.
+    Abandoned,
+    /// Claimed for the moment.
+    Busy,
+    /// A page of one block.
+    Single,
+    /// The thread with this mailbox.
+    Thread(*mut Mailbox),
+}
+
+const ABANDONED: usize = 1;
+const BUSY: usize = 2;
+const SINGLE: usize = 3;
+/// A page that was given up. Not the 0 of one that was never born: a thread without a mailbox names itself by that, and would
+/// take a page for its own whose last block it has raced to free.
+const GIVEN_UP: usize = 4;
+
+/// The word that says who owns a page.
+#[derive(Debug)]
+pub(crate) struct OwnerWord(AtomicPtr<Mailbox>);
+
+const fn mark(value: usize) -> *mut Mailbox {
+    ptr::without_provenance_mut(value)
+}
+
+impl OwnerWord {
+    pub(crate) fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// Wraps an atomic made in a constant: the model checker's have no constant constructor.
+    pub(crate) const fn from(word: AtomicPtr<Mailbox>) -> Self {
+        Self(word)
+    }
+
+    /// What the word says now.
+    pub(crate) fn load(&self) -> Owner {
+        let word = self.0.load(Acquire);
+        match word.addr() {
+            0 | GIVEN_UP => Owner::Nobody,
+            ABANDONED => Owner::Abandoned,
+            BUSY => Owner::Busy,
+            SINGLE => Owner::Single,
+            _ => Owner::Thread(word),
+        }
+    }
+
+    /// The token, if the thread with mailbox `me` owns the page. The owner never changes under its owner's feet.
+    #[inline(always)]
+    pub(crate) fn owned_by(&self, me: *mut Mailbox) -> Option<Owned> {
+        if ptr::eq(self.0.load(Relaxed), me) { Some(Owned(())) } else { None }
+    }
+
+    /// The page is born: `me` owns it from now on. Late marks of the page's earlier life are cleared first; one that
+    /// comes later still is spurious.
+    pub(crate) fn bear<R: Rules>(&self, summary: &AtomicU64, me: *mut Mailbox) -> Owned {
+        if R::BORN_CLEAR {
+            summary.swap(0, AcqRel);
+        }
+        self.0.swap(me, AcqRel);
+        Owned(())
+    }
+
+    /// The page is born with one block, and belongs to whoever frees that.
+    pub(crate) fn bear_single(&self, summary: &AtomicU64) {
+        summary.swap(0, AcqRel);
+        self.0.swap(mark(SINGLE), AcqRel);
+    }
+
+    /// Claims an abandoned page for the moment: the token, if nobody else was faster.
+    pub(crate) fn claim<R: Rules>(&self) -> Option<Owned> {
+        if !R::CLAIM_BY_SWAP {
+            let abandoned = self.0.load(Acquire).addr() == ABANDONED;
+            self.0.store(mark(BUSY), Relaxed);
+            return abandoned.then_some(Owned(()));
+        }
+        self.0.compare_exchange(mark(ABANDONED), mark(BUSY), AcqRel, Relaxed).ok().map(|_| Owned(()))
+    }
+
+    /// Gives the page to nobody in particular. True: another thread has freed a block meanwhile and found an owner that
+    /// is none any more, so the caller must claim the page again and collect.
+    #[must_use]
+    pub(crate) fn abandon<R: Rules>(&self, summary: &AtomicU64, _owned: Owned) -> bool {
+        self.0.swap(mark(ABANDONED), AcqRel);
+        R::LOOK_AFTER_CHANGE && summary.fetch_or(0, AcqRel) != 0
+    }
+
+    /// A claimed page becomes `me`'s. True: there is something to collect.
+    #[must_use]
+    pub(crate) fn adopt<R: Rules>(&self, summary: &AtomicU64, me: *mut Mailbox, _claimed: &Owned) -> bool {
+        self.0.swap(me, AcqRel);
+        R::LOOK_AFTER_CHANGE && summary.fetch_or(0, AcqRel) != 0
+    }
+
+    /// The page is given up: none of its blocks is live.
+    pub(crate) fn retire(&self, _owned: Owned) {
+        self.0.swap(mark(GIVEN_UP), AcqRel);
+    }
+
+    /// Whoever frees the block of a page of one claims and retires the page.
+    ///
+    /// # Errors
+    /// [`NotLive`] if another was faster.
+    pub(crate) fn claim_single(&self) -> Result<(), NotLive> {
+        match self.0.compare_exchange(mark(SINGLE), mark(GIVEN_UP), AcqRel, Relaxed) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(NotLive),
+        }
+    }
+
+    /// In the child of a fork: the owner is a thread that exists no more. Nobody else runs.
+    pub(crate) fn orphan(&self) {
+        self.0.store(mark(ABANDONED), Relaxed);
+    }
+}

@@ -1,0 +1,309 @@
+//! What a report tells, and the line that tells it.
+//!
+//! ```text
+//! ravelin: double free of 0x7f3a5c0012c0 (48-byte block of class 64, page 0x7f3a5c000000, segment 3) by thread 4711
+//!          `- kind      `- address        `- block, as far as it is known                             `- who
+//!
+//! ravelin: wrong layout (size 100, alignment 8) in dealloc of 0x7f3a5c0012c0 (block of class 64, ..) by thread 4711
+//!                       `- detail                `- operation, unless the kind has said "free" already
+//! ```
+
+use core::fmt;
+
+use super::kind::{Kind, Operation};
+use super::line::Line;
+use crate::os;
+
+/// What is known about the block that a report is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockFacts {
+    size: Option<usize>,
+    class_size: usize,
+    page: usize,
+    segment: usize,
+}
+
+impl BlockFacts {
+    /// Facts about a block of `class_size` bytes in the page that starts at address `page`, in segment number
+    /// `segment`. The requested size is not known.
+    #[must_use]
+    pub(crate) const fn new(class_size: usize, page: usize, segment: usize) -> BlockFacts {
+        BlockFacts { size: None, class_size, page, segment }
+    }
+
+    /// Adds the size that was asked for, in bytes.
+    #[must_use]
+    pub(crate) const fn with_size(mut self, size: usize) -> BlockFacts {
+        self.size = Some(size);
+        self
+    }
+
+    /// The size that was asked for, in bytes, if this build records it.
+    #[must_use]
+    pub const fn size(&self) -> Option<usize> {
+        self.size
+    }
+
+    /// The size of the block, in bytes.
+    #[must_use]
+    pub const fn class_size(&self) -> usize {
+        self.class_size
+    }
+
+    /// The address at which the block's page starts.
+    #[must_use]
+    pub const fn page(&self) -> usize {
+        self.page
+    }
+
+    /// The number of the segment that holds the page: a segment's address divided by its size.
+    #[must_use]
+    pub const fn segment(&self) -> usize {
+        self.segment
+    }
+}
+
+/// What does not fit into the other fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    None,
+    /// The layout that the caller gave: size and alignment in bytes.
+    Layout(usize, usize),
+    /// What exactly was found.
+    Note(&'static str),
+}
+
+/// Why the process is being stopped.
+///
+/// A hook (see [`set_report_hook`](crate::set_report_hook)) gets one. Its [`Display`](fmt::Display) form is the line
+/// that was written, without the leading `ravelin: ` and the end of line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    kind: Kind,
+    operation: Operation,
+    address: usize,
+    block: Option<BlockFacts>,
+    detail: Detail,
+    thread: u64,
+}
+
+impl Report {
+    /// A report of the calling thread about `address`, which is 0 when it is about no address.
+    #[must_use]
+    pub(crate) fn new(kind: Kind, operation: Operation, address: usize) -> Report {
+        Report { kind, operation, address, block: None, detail: Detail::None, thread: os::thread_id() }
+    }
+
+    /// Adds what is known about the block.
+    #[must_use]
+    pub(crate) const fn of_block(mut self, block: BlockFacts) -> Report {
+        self.block = Some(block);
+        self
+    }
+
+    /// Adds the layout that the caller gave, for [`Kind::WrongLayout`]. It takes the place of a note.
+    #[must_use]
+    pub(crate) const fn with_layout(mut self, size: usize, align: usize) -> Report {
+        self.detail = Detail::Layout(size, align);
+        self
+    }
+
+    /// Adds what exactly was found, for [`Kind::Internal`] and the like. It takes the place of a layout.
+    #[must_use]
+    pub(crate) const fn with_note(mut self, note: &'static str) -> Report {
+        self.detail = Detail::Note(note);
+        self
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The call in which it was found.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// The pointer that the caller gave, or the place of the damage; 0 if the report is about no address.
+    #[must_use]
+    pub const fn address(&self) -> usize {
+        self.address
+    }
+
+    /// What is known about the block.
+    #[must_use]
+    pub const fn block(&self) -> Option<&BlockFacts> {
+        self.block.as_ref()
+    }
+
+    /// The size and alignment that the caller gave, in bytes, for [`Kind::WrongLayout`].
+    #[must_use]
+    pub const fn layout(&self) -> Option<(usize, usize)> {
+        match self.detail {
+            Detail::Layout(size, align) => Some((size, align)),
+            Detail::None | Detail::Note(_) => None,
+        }
+    }
+
+    /// The system's number of the thread that made the call.
+    #[must_use]
+    pub const fn thread(&self) -> u64 {
+        self.thread
+    }
+
+    /// Appends the report, without the leading name of the crate.
+    pub(crate) fn describe(&self, line: &mut Line) {
+        line.push_str(self.kind.as_str());
+        match self.detail {
+            Detail::None => {}
+            Detail::Layout(size, align) => {
+                line.push_str(" (size ").push_dec(size as u64);
+                line.push_str(", alignment ").push_dec(align as u64).push_str(")");
+            }
+            Detail::Note(note) => {
+                line.push_str(" (").push_str(note).push_str(")");
+            }
+        }
+        if !(self.kind.names_a_free() && self.operation.is_a_free()) {
+            line.push_str(" in ").push_str(self.operation.as_str());
+        }
+        if self.address != 0 {
+            let word = match self.kind {
+                Kind::CorruptedFreeList | Kind::Internal => " at ",
+                _ => " of ",
+            };
+            line.push_str(word).push_hex(self.address);
+        }
+        if let Some(block) = &self.block {
+            line.push_str(" (");
+            if let Some(size) = block.size {
+                line.push_dec(size as u64).push_str("-byte ");
+            }
+            line.push_str("block of class ").push_dec(block.class_size as u64);
+            line.push_str(", page ").push_hex(block.page);
+            line.push_str(", segment ").push_dec(block.segment as u64).push_str(")");
+        }
+        line.push_str(" by thread ").push_dec(self.thread);
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = Line::new();
+        self.describe(&mut line);
+        // A line is made of this crate's own ASCII text only, so it is never refused.
+        f.write_str(core::str::from_utf8(line.close()).unwrap_or(""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    fn report(kind: Kind, operation: Operation) -> Report {
+        let mut report = Report::new(kind, operation, 0x7f3a_5c00_12c0);
+        report.thread = 4711;
+        report
+    }
+
+    const BLOCK: BlockFacts = BlockFacts::new(64, 0x7f3a_5c00_0000, 3);
+
+    #[test]
+    fn every_kind_has_its_line() {
+        let lines = [
+            (Kind::DoubleFree, Operation::Free, "double free of 0x7f3a5c0012c0 by thread 4711"),
+            (
+                Kind::InteriorPointer,
+                Operation::Free,
+                "invalid free (interior pointer) of 0x7f3a5c0012c0 by thread 4711",
+            ),
+            (Kind::Misaligned, Operation::Free, "invalid free (misaligned pointer) of 0x7f3a5c0012c0 by thread 4711"),
+            (Kind::NeverAllocated, Operation::Free, "invalid free (never allocated) of 0x7f3a5c0012c0 by thread 4711"),
+            (Kind::Foreign, Operation::Free, "invalid free (foreign pointer) of 0x7f3a5c0012c0 by thread 4711"),
+            (Kind::Wild, Operation::Free, "invalid free (wild pointer) of 0x7f3a5c0012c0 by thread 4711"),
+            (
+                Kind::CorruptedFreeList,
+                Operation::Malloc,
+                "corrupted free list in malloc at 0x7f3a5c0012c0 by thread 4711",
+            ),
+            (Kind::WrongLayout, Operation::Dealloc, "wrong layout in dealloc of 0x7f3a5c0012c0 by thread 4711"),
+            (Kind::UseAfterFree, Operation::Realloc, "use after free in realloc of 0x7f3a5c0012c0 by thread 4711"),
+            (
+                Kind::NoRandomness,
+                Operation::Malloc,
+                "no source of randomness in malloc of 0x7f3a5c0012c0 by thread 4711",
+            ),
+            (Kind::Internal, Operation::Collect, "internal error in collect at 0x7f3a5c0012c0 by thread 4711"),
+        ];
+        for (kind, operation, expected) in lines {
+            assert_eq!(report(kind, operation).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_operation_is_named_unless_the_kind_has_named_it() {
+        let lines = [
+            (Operation::Free, "double free of 0x7f3a5c0012c0 by thread 4711"),
+            (Operation::Dealloc, "double free of 0x7f3a5c0012c0 by thread 4711"),
+            (Operation::Realloc, "double free in realloc of 0x7f3a5c0012c0 by thread 4711"),
+            (Operation::UsableSize, "double free in usable_size of 0x7f3a5c0012c0 by thread 4711"),
+            (Operation::Malloc, "double free in malloc of 0x7f3a5c0012c0 by thread 4711"),
+            (Operation::Collect, "double free in collect of 0x7f3a5c0012c0 by thread 4711"),
+            (Operation::CheckHeap, "double free in check_heap of 0x7f3a5c0012c0 by thread 4711"),
+        ];
+        for (operation, expected) in lines {
+            assert_eq!(report(Kind::DoubleFree, operation).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_block_is_described_as_far_as_it_is_known() {
+        let known = report(Kind::DoubleFree, Operation::Free).of_block(BLOCK);
+        assert_eq!(
+            known.to_string(),
+            "double free of 0x7f3a5c0012c0 (block of class 64, page 0x7f3a5c000000, segment 3) by thread 4711"
+        );
+        let sized = report(Kind::DoubleFree, Operation::Free).of_block(BLOCK.with_size(48));
+        assert_eq!(
+            sized.to_string(),
+            "double free of 0x7f3a5c0012c0 (48-byte block of class 64, page 0x7f3a5c000000, segment 3) by thread 4711"
+        );
+    }
+
+    #[test]
+    fn details_follow_the_kind_and_no_address_is_left_out() {
+        assert_eq!(
+            report(Kind::WrongLayout, Operation::Dealloc).of_block(BLOCK).with_layout(100, 8).to_string(),
+            "wrong layout (size 100, alignment 8) in dealloc of 0x7f3a5c0012c0 (block of class 64, \
+             page 0x7f3a5c000000, segment 3) by thread 4711"
+        );
+        let mut nowhere = report(Kind::Internal, Operation::CheckHeap).with_note("more blocks than the page holds");
+        nowhere.address = 0;
+        assert_eq!(
+            nowhere.to_string(),
+            "internal error (more blocks than the page holds) in check_heap by thread 4711"
+        );
+    }
+
+    #[test]
+    fn the_longest_report_fits_a_line() {
+        let mut longest = Report::new(Kind::NoRandomness, Operation::UsableSize, usize::MAX)
+            .of_block(BlockFacts::new(usize::MAX, usize::MAX, usize::MAX).with_size(usize::MAX))
+            .with_layout(usize::MAX, usize::MAX);
+        longest.thread = u64::MAX;
+        assert!(longest.to_string().ends_with(" by thread 18446744073709551615"));
+    }
+
+    #[test]
+    fn a_note_too_long_for_a_line_is_cut() {
+        const NOTE: [u8; 1000] = [b'x'; 1000];
+        let note = core::str::from_utf8(&NOTE).unwrap();
+        let text = report(Kind::Internal, Operation::Collect).with_note(note).to_string();
+        assert!(text.ends_with("..."));
+        assert_eq!(text.len(), 511);
+    }
+}

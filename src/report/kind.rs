@@ -1,0 +1,119 @@
+//! What went wrong, and in which call. The words are stable: scripts may look for them.
+
+use core::fmt;
+
+/// What a report says went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A block was freed that is free already.
+    DoubleFree,
+    /// The pointer lies inside a live block, not at its start.
+    InteriorPointer,
+    /// The pointer is not a multiple of 16, so no block can start there.
+    Misaligned,
+    /// The pointer lies in this allocator's memory, where no block has been handed out yet.
+    NeverAllocated,
+    /// The pointer lies in memory that is not this allocator's: a stack, a static, another allocator, a mapping.
+    Foreign,
+    /// The pointer cannot be an address of a program at all: the null page, the kernel's half, a tagged pointer.
+    Wild,
+    /// A link in a free block is not the one that was written there: something wrote into freed memory.
+    CorruptedFreeList,
+    /// The `Layout` given for a block is not the one that it was allocated with.
+    WrongLayout,
+    /// A freed block was used: its size was asked, it was to be resized, or its bytes have changed.
+    UseAfterFree,
+    /// The operating system gave no random bytes: without a secret there is no going on.
+    NoRandomness,
+    /// An invariant of the allocator does not hold: its own records were overwritten, or it has a bug.
+    Internal,
+}
+
+impl Kind {
+    /// The words of a report, such as `double free`. They do not change between versions.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::DoubleFree => "double free",
+            Kind::InteriorPointer => "invalid free (interior pointer)",
+            Kind::Misaligned => "invalid free (misaligned pointer)",
+            Kind::NeverAllocated => "invalid free (never allocated)",
+            Kind::Foreign => "invalid free (foreign pointer)",
+            Kind::Wild => "invalid free (wild pointer)",
+            Kind::CorruptedFreeList => "corrupted free list",
+            Kind::WrongLayout => "wrong layout",
+            Kind::UseAfterFree => "use after free",
+            Kind::NoRandomness => "no source of randomness",
+            Kind::Internal => "internal error",
+        }
+    }
+
+    /// Whether the words already say that it was a free.
+    pub(crate) const fn names_a_free(self) -> bool {
+        match self {
+            Kind::DoubleFree
+            | Kind::InteriorPointer
+            | Kind::Misaligned
+            | Kind::NeverAllocated
+            | Kind::Foreign
+            | Kind::Wild => true,
+            Kind::CorruptedFreeList | Kind::WrongLayout | Kind::UseAfterFree | Kind::NoRandomness | Kind::Internal => {
+                false
+            }
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The call in which it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `free`, `delete` and their kin: a block comes back without a `Layout`.
+    Free,
+    /// `realloc` in any form.
+    Realloc,
+    /// A question about a block's size, or `expand`.
+    UsableSize,
+    /// `GlobalAlloc::dealloc`: a block comes back with its `Layout`.
+    Dealloc,
+    /// An allocation.
+    Malloc,
+    /// Memory was being collected.
+    Collect,
+    /// The heap was being verified.
+    CheckHeap,
+}
+
+impl Operation {
+    /// The name of the operation, as a report writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Operation::Free => "free",
+            Operation::Realloc => "realloc",
+            Operation::UsableSize => "usable_size",
+            Operation::Dealloc => "dealloc",
+            Operation::Malloc => "malloc",
+            Operation::Collect => "collect",
+            Operation::CheckHeap => "check_heap",
+        }
+    }
+
+    /// Whether it gives a block back.
+    pub(crate) const fn is_a_free(self) -> bool {
+        matches!(self, Operation::Free | Operation::Dealloc)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,261 @@
+//! Which slices are accessible: the only place where protections of user memory change.
+//!
+//! | a slice is | writable | guarded | how it got so |
+//! |---|---|---|---|
+//! | inaccessible, never used | no | no | as reserved |
+//! | inaccessible, no memory | yes | yes | a guard over all of it, which zaps it too: no map is split |
+//! | inaccessible, with memory | no | - | closed: a large block just freed, its memory kept for the next |
+//! | in use | yes | no, but for the guards round a large block | opened |
+//!
+//! Guards cost nothing but the call where the kernel has them (Linux 6.13). Elsewhere, and where it refuses them (locked
+//! memory), a guard is a mapping of its own, and the kernel allows a process only so many of those. So they are counted,
+//! and past the budget protections are left out, and that is counted too: an allocation never fails for want of a guard.
+
+use super::slices::WINDOW;
+use super::space::Locked;
+use super::{Role, Segment, committed};
+use crate::geometry::{SLICE, SLICES};
+use crate::options::{self, Setting};
+use crate::os::{self, Errno, Span};
+use crate::page::Page;
+use crate::sync::{AtomicBool, AtomicUsize, Relaxed};
+
+/// Borders between accessible and inaccessible mappings that we have made, about one map each.
+static BORDERS: AtomicUsize = AtomicUsize::new(0);
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
+static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
+/// The kernel has refused a guard on our memory: it is locked.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Maps that guards have cost.
+pub(crate) fn borders() -> usize {
+    BORDERS.load(Relaxed)
+}
+
+/// Guards that were left out since the start of the process.
+pub(crate) fn left_out() -> usize {
+    LEFT_OUT.load(Relaxed)
+}
+
+fn has_guards() -> bool {
+    os::has_guards() && !REFUSED.load(Relaxed)
+}
+
+/// How many borders there may be: read from the kernel once.
+fn limit() -> usize {
+    match options::bytes(Setting::GuardLimit) {
+        0 => {
+            let known = LIMIT.load(Relaxed);
+            if known != 0 {
+                return known;
+            }
+            let limit = os::map_limit() / 2;
+            LIMIT.store(limit, Relaxed);
+            limit
+        }
+        chosen => chosen,
+    }
+}
+
+/// Whether a protection that splits a mapping is within the budget.
+fn may_split() -> bool {
+    BORDERS.load(Relaxed) < limit()
+}
+
+fn leave_out() {
+    LEFT_OUT.fetch_add(1, Relaxed);
+}
+
+/// Installs a guard, which zaps the range as well.
+fn guard(span: Span) -> Result<(), Errno> {
+    // SAFETY: the callers bring ranges that no live block lies in.
+    let result = unsafe { os::guard(span) };
+    if result.is_err() {
+        REFUSED.store(true, Relaxed);
+    }
+    result
+}
+
+impl Segment {
+    /// Slices that may ever be accessible: all but the first and the last.
+    fn usable(first: usize, count: usize) -> (usize, usize) {
+        let start = first.max(1);
+        let end = first.wrapping_add(count).min(SLICES.wrapping_sub(1));
+        (start, end.saturating_sub(start))
+    }
+
+    /// Borders of accessibility within and at the ends of these slices.
+    fn borders_at(&self, first: usize, count: usize) -> usize {
+        (first..=first.wrapping_add(count).min(SLICES.wrapping_sub(1)))
+            .filter(|&slice| slice > 0 && self.writable.has(slice) != self.writable.has(slice.wrapping_sub(1)))
+            .count()
+    }
+
+    /// Changes `writable` for these slices and keeps count of the borders.
+    fn mark_writable(&self, first: usize, count: usize, writable: bool) {
+        let before = self.borders_at(first, count);
+        if writable {
+            self.writable.add(first, count);
+        } else {
+            self.writable.remove(first, count);
+        }
+        let after = self.borders_at(first, count);
+        BORDERS.fetch_add(after.wrapping_sub(before), Relaxed);
+    }
+
+    fn make_writable(&self, first: usize, count: usize) -> Result<(), Errno> {
+        let span = self.span(first, count).ok_or(Errno::NOMEM)?;
+        // SAFETY: slices of our own; nobody relies on their being inaccessible but this module.
+        unsafe { os::open(span) }?;
+        self.mark_writable(first, count, true);
+        Ok(())
+    }
+
+    /// Makes the slices writable if they are not. With guards a whole window at once, the rest of it guarded; without,
+    /// just these, or as much as the kernel makes us.
+    fn ensure_writable(&self, first: usize, count: usize) -> Result<(), Errno> {
+        if self.writable.has_all(first, count) {
+            return Ok(());
+        }
+        let window = first - first % WINDOW;
+        let end = first.wrapping_add(count).next_multiple_of(WINDOW);
+        let (start, length) = Self::usable(window, end.wrapping_sub(window));
+        if has_guards() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length) {
+            self.make_writable(start, length)?;
+            if let Some(span) = self.span(start, length) {
+                match guard(span) {
+                    Ok(()) => self.guarded.add(start, length),
+                    Err(_) => leave_out(),
+                }
+            }
+            return Ok(());
+        }
+        if may_split() && self.make_writable(first, count).is_ok() {
+            return Ok(());
+        }
+        // Out of maps: fewer borders are needed if the neighbours are opened with it. Closed memory is not shown again.
+        leave_out();
+        self.make_writable(start, length).or_else(|_| {
+            let (start, length) = Self::usable(0, SLICES);
+            self.make_writable(start, length)
+        })
+    }
+
+    fn remove_guards(&self, first: usize, count: usize, span: Span) -> Result<(), Errno> {
+        if self.guarded.has_any(first, count) {
+            // SAFETY: guards of our own.
+            unsafe { os::unguard(span) }?;
+        }
+        Ok(())
+    }
+
+    /// From now on these slices are in use, and what they hold is unknown.
+    pub(super) fn commit(&self, first: usize, count: usize, locked: &Locked) {
+        committed::rise(self.zero.count(first, count).wrapping_mul(SLICE), locked);
+        self.zero.remove(first, count);
+        self.set_clean(first, count);
+    }
+
+    /// The kernel has taken the memory of these slices back.
+    fn uncommit(&self, first: usize, count: usize, locked: &Locked) {
+        let held = count.wrapping_sub(self.zero.count(first, count));
+        committed::fall(held.wrapping_mul(SLICE), locked);
+        self.zero.add(first, count);
+    }
+
+    /// Makes all of these slices accessible, for a page of blocks.
+    pub(super) fn open_all(&self, first: usize, count: usize, _locked: &Locked) -> Result<(), Errno> {
+        self.ensure_writable(first, count)?;
+        let span = self.span(first, count).ok_or(Errno::NOMEM)?;
+        self.remove_guards(first, count, span)?;
+        self.guarded.remove(first, count);
+        Ok(())
+    }
+
+    /// Makes `len` bytes from `front` on accessible, and nothing else of these slices, for a page of one block.
+    pub(super) fn open_part(
+        &self,
+        first: usize,
+        count: usize,
+        front: usize,
+        len: usize,
+        locked: &Locked,
+    ) -> Result<(), Errno> {
+        let span = self.span(first, count).ok_or(Errno::NOMEM)?;
+        let inner = span.part(front, len).ok_or(Errno::NOMEM)?;
+        let back = front.wrapping_add(len);
+        let rest = span.len().wrapping_sub(back);
+        if !has_guards() {
+            if may_split() {
+                if self.writable.has_any(first, count) {
+                    self.close(first, count);
+                }
+                // SAFETY: part of our slices.
+                if unsafe { os::open(inner) }.is_ok() {
+                    BORDERS.fetch_add(2, Relaxed);
+                    return Ok(());
+                }
+            }
+            leave_out();
+            return self.open_all(first, count, locked);
+        }
+        let sealed = self.guarded.has_all(first, count) && self.writable.has_all(first, count) && !self.dirty.has_any(first, count);
+        self.ensure_writable(first, count)?;
+        self.remove_guards(first, count, inner)?;
+        if !sealed {
+            for guard_span in [span.part(0, front), span.part(back, rest)].into_iter().flatten() {
+                if guard(guard_span).is_err() {
+                    leave_out();
+                }
+            }
+        }
+        self.guarded.add(first, count);
+        Ok(())
+    }
+
+    /// Whether a large block stands between guards: not so where they had to be left out.
+    pub(super) fn has_guards_round(&self, page: &Page) -> bool {
+        let first = page.face.first_slice();
+        self.role() == Role::Huge || self.guarded.has(first) || !self.writable.has(first)
+    }
+
+    /// Makes these slices inaccessible and keeps their memory. False: they stay accessible.
+    pub(super) fn close(&self, first: usize, count: usize) -> bool {
+        let Some(span) = self.span(first, count) else { return false };
+        // SAFETY: slices without a live block.
+        let closed = may_split() && unsafe { os::close(span) }.is_ok();
+        if closed {
+            self.mark_writable(first, count, false);
+        }
+        closed
+    }
+
+    /// Makes a freed block of a page of one inaccessible, then and there.
+    pub(super) fn close_part(&self, first: usize, count: usize, locked: &Locked) {
+        if !self.writable.has_any(first, count) {
+            // Opened without the slices being marked: two borders of its own, which closing takes away.
+            BORDERS.fetch_sub(2, Relaxed);
+        }
+        if self.close(first, count) {
+            return;
+        }
+        self.seal(first, count, locked);
+    }
+
+    /// Gives the memory of these slices back to the kernel and makes them inaccessible.
+    pub(super) fn seal(&self, first: usize, count: usize, locked: &Locked) {
+        let Some(span) = self.span(first, count) else { return };
+        if has_guards() && self.writable.has_all(first, count) && guard(span).is_ok() {
+            self.guarded.add(first, count);
+            self.uncommit(first, count, locked);
+            return;
+        }
+        // SAFETY: slices without a live block.
+        if unsafe { os::purge(span) }.is_ok() {
+            self.uncommit(first, count, locked);
+        }
+        if self.writable.has_any(first, count) && !self.close(first, count) {
+            leave_out();
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Arenas: the address space that segments are taken from, reserved a gigabyte at a time.
+
+use super::meta;
+use super::space::{Locked, dice};
+use crate::geometry::SEGMENT;
+use crate::options::{self, Setting};
+use crate::os::{self, Errno};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
+use core::ptr::{self, NonNull};
+
+/// Segments of an arena at most: the bits of a word.
+const MOST: usize = 64;
+
+/// One reservation. Valid when all its bytes are zero.
+#[derive(Debug)]
+struct Arena {
+    base: AtomicPtr<u8>,
+    segments: AtomicU32,
+    /// Segments taken.
+    used: AtomicU64,
+    next: AtomicPtr<Arena>,
+}
+
+// SAFETY: atomics, for which zero is valid.
+unsafe impl meta::Zeroed for Arena {}
+
+static ARENAS: AtomicPtr<Arena> = AtomicPtr::new(ptr::null_mut());
+static RESERVED: AtomicUsize = AtomicUsize::new(0);
+
+/// Address space reserved for arenas, in bytes.
+pub(crate) fn reserved() -> usize {
+    RESERVED.load(Relaxed)
+}
+
+/// Takes the memory of a segment, inaccessible, from a random place of an arena that has one.
+pub(super) fn take(locked: &Locked) -> Result<NonNull<u8>, Errno> {
+    let mut arena = ARENAS.load(Relaxed);
+    loop {
+        // SAFETY: null or an arena, which is never unmapped.
+        let Some(candidate) = (unsafe { arena.as_ref() }) else { break };
+        if let Some(base) = candidate.draw() {
+            return Ok(base);
+        }
+        arena = candidate.next.load(Relaxed);
+    }
+    reserve(locked)?.draw().ok_or(Errno::NOMEM)
+}
+
+impl Arena {
+    fn draw(&self) -> Option<NonNull<u8>> {
+        let used = self.used.load(Relaxed);
+        let count = self.segments.load(Relaxed);
+        let free = count.checked_sub(used.count_ones()).filter(|&free| free != 0)?;
+        let mut skip = dice().below(free);
+        let index = (0..count).find(|&index| {
+            let is_free = used & 1_u64.wrapping_shl(index) == 0;
+            let chosen = is_free && skip == 0;
+            skip = skip.wrapping_sub(u32::from(is_free));
+            chosen
+        })?;
+        self.used.store(used | 1_u64.wrapping_shl(index), Relaxed);
+        NonNull::new(self.base.load(Relaxed).wrapping_add((index as usize).wrapping_mul(SEGMENT)))
+    }
+}
+
+/// Reserves an arena: of the wished size, or of half as much as long as that is refused.
+fn reserve(locked: &Locked) -> Result<&'static Arena, Errno> {
+    let mut segments = (options::bytes(Setting::ArenaReserve) / SEGMENT).clamp(1, MOST);
+    if let Some(limit) = os::address_space_limit() {
+        // The program needs address space of its own: stacks, libraries, mappings.
+        segments = segments.min((limit / 8 / SEGMENT).max(1));
+    }
+    let arena = meta::allocate::<Arena>(locked)?;
+    loop {
+        let bytes = segments.wrapping_mul(SEGMENT);
+        match os::reserve(bytes, SEGMENT, Some(meta::random_hint(SEGMENT, locked))) {
+            Ok(span) => {
+                arena.base.store(span.start().as_ptr(), Relaxed);
+                arena.segments.store(segments as u32, Relaxed);
+                arena.next.store(ARENAS.load(Relaxed), Relaxed);
+                ARENAS.store(ptr::from_ref(arena).cast_mut(), Relaxed);
+                RESERVED.fetch_add(bytes, Relaxed);
+                return Ok(arena);
+            }
+            Err(error) if segments == 1 => return Err(error),
+            Err(_) => segments /= 2,
+        }
+    }
+}

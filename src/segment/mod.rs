@@ -1,0 +1,223 @@
+//! Segments: 32 MiB of address space, cut into slices, and all that is known about them, kept elsewhere.
+//!
+//! ```text
+//!  arena (1 GiB reserved, inaccessible, at a random address)
+//! |- segment ------------------|- segment ------------------|- ...
+//! |X|s|s|s|s|s| ... |s|s|s|s|X|X|s|s|s|s|s| ...                X: slices that are never accessible
+//!    ^ slices hold pages; a free slice is inaccessible until it is used
+//!
+//!  metadata, one mapping a segment, at an unrelated random address between guards of its own
+//! |X| tables: state, remote, pending | 512 page descriptions | heads | slice maps |X|
+//!                                                              ^ slice -> the page that it belongs to
+//!  segment map, a flat table: address >> 25 -> metadata, or nobody's
+//! ```
+//!
+//! So a linear overflow of user memory meets an inaccessible slice before it leaves its segment, and metadata can be
+//! reached only by knowing its address. Metadata is never unmapped and never changes its type: a late mark by another
+//! thread always finds a valid place.
+//!
+//! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
+//! given up, never on the paths of malloc and free.
+//!
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`quarantine`], [`single`].
+
+mod access;
+mod arena;
+pub(crate) mod committed;
+pub(crate) mod map;
+pub(crate) mod meta;
+pub(crate) mod peak;
+mod purge;
+mod quarantine;
+mod single;
+mod slices;
+pub(crate) mod space;
+mod tally;
+
+pub(crate) use access::{borders, left_out};
+pub(crate) use arena::reserved;
+pub(crate) use purge::{everything as purge_all, tick as purge_due};
+pub(crate) use quarantine::bytes as quarantined;
+pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single, shrink as shrink_single};
+pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
+pub(crate) use tally::Tally;
+
+use crate::entropy::Rng;
+use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};
+use crate::os::Span;
+use crate::page::{Contents, Extent, Page, Tables};
+use crate::remote::{Mailbox, Owned, Owner};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
+use core::mem::offset_of;
+use core::ptr::{self, NonNull};
+use slices::SliceSet;
+
+/// What a segment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Shared by all threads, cut into slices.
+    Shared,
+    /// A mapping of its own, with one block. The segment is the one that the block starts in.
+    Huge,
+    /// A segment that such a mapping covers but its block does not start in, or a description that waits for its use.
+    Covered,
+}
+
+const SHARED: u8 = 1;
+const HUGE: u8 = 2;
+
+/// A segment's metadata. Valid when all its bytes are zero.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Segment {
+    tables: Tables,
+    pages: [Page; SLICES],
+    /// For each slice in use, how far into this structure the description of its page lies; 0 if it was never used.
+    heads: [AtomicU32; SLICES],
+    /// The segment's memory.
+    base: AtomicPtr<u8>,
+    /// The whole mapping of a huge one.
+    span_base: AtomicPtr<u8>,
+    span_len: AtomicUsize,
+    /// Bytes of a huge one that count as committed.
+    committed: AtomicUsize,
+    number: AtomicU32,
+    role: AtomicU8,
+    /// Slices that belong to a page or wait in the quarantine.
+    used: SliceSet,
+    /// Slices that the kernel lets us write, if no guard lies in them.
+    writable: SliceSet,
+    /// Slices with guards in them.
+    guarded: SliceSet,
+    /// Unused slices that still hold memory.
+    dirty: SliceSet,
+    /// Slices that read as zero, for nobody has written to them since the kernel took their memory back. Not in use.
+    zero: SliceSet,
+    /// Slices where an abandoned page starts: a hint for those who look for one.
+    pub(crate) abandoned: SliceSet,
+    /// Those that were dirty already when the last purge came by.
+    aged: SliceSet,
+    /// When a purge comes by next, in milliseconds; 0 if nothing is dirty.
+    due: AtomicU64,
+    /// The next of the segments whose number is the same modulo 64. Segments are only ever added.
+    next: AtomicPtr<Segment>,
+    /// Links of the list of segments with free slices, or of the stock of unused descriptions.
+    room_next: AtomicPtr<Segment>,
+    room_previous: AtomicPtr<Segment>,
+    in_room: AtomicU8,
+}
+
+impl Segment {
+    #[inline(always)]
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The same, for those who keep it.
+    pub(crate) fn tables_forever(&'static self) -> &'static Tables {
+        &self.tables
+    }
+
+    /// The page that the slice of `granule` belongs to. Only for granules of blocks that are, or were, in use.
+    #[inline(always)]
+    pub(crate) fn page_of(&'static self, granule: Granule) -> &'static Page {
+        // SAFETY: a granule's slice is below SLICES by construction.
+        let head = unsafe { self.heads.get_unchecked(granule.slice()) }.load(Relaxed) as usize;
+        let page = ptr::from_ref(self).wrapping_byte_add(head).cast::<Page>();
+        // SAFETY: heads are written by `set_heads` only, with the offset of an element of `pages`; the zero of a slice that
+        // was never used points at the tables, whose words are as valid for a page of atomics.
+        unsafe { &*page }
+    }
+
+    /// The page that starts at `slice`.
+    pub(crate) fn page_at(&'static self, slice: usize) -> Option<&'static Page> {
+        self.pages.get(slice)
+    }
+
+    /// Whether the slice was ever part of a page.
+    pub(crate) fn has_page(&self, granule: Granule) -> bool {
+        self.heads.get(granule.slice()).is_some_and(|head| head.load(Relaxed) != 0)
+    }
+
+    /// From now on these slices belong to the page that starts at `first`.
+    fn set_heads(&self, first: usize, slices: usize) {
+        let offset = offset_of!(Segment, pages).wrapping_add(first.wrapping_mul(size_of::<Page>()));
+        for head in self.heads.iter().skip(first).take(slices) {
+            head.store(offset as u32, Relaxed);
+        }
+    }
+
+    /// The page of a huge block: the only one of its segment.
+    pub(crate) fn first_page(&'static self) -> Option<&'static Page> {
+        self.pages.iter().find(|page| page.face.owner.load() == Owner::Single)
+    }
+
+    /// All pages that exist now, of one block or of many.
+    pub(crate) fn pages(&'static self) -> impl Iterator<Item = &'static Page> {
+        self.pages.iter().filter(|page| page.face.owner.load() != Owner::Nobody)
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        match self.role.load(Relaxed) {
+            SHARED => Role::Shared,
+            HUGE => Role::Huge,
+            _ => Role::Covered,
+        }
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number.load(Relaxed)
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base.load(Relaxed)
+    }
+
+    /// Whether the slice belongs to a page, or waits in the quarantine.
+    pub(crate) fn is_used(&self, slice: usize) -> bool {
+        self.used.has(slice)
+    }
+
+    /// The memory of these slices.
+    fn span(&self, first: usize, slices: usize) -> Option<Span> {
+        let base = NonNull::new(self.base())?;
+        // SAFETY: a segment's base is the start of SEGMENT bytes of a mapping that is never given back while it is one.
+        let whole = unsafe { Span::new(base, SEGMENT) };
+        whole.part(first.wrapping_mul(SLICE), slices.wrapping_mul(SLICE))
+    }
+
+    /// The whole mapping of a huge block.
+    fn huge_span(&self) -> Option<Span> {
+        let base = NonNull::new(self.span_base.load(Relaxed))?;
+        // SAFETY: both were stored together when the mapping was made.
+        Some(unsafe { Span::new(base, self.span_len.load(Relaxed)) })
+    }
+}
+
+/// The segment that a page lies in.
+pub(crate) fn segment_of(page: &Page) -> Option<&'static Segment> {
+    map::find(UserPtr::new(page.face.start()))
+}
+
+/// A page of `class` is born in slices that were claimed for it, owned by the thread with mailbox `me`.
+pub(crate) fn bear(run: &Run, class: Class, me: *mut Mailbox, rng: &Rng) -> Option<(&'static Page, Owned)> {
+    let page = run.segment.page_at(run.first)?;
+    let start = run.segment.span(run.first, run.count)?.start();
+    run.segment.set_heads(run.first, run.count);
+    let extent = Extent { first_slice: run.first, slices: run.count, segment_number: run.segment.number(), start };
+    let owned = page.bear(&run.segment.tables, class, &extent, run.contents, me, rng);
+    Some((page, owned))
+}
+
+/// A page without live blocks is given up, and its slices with it.
+pub(crate) fn retire(page: &'static Page, owned: Owned) {
+    let (first, count) = (page.face.first_slice(), page.face.slices());
+    let segment = segment_of(page);
+    page.face.owner.retire(owned);
+    if let Some(segment) = segment {
+        space::release(&Run { segment, first, count, contents: Contents::Unknown });
+    }
+}
+
+// SAFETY: every field is an atomic, or an array of such, and zero is valid for each.
+unsafe impl meta::Zeroed for Segment {}

@@ -1,0 +1,196 @@
+//! Sets of slices, and the choice of a run among the free ones.
+//!
+//! A run is drawn at random inside the lowest window of 2 MiB that has room, not over the whole segment: with transparent
+//! huge pages, slices strewn over 32 MiB would cost as much memory. Entropy of a first page: log2 of the 31 slices of the
+//! lowest window.
+
+use crate::geometry::SLICES;
+use crate::sync::{AtomicU64, Relaxed};
+
+/// Slices of a window: 2 MiB, the kernel's huge page.
+pub(crate) const WINDOW: usize = if SLICES < 32 { SLICES } else { 32 };
+
+const SET_WORDS: usize = SLICES.div_ceil(64);
+
+/// A set of the slices of one segment. Writers hold the lock of the space, or own the slices that they change.
+#[derive(Debug)]
+pub(crate) struct SliceSet([AtomicU64; SET_WORDS]);
+
+const fn mask_of(low: usize, high: usize) -> u64 {
+    // Bits low..high of a word; high may be 64.
+    let upper = if high >= 64 { u64::MAX } else { 1_u64.wrapping_shl(high as u32).wrapping_sub(1) };
+    upper & !1_u64.wrapping_shl(low as u32).wrapping_sub(1)
+}
+
+impl SliceSet {
+    #[cfg(test)]
+    pub(crate) fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; SET_WORDS])
+    }
+
+    /// The words that hold slices `first..first + count`, each with the mask of those.
+    fn masked(&self, first: usize, count: usize) -> impl Iterator<Item = (&AtomicU64, u64)> {
+        let end = first.wrapping_add(count).min(SLICES);
+        self.0.iter().enumerate().filter_map(move |(index, word)| {
+            let start = index.wrapping_mul(64);
+            let (low, high) = (first.saturating_sub(start), end.saturating_sub(start));
+            (low < 64 && low < high).then(|| (word, mask_of(low, high)))
+        })
+    }
+
+    pub(crate) fn add(&self, first: usize, count: usize) {
+        for (word, mask) in self.masked(first, count) {
+            word.fetch_or(mask, Relaxed);
+        }
+    }
+
+    pub(crate) fn remove(&self, first: usize, count: usize) {
+        for (word, mask) in self.masked(first, count) {
+            word.fetch_and(!mask, Relaxed);
+        }
+    }
+
+    pub(crate) fn has(&self, slice: usize) -> bool {
+        self.has_any(slice, 1)
+    }
+
+    pub(crate) fn has_any(&self, first: usize, count: usize) -> bool {
+        self.masked(first, count).any(|(word, mask)| word.load(Relaxed) & mask != 0)
+    }
+
+    pub(crate) fn has_all(&self, first: usize, count: usize) -> bool {
+        self.masked(first, count).all(|(word, mask)| word.load(Relaxed) & mask == mask)
+    }
+
+    /// Members among these slices.
+    pub(crate) fn count(&self, first: usize, count: usize) -> usize {
+        self.masked(first, count).map(|(word, mask)| (word.load(Relaxed) & mask).count_ones() as usize).sum()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|word| word.load(Relaxed).count_ones() as usize).sum()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| word.load(Relaxed) == 0)
+    }
+
+    pub(crate) fn copy_from(&self, other: &SliceSet) {
+        for (word, from) in self.0.iter().zip(&other.0) {
+            word.store(from.load(Relaxed), Relaxed);
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        for word in &self.0 {
+            word.store(0, Relaxed);
+        }
+    }
+
+    /// The members, lowest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().flat_map(|(index, word)| {
+            let mut bits = word.load(Relaxed);
+            core::iter::from_fn(move || {
+                let bit = bits.trailing_zeros() as usize;
+                (bits != 0).then(|| {
+                    bits &= bits.wrapping_sub(1);
+                    index.wrapping_mul(64).wrapping_add(bit)
+                })
+            })
+        })
+    }
+
+    /// The first run of members at or after `from`: its first slice, and how many follow each other.
+    pub(crate) fn next_run(&self, from: usize) -> Option<(usize, usize)> {
+        let first = (from..SLICES).find(|&slice| self.has(slice))?;
+        let count = (first..SLICES).take_while(|&slice| self.has(slice)).count();
+        Some((first, count))
+    }
+
+    /// A place for `count` slices that are not members: drawn by `below` in the lowest window with room, or the lowest
+    /// that there is where none has it.
+    pub(crate) fn draw_gap(&self, count: usize, below: impl Fn(u32) -> u32) -> Option<usize> {
+        if count == 0 || count > SLICES {
+            return None;
+        }
+        if count <= WINDOW {
+            for window in 0..SLICES / WINDOW {
+                let starts = self.gaps_in_window(window, count);
+                if starts != 0 {
+                    let chosen = below(starts.count_ones());
+                    let mut rest = starts;
+                    for _ in 0..chosen {
+                        rest &= rest.wrapping_sub(1);
+                    }
+                    return Some(window.wrapping_mul(WINDOW).wrapping_add(rest.trailing_zeros() as usize));
+                }
+            }
+        }
+        let mut length = 0_usize;
+        for slice in 0..SLICES {
+            length = if self.has(slice) { 0 } else { length.wrapping_add(1) };
+            if length == count {
+                return Some(slice.wrapping_add(1).wrapping_sub(count));
+            }
+        }
+        None
+    }
+
+    /// Where in the window a run of `count` slices that are not members starts, one bit each.
+    fn gaps_in_window(&self, window: usize, count: usize) -> u32 {
+        let start = window.wrapping_mul(WINDOW);
+        let word = self.0.get(start >> 6).map_or(u64::MAX, |word| word.load(Relaxed));
+        let window_mask = mask_of(0, WINDOW) as u32;
+        let free = !(word.wrapping_shr(start as u32 & 63) as u32) & window_mask;
+        // After k rounds a bit stays where k + 1 free slices follow each other.
+        (1..count).fold(free, |starts, _| starts & (starts >> 1) & window_mask)
+            & if count > 1 { self.tail_mask(count) } else { u32::MAX }
+    }
+
+    /// Starts from which `count` slices do not leave the window.
+    fn tail_mask(&self, count: usize) -> u32 {
+        mask_of(0, WINDOW.wrapping_sub(count).wrapping_add(1)) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_run_is_in_the_set_from_its_first_to_its_last_slice() {
+        let set = SliceSet::new();
+        set.add(3, 5);
+        assert_eq!(set.iter().collect::<std::vec::Vec<_>>(), [3, 4, 5, 6, 7]);
+        assert!(set.has_all(3, 5) && !set.has_all(2, 3) && set.has_any(2, 2) && !set.has_any(8, 3));
+        set.remove(4, 1);
+        assert_eq!(set.next_run(0), Some((3, 1)));
+        assert_eq!(set.next_run(4), Some((5, 3)));
+        assert_eq!((set.len(), set.count(0, 6), set.count(5, SLICES)), (4, 2, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn a_drawn_gap_is_free_and_lies_in_the_lowest_window_with_room(
+            used in proptest::collection::vec(0..SLICES, 0..SLICES), count in 1..SLICES, dice: u32,
+        ) {
+            let set = SliceSet::new();
+            for slice in used {
+                set.add(slice, 1);
+            }
+            let runs = |window: usize| (window * WINDOW..=(window + 1) * WINDOW - count.min(WINDOW))
+                .any(|start| !set.has_any(start, count));
+            match set.draw_gap(count, |n| dice % n) {
+                Some(first) => {
+                    prop_assert!(first + count <= SLICES && !set.has_any(first, count));
+                    if count <= WINDOW && (0..SLICES / WINDOW).any(runs) {
+                        prop_assert_eq!(Some(first / WINDOW), (0..SLICES / WINDOW).find(|&window| runs(window)));
+                    }
+                }
+                None => prop_assert!((0..=SLICES - count).all(|start| set.has_any(start, count))),
+            }
+        }
+    }
+}

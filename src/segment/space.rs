@@ -1,0 +1,251 @@
+//! Who has which slice: the one lock of the segments, and what it guards.
+
+use super::{HUGE, SHARED, Segment, arena, map, meta, peak, purge};
+use crate::entropy::Rng;
+use crate::geometry::{SEGMENT_SHIFT, SLICES};
+use crate::os::{Errno, Guard, Lock};
+use crate::page::Contents;
+use crate::report;
+use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Acquire, Relaxed, Release};
+use core::ptr;
+
+static LOCK: Lock = Lock::new();
+/// Draws places in the address space. Used under the lock.
+static DICE: Rng = Rng::new();
+/// Segments with free slices, linked by `room_next`.
+static ROOM: AtomicPtr<Segment> = AtomicPtr::new(ptr::null_mut());
+/// All segments by their number modulo 64, as a mailbox names them.
+static ALL: [AtomicPtr<Segment>; 64] = [const { AtomicPtr::new(ptr::null_mut()) }; 64];
+/// Descriptions of huge blocks that were unmapped.
+static STOCK: AtomicPtr<Segment> = AtomicPtr::new(ptr::null_mut());
+/// What the map says of segments that a huge mapping covers and its block does not start in.
+static COVERED: AtomicPtr<Segment> = AtomicPtr::new(ptr::null_mut());
+static NUMBERS: AtomicU32 = AtomicU32::new(0);
+static HUGE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Proof that the lock is held.
+pub(crate) struct Locked(#[allow(dead_code, reason = "held for its drop")] Option<Guard<'static>>);
+
+/// Takes the lock. A thread that is reporting a misuse must not wait: it may hold the lock itself.
+pub(crate) fn lock() -> Locked {
+    if report::dying() {
+        return lock_while_dying();
+    }
+    Locked(Some(LOCK.acquire()))
+}
+
+/// The reporter must not wait, for it may hold the lock itself; all others wait to die.
+#[cold]
+fn lock_while_dying() -> Locked {
+    loop {
+        if let Some(guard) = LOCK.try_acquire() {
+            return Locked(Some(guard));
+        }
+        if report::is_reporter() {
+            report::finish();
+        }
+        report::die_if_dying();
+    }
+}
+
+/// Takes the lock if nobody holds it.
+pub(crate) fn try_lock() -> Option<Locked> {
+    LOCK.try_acquire().map(|guard| Locked(Some(guard)))
+}
+
+/// Holds the lock over a fork; `release_after_fork` gives it back in both processes.
+pub(crate) fn hold_over_fork() {
+    LOCK.hold();
+}
+
+pub(crate) fn release_after_fork() {
+    LOCK.release();
+}
+
+/// The generator for places in the address space.
+pub(super) fn dice() -> &'static Rng {
+    &DICE
+}
+
+/// Slices claimed for a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) segment: &'static Segment,
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    pub(crate) contents: Contents,
+}
+
+/// All segments whose number is `flag` modulo 64, the newest first.
+pub(crate) fn segments_of(flag: usize) -> impl Iterator<Item = &'static Segment> {
+    let mut next = ALL.get(flag).map_or(ptr::null_mut(), |head| head.load(Acquire));
+    core::iter::from_fn(move || {
+        // SAFETY: null or a segment's metadata, which is never unmapped.
+        let segment = unsafe { next.as_ref() }?;
+        next = segment.next.load(Acquire);
+        Some(segment)
+    })
+}
+
+/// All segments.
+pub(crate) fn segments() -> impl Iterator<Item = &'static Segment> {
+    (0..ALL.len()).flat_map(segments_of)
+}
+
+/// Bytes that mappings of huge blocks cover.
+pub(crate) fn huge_bytes() -> usize {
+    HUGE_BYTES.load(Relaxed)
+}
+
+pub(super) fn add_huge_bytes(bytes: usize) {
+    HUGE_BYTES.fetch_add(bytes, Relaxed);
+}
+
+pub(super) fn remove_huge_bytes(bytes: usize) {
+    HUGE_BYTES.fetch_sub(bytes, Relaxed);
+}
+
+/// Claims slices for a page of blocks and makes them accessible.
+pub(crate) fn claim(count: usize) -> Result<Run, Errno> {
+    let locked = lock();
+    let run = take(count, &locked)?;
+    if let Err(error) = run.segment.open_all(run.first, run.count, &locked) {
+        give(&run, &locked);
+        return Err(error);
+    }
+    run.segment.commit(run.first, run.count, &locked);
+    drop(locked);
+    peak::look_if_due();
+    Ok(run)
+}
+
+/// Gives the slices of a page of blocks back. They are purged after the delay.
+pub(crate) fn release(run: &Run) {
+    let locked = lock();
+    run.segment.dirty.add(run.first, run.count);
+    give(run, &locked);
+    purge::schedule(run.segment, &locked);
+}
+
+/// Takes slices out of the free ones. They are as they were, accessible or not; who uses them commits them.
+pub(super) fn take(count: usize, locked: &Locked) -> Result<Run, Errno> {
+    let mut next = ROOM.load(Relaxed);
+    loop {
+        // SAFETY: null or a segment's metadata, which is never unmapped.
+        let Some(segment) = (unsafe { next.as_ref() }) else { break };
+        next = segment.room_next.load(Relaxed);
+        if let Some(run) = take_from(segment, count, locked) {
+            return Ok(run);
+        }
+    }
+    let segment = add_segment(locked)?;
+    take_from(segment, count, locked).ok_or(Errno::NOMEM)
+}
+
+fn take_from(segment: &'static Segment, count: usize, locked: &Locked) -> Option<Run> {
+    let first = segment.used.draw_gap(count, |n| dice().below(n))?;
+    segment.used.add(first, count);
+    let contents = if segment.zero.has_all(first, count) { Contents::Zero } else { Contents::Unknown };
+    if segment.used.len() == SLICES {
+        leave_room(segment, locked);
+    }
+    Some(Run { segment, first, count, contents })
+}
+
+/// Puts slices back among the free ones.
+pub(super) fn give(run: &Run, locked: &Locked) {
+    run.segment.used.remove(run.first, run.count);
+    enter_room(run.segment, locked);
+}
+
+fn enter_room(segment: &'static Segment, _locked: &Locked) {
+    if segment.in_room.swap(1, Relaxed) != 0 {
+        return;
+    }
+    let head = ROOM.load(Relaxed);
+    segment.room_next.store(head, Relaxed);
+    segment.room_previous.store(ptr::null_mut(), Relaxed);
+    // SAFETY: null or a segment's metadata, which is never unmapped.
+    if let Some(head) = unsafe { head.as_ref() } {
+        head.room_previous.store(ptr::from_ref(segment).cast_mut(), Relaxed);
+    }
+    ROOM.store(ptr::from_ref(segment).cast_mut(), Relaxed);
+}
+
+fn leave_room(segment: &'static Segment, _locked: &Locked) {
+    if segment.in_room.swap(0, Relaxed) == 0 {
+        return;
+    }
+    let (previous, next) = (segment.room_previous.load(Relaxed), segment.room_next.load(Relaxed));
+    // SAFETY: null or a segment's metadata, which is never unmapped.
+    match unsafe { previous.as_ref() } {
+        Some(previous) => previous.room_next.store(next, Relaxed),
+        None => ROOM.store(next, Relaxed),
+    }
+    // SAFETY: as above.
+    if let Some(next) = unsafe { next.as_ref() } {
+        next.room_previous.store(previous, Relaxed);
+    }
+}
+
+/// A new segment for all threads.
+fn add_segment(locked: &Locked) -> Result<&'static Segment, Errno> {
+    map::start(locked)?;
+    let segment = meta::allocate::<Segment>(locked)?;
+    let base = arena::take(locked)?;
+    segment.base.store(base.as_ptr(), Relaxed);
+    segment.role.store(SHARED, Relaxed);
+    for edge in [0, SLICES.wrapping_sub(1)] {
+        segment.used.add(edge, 1);
+    }
+    segment.zero.add(0, SLICES);
+    map::set(base.addr().get() >> SEGMENT_SHIFT, 1, Some(segment), locked)?;
+    enlist(segment, locked);
+    enter_room(segment, locked);
+    Ok(segment)
+}
+
+/// Gives the segment a number and lets others find it.
+fn enlist(segment: &'static Segment, _locked: &Locked) {
+    let number = NUMBERS.fetch_add(1, Relaxed);
+    segment.number.store(number, Relaxed);
+    if let Some(head) = ALL.get((number & 63) as usize) {
+        segment.next.store(head.load(Relaxed), Relaxed);
+        head.store(ptr::from_ref(segment).cast_mut(), Release);
+    }
+}
+
+/// A description for a huge block, used again if there is one in stock.
+pub(super) fn take_description(locked: &Locked) -> Result<&'static Segment, Errno> {
+    map::start(locked)?;
+    let head = STOCK.load(Relaxed);
+    // SAFETY: null or a segment's metadata, which is never unmapped.
+    if let Some(segment) = unsafe { head.as_ref() } {
+        STOCK.store(segment.room_next.load(Relaxed), Relaxed);
+        segment.role.store(HUGE, Relaxed);
+        return Ok(segment);
+    }
+    let segment = meta::allocate::<Segment>(locked)?;
+    segment.role.store(HUGE, Relaxed);
+    enlist(segment, locked);
+    Ok(segment)
+}
+
+/// The mapping of a huge block is gone: its description waits for the next.
+pub(super) fn give_description(segment: &'static Segment, _locked: &Locked) {
+    segment.role.store(0, Relaxed);
+    segment.span_base.store(ptr::null_mut(), Relaxed);
+    segment.room_next.store(STOCK.load(Relaxed), Relaxed);
+    STOCK.store(ptr::from_ref(segment).cast_mut(), Relaxed);
+}
+
+/// The segment without blocks that stands for covered ones.
+pub(super) fn covered(locked: &Locked) -> Result<&'static Segment, Errno> {
+    // SAFETY: null or a segment's metadata, which is never unmapped.
+    if let Some(segment) = unsafe { COVERED.load(Relaxed).as_ref() } {
+        return Ok(segment);
+    }
+    let segment = meta::allocate::<Segment>(locked)?;
+    COVERED.store(ptr::from_ref(segment).cast_mut(), Relaxed);
+    Ok(segment)
+}
