@@ -61,14 +61,18 @@ pub(crate) fn small_account() -> Mallinfo<c_int> {
 ///
 /// Every option tunes a part that is not there, so accepting it is all there is to do.
 pub(crate) fn accepts(option: c_int, value: c_int) -> c_int {
+    /// Parameters as `malloc.h` numbers them; other C libraries have no such names.
+    const M_MXFAST: c_int = 1;
+    /// Likewise.
+    const M_MMAP_THRESHOLD: c_int = -3;
     /// The largest request that glibc's fast bins take, in bytes.
     const FAST_MAX: c_int = (80 * size_of::<usize>() / 4) as c_int;
     /// Half of the largest heap that glibc makes for a thread, in bytes.
     const MMAP_MAX: c_int = (4 << 20) * size_of::<usize>() as c_int;
 
     let fits = match option {
-        libc::M_MXFAST => (0..=FAST_MAX).contains(&value),
-        libc::M_MMAP_THRESHOLD => (0..=MMAP_MAX).contains(&value),
+        M_MXFAST => (0..=FAST_MAX).contains(&value),
+        M_MMAP_THRESHOLD => (0..=MMAP_MAX).contains(&value),
         _ => true,
     };
     c_int::from(fits)

@@ -8,11 +8,13 @@ use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind as PageKind, Page};
 use crate::remote::Owner;
 use crate::report::{self, BlockFacts, Kind, Operation, Report};
-use crate::segment::{Role, Segment, map};
+use crate::segment::{Role, Segment, map, space};
 use core::sync::atomic::{Ordering, fence};
 
 /// Below this, an address is that of a field of nothing.
 const NULL_PAGE: usize = 64 * 1024;
+/// How often the lock is tried.
+const PATIENCE: usize = 10_000;
 
 /// What a report says of a page's block.
 pub(super) fn facts(page: &Page) -> BlockFacts {
@@ -101,9 +103,16 @@ fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
     (judge_block_start(pointer, page), Some(page))
 }
 
-/// A block's start that is not live was freed, unless it was never handed out: that only its zero history can tell.
+/// A block's start that is not live was freed, unless it was never handed out: that only the list of new blocks can tell,
+/// which runs through the page's memory. A page that was given up has neither; and no page's memory is given back while the
+/// lock is held. If the lock cannot be had (a signal handler may have interrupted its holder), it counts as freed.
 fn judge_block_start(pointer: UserPtr, page: &Page) -> Kind {
-    if page.was_handed_out(pointer.address()) { Kind::DoubleFree } else { Kind::NeverAllocated }
+    let Some(_locked) = (0..PATIENCE).find_map(|_| space::try_lock()) else { return Kind::DoubleFree };
+    match page.face.owner.load() {
+        Owner::Nobody => Kind::DoubleFree,
+        _ if page.was_handed_out(pointer.address()) => Kind::DoubleFree,
+        _ => Kind::NeverAllocated,
+    }
 }
 
 /// The page that the pointer lies in, dead or alive, if its slice ever had one.

@@ -97,7 +97,7 @@ fn allocate_slow(size: usize, align: usize, fill: Fill) -> *mut u8 {
 fn allocate_single(size: usize, align: usize, fill: Fill) -> *mut u8 {
     start::start();
     if let Some(thread) = Thread::current() {
-        thread.heap.beat();
+        thread.heap.beat(None);
     }
     let Some(shape) = SingleShape::of(size, align) else { return ptr::null_mut() };
     let single = segment::allocate_single(&shape).or_else(|_| {
@@ -125,7 +125,7 @@ fn allocate_momentarily(class: Class, fill: Fill) -> Option<Block> {
 impl Heap {
     /// A block of `class`; none if there is no memory.
     pub(super) fn allocate(&'static self, class: Class, fill: Fill) -> Option<Block> {
-        self.beat();
+        self.beat(Some(class));
         loop {
             let page = match self.find_page(class) {
                 Some(page) => page,
@@ -180,14 +180,14 @@ impl Heap {
     }
 
     /// What every slow path of malloc does besides.
-    pub(super) fn beat(&'static self) {
+    pub(super) fn beat(&'static self, wanted: Option<Class>) {
         let beats = self.beats.load(Relaxed).wrapping_add(1);
         self.beats.store(beats, Relaxed);
         if let Some(thread) = self.thread() {
             mail::take(thread);
         }
         if self.lingering.load(Relaxed) != 0 {
-            self.lose_patience(1);
+            self.lose_patience(wanted);
         }
         if beats % 8 == 0 {
             segment::purge_due();

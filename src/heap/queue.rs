@@ -163,9 +163,9 @@ impl Heap {
         segment::retire(page, owned);
     }
 
-    /// A slow path has passed: empty pages that were kept lose patience.
-    pub(super) fn lose_patience(&self, rounds: u8) {
-        let mut classes = self.lingering.load(Relaxed);
+    /// A slow path has passed: empty pages that were kept lose patience, but for those of the class that is wanted.
+    pub(super) fn lose_patience(&self, wanted: Option<Class>) {
+        let mut classes = self.lingering.load(Relaxed) & !wanted.map_or(0, |class| 1 << class.index());
         while classes != 0 {
             let index = classes.trailing_zeros() as usize;
             classes &= classes.wrapping_sub(1);
@@ -179,7 +179,7 @@ impl Heap {
                     continue;
                 }
                 let Some(owned) = page.owned_by(self.me()) else { continue };
-                let left = patience.saturating_sub(rounds);
+                let left = patience.saturating_sub(1);
                 page.hot.patience.store(left, Relaxed);
                 if left != 0 {
                     waits = true;

@@ -157,10 +157,14 @@ impl Page {
         }
         let order = Cell::from_mut(order.get_mut(..count).unwrap_or(&mut [])).as_slice_of_cells();
         if MITIGATIONS.random_order {
-            for last in (1..order.len()).rev() {
-                let other = rng.below((last as u32).wrapping_add(1)) as usize;
-                if let (Some(a), Some(b)) = (order.get(last), order.get(other)) {
-                    a.swap(b);
+            let mut last = order.len().wrapping_sub(1);
+            while last > 0 && last < SHUFFLED {
+                let bounds = [0, 1, 2, 3].map(|step| (last as u32).saturating_sub(step).wrapping_add(1));
+                for other in rng.below_each(bounds) {
+                    if let (Some(a), Some(b)) = (order.get(last), order.get(other as usize)) {
+                        a.swap(b);
+                    }
+                    last = last.saturating_sub(1);
                 }
             }
         }

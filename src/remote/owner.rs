@@ -51,6 +51,9 @@ pub(crate) enum Owner {
 const ABANDONED: usize = 1;
 const BUSY: usize = 2;
 const SINGLE: usize = 3;
+/// A page that was given up. Not the 0 of one that was never born: a thread without a mailbox names itself by that, and would
+/// take a page for its own whose last block it has raced to free.
+const GIVEN_UP: usize = 4;
 
 /// The word that says who owns a page.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ impl OwnerWord {
     pub(crate) fn load(&self) -> Owner {
         let word = self.0.load(Acquire);
         match word.addr() {
-            0 => Owner::Nobody,
+            0 | GIVEN_UP => Owner::Nobody,
             ABANDONED => Owner::Abandoned,
             BUSY => Owner::Busy,
             SINGLE => Owner::Single,
@@ -131,7 +134,7 @@ impl OwnerWord {
 
     /// The page is given up: none of its blocks is live.
     pub(crate) fn retire(&self, _owned: Owned) {
-        self.0.swap(ptr::null_mut(), AcqRel);
+        self.0.swap(mark(GIVEN_UP), AcqRel);
     }
 
     /// Whoever frees the block of a page of one claims and retires the page.
@@ -139,7 +142,7 @@ impl OwnerWord {
     /// # Errors
     /// [`NotLive`] if another was faster.
     pub(crate) fn claim_single(&self) -> Result<(), NotLive> {
-        match self.0.compare_exchange(mark(SINGLE), ptr::null_mut(), AcqRel, Relaxed) {
+        match self.0.compare_exchange(mark(SINGLE), mark(GIVEN_UP), AcqRel, Relaxed) {
             Ok(_) => Ok(()),
             Err(_) => Err(NotLive),
         }

@@ -153,7 +153,7 @@ impl Segment {
     pub(super) fn commit(&self, first: usize, count: usize, locked: &Locked) {
         committed::rise(self.zero.count(first, count).wrapping_mul(SLICE), locked);
         self.zero.remove(first, count);
-        self.dirty.remove(first, count);
+        self.set_clean(first, count);
     }
 
     /// The kernel has taken the memory of these slices back.

@@ -96,7 +96,9 @@ pub(crate) struct Segment {
     zero: SliceSet,
     /// Slices where an abandoned page starts: a hint for those who look for one.
     pub(crate) abandoned: SliceSet,
-    /// When the dirty slices are to be purged, in milliseconds; 0 if there are none.
+    /// Those that were dirty already when the last purge came by.
+    aged: SliceSet,
+    /// When a purge comes by next, in milliseconds; 0 if nothing is dirty.
     due: AtomicU64,
     /// The next of the segments whose number is the same modulo 64. Segments are only ever added.
     next: AtomicPtr<Segment>,

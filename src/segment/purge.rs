@@ -1,4 +1,13 @@
 //! Giving memory back: free slices are purged after a delay, by whoever next enters a slow path.
+//!
+//! ```text
+//!   freed --> dirty --- a delay ---> dirty and aged --- a delay ---> purged, inaccessible
+//!               \_______________________/
+//!                used again: neither
+//! ```
+//!
+//! A purge comes by a segment once in a delay, and takes what was dirty already the time before. So memory that is used
+//! again within the delay is never purged, and memory that is not is gone within two.
 
 use super::quarantine;
 use super::space::{self, Locked};
@@ -13,83 +22,128 @@ static DUE: AtomicU64 = AtomicU64::new(0);
 /// Slices that are purged before the lock is given back for a moment.
 const BATCH: usize = 64;
 
+/// What a purge takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    /// What was dirty when it came by last.
+    Aged,
+    /// All that is dirty.
+    All,
+}
+
 /// The segment has dirty slices from now on.
 pub(super) fn schedule(segment: &'static Segment, locked: &Locked) {
     let Some(delay) = options::milliseconds(Setting::PurgeDelay) else { return };
     if delay == 0 {
-        purge_segment(segment, usize::MAX, locked);
+        while !purge_segment(segment, Which::All, locked) {}
         return;
     }
     if segment.due.load(Relaxed) == 0 {
-        let due = os::milliseconds().wrapping_add(delay).max(1);
-        segment.due.store(due, Relaxed);
-        let next = DUE.load(Relaxed);
-        if next == 0 || due < next {
-            DUE.store(due, Relaxed);
-        }
+        set_due(segment, os::milliseconds().wrapping_add(delay).max(1), locked);
+    }
+}
+
+fn set_due(segment: &'static Segment, due: u64, _locked: &Locked) {
+    segment.due.store(due, Relaxed);
+    let next = DUE.load(Relaxed);
+    if next == 0 || due < next {
+        DUE.store(due, Relaxed);
     }
 }
 
 /// Purges what is due. Cheap if nothing is.
 pub(crate) fn tick() {
     let due = DUE.load(Relaxed);
-    if due != 0 && os::milliseconds() >= due {
-        run(Some(os::milliseconds()));
+    if due == 0 {
+        return;
+    }
+    let now = os::milliseconds();
+    if now >= due {
+        come_by(now);
+    }
+}
+
+fn come_by(now: u64) {
+    DUE.store(0, Relaxed);
+    let delay = options::milliseconds(Setting::PurgeDelay).unwrap_or(0);
+    for segment in space::segments() {
+        if segment.due.load(Relaxed) == 0 {
+            continue;
+        }
+        loop {
+            let locked = space::lock();
+            let due = segment.due.load(Relaxed);
+            if due == 0 {
+                break;
+            }
+            if due > now {
+                set_due(segment, due, &locked);
+                break;
+            }
+            if !purge_segment(segment, Which::Aged, &locked) {
+                continue;
+            }
+            if segment.grow_old() {
+                set_due(segment, now.wrapping_add(delay), &locked);
+            } else {
+                segment.due.store(0, Relaxed);
+            }
+            break;
+        }
     }
 }
 
 /// Purges everything that is dirty, and ends the quarantine of large ranges.
 pub(crate) fn everything() {
     quarantine::empty(&space::lock());
-    run(None);
-}
-
-/// Purges what is due at `now`, or everything.
-fn run(now: Option<u64>) {
-    DUE.store(0, Relaxed);
-    let mut next = 0;
     for segment in space::segments() {
         loop {
             let locked = space::lock();
-            let due = segment.due.load(Relaxed);
-            if due == 0 && now.is_some() {
-                break;
-            }
-            if now.is_some_and(|now| due > now) {
-                next = if next == 0 { due } else { due.min(next) };
-                break;
-            }
-            if purge_segment(segment, BATCH, &locked) {
+            if purge_segment(segment, Which::All, &locked) {
+                segment.grow_old();
                 segment.due.store(0, Relaxed);
                 break;
             }
         }
     }
-    if next != 0 {
-        let _locked = space::lock();
-        let other = DUE.load(Relaxed);
-        DUE.store(if other == 0 { next } else { next.min(other) }, Relaxed);
-    }
 }
 
-/// Purges dirty slices, about `most` of them. True: none is left.
-fn purge_segment(segment: &'static Segment, most: usize, locked: &Locked) -> bool {
+/// Purges about a batch of slices. True: none is left.
+fn purge_segment(segment: &'static Segment, which: Which, locked: &Locked) -> bool {
     if segment.role() == Role::Huge {
-        segment.purge_huge(locked);
+        segment.purge_huge(which == Which::All, locked);
         return true;
     }
+    let set = match which {
+        Which::Aged => &segment.aged,
+        Which::All => &segment.dirty,
+    };
     let mut done = 0_usize;
     let mut from = 0;
-    while let Some((first, count)) = segment.dirty.next_run(from) {
-        if done >= most {
+    while let Some((first, count)) = set.next_run(from) {
+        if done >= BATCH {
             return false;
         }
         segment.seal(first, count, locked);
-        segment.dirty.remove(first, count);
+        segment.set_clean(first, count);
         done = done.wrapping_add(count);
         from = first.wrapping_add(count);
     }
     true
+}
+
+impl Segment {
+    /// These slices are in use, or hold no memory.
+    pub(super) fn set_clean(&self, first: usize, count: usize) {
+        self.dirty.remove(first, count);
+        self.aged.remove(first, count);
+    }
+
+    /// What is dirty now has aged when the next purge comes by. False: nothing is.
+    fn grow_old(&self) -> bool {
+        self.aged.copy_from(&self.dirty);
+        !self.dirty.is_empty()
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 
 use super::space::{self, Locked, Run, lock};
 use super::{Segment, committed, map, peak, purge, quarantine};
-use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SEGMENT_SHIFT, SLICE};
+use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SEGMENT_SHIFT, SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno, Span};
 use crate::page::{Contents, Extent, Page, least_of_single};
@@ -171,6 +171,7 @@ impl Segment {
     fn close_single(&self, page: &Page, locked: &Locked) {
         match self.huge_block(page) {
             Some(inner) => {
+                self.dirty.add(page.face.first_slice(), 1);
                 // SAFETY: the block was freed.
                 let _ = unsafe { os::close(inner) };
             }
@@ -189,14 +190,16 @@ impl Segment {
         whole.part(offset, page.face.block_size())
     }
 
-    /// Gives the memory of a freed huge block back; its addresses stay inaccessible. Nothing if the block is live.
-    pub(super) fn purge_huge(&'static self, locked: &Locked) {
-        if self.first_page().is_some() {
+    /// Gives the memory of a freed huge block back; its addresses stay inaccessible. Nothing if the block is live, or was
+    /// freed since the last purge came by and not all is wanted.
+    pub(super) fn purge_huge(&'static self, all: bool, locked: &Locked) {
+        if self.first_page().is_some() || !(all || self.aged.has_any(0, SLICES)) {
             return;
         }
         if let Some(whole) = self.huge_span() {
             // SAFETY: the mapping's one block was freed, and under the lock none is born.
             if unsafe { os::purge(whole) }.is_ok() {
+                self.set_clean(0, SLICES);
                 self.uncommit_huge(usize::MAX, locked);
             }
         }
@@ -213,6 +216,7 @@ impl Segment {
     /// Gives the mapping of a huge block back, and its description to the stock.
     pub(super) fn unmap_huge(&'static self, locked: &Locked) {
         self.due.store(0, Relaxed);
+        self.set_clean(0, SLICES);
         if let Some(span) = self.huge_span() {
             let _ = map::set(span.address() >> SEGMENT_SHIFT, span.len().div_ceil(SEGMENT), None, locked);
             // SAFETY: the block was freed, and the mapping has left the quarantine.

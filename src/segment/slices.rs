@@ -75,6 +75,12 @@ impl SliceSet {
         self.0.iter().all(|word| word.load(Relaxed) == 0)
     }
 
+    pub(crate) fn copy_from(&self, other: &SliceSet) {
+        for (word, from) in self.0.iter().zip(&other.0) {
+            word.store(from.load(Relaxed), Relaxed);
+        }
+    }
+
     pub(crate) fn clear(&self) {
         for word in &self.0 {
             word.store(0, Relaxed);

@@ -48,6 +48,11 @@ fn lock_while_dying() -> Locked {
     }
 }
 
+/// Takes the lock if nobody holds it.
+pub(crate) fn try_lock() -> Option<Locked> {
+    LOCK.try_acquire().map(|guard| Locked(Some(guard)))
+}
+
 /// Holds the lock over a fork; `release_after_fork` gives it back in both processes.
 pub(crate) fn hold_over_fork() {
     LOCK.hold();

@@ -1,1 +1,89 @@
-fn main() {}
+//! The project's tasks, called as `cargo xtask TASK`: what is shipped, and every check that is more than `cargo test`.
+//!
+//! One noun a file. `shell` runs commands, `builds` knows the builds of the allocator, `steps` counts and times;
+//! the other files are a task each. `ci` is the list of them all.
+
+mod aarch64;
+mod builds;
+mod ci;
+mod dist;
+mod exports;
+mod features;
+mod full;
+mod instructions;
+mod loom;
+mod miri;
+mod mock;
+mod musl;
+mod panics;
+mod real_programs;
+mod seccomp;
+mod shell;
+mod steps;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Ravelin's tasks", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Everything at CI size, timed, with a summary
+    Ci(ci::Args),
+    /// Everything at full size (RAVELIN_TEST_FULL=1): hours, not minutes
+    Full,
+    /// Build dist/lib: libravelin.so and .a of every build, and compare what they export with libravelin/exports.txt
+    Dist,
+    /// Run unmodified programs with and without the library and compare what they print
+    RealPrograms(real_programs::Args),
+    /// Run a command under a seccomp filter that refuses the newer system calls
+    Seccomp(seccomp::Args),
+    /// Fail if a shipped library can panic, beyond xtask/allowed-panics.txt
+    NoPanics,
+    /// Unit tests for each single mitigation and each pair on top of fast, and hardened plus or minus one
+    Features(features::Args),
+    /// Instructions of a steady malloc/free pair and of a remote free, counted by callgrind
+    Instructions,
+    /// Model-check the protocols between threads
+    Loom,
+    /// Unit tests in the Miri interpreter over the mock system
+    Miri(miri::Args),
+    /// Unit tests over the mock system, natively: every system call can be made to fail
+    Mock,
+    /// Unit tests for aarch64, run by qemu-user
+    Aarch64(aarch64::Args),
+    /// Unit tests linked with musl
+    Musl,
+}
+
+fn main() -> ExitCode {
+    let Err(error) = run(&Cli::parse().task) else { return ExitCode::SUCCESS };
+    if !error.is::<steps::Counted>() {
+        eprintln!("error: {error:#}");
+    }
+    ExitCode::FAILURE
+}
+
+fn run(task: &Task) -> anyhow::Result<()> {
+    match task {
+        Task::Ci(args) => ci::run(args),
+        Task::Full => full::run(),
+        Task::Dist => dist::run(),
+        Task::RealPrograms(args) => real_programs::run(args),
+        Task::Seccomp(args) => seccomp::run(args),
+        Task::NoPanics => panics::run(),
+        Task::Features(args) => features::run(args),
+        Task::Instructions => instructions::run(),
+        Task::Loom => loom::run(),
+        Task::Miri(args) => miri::run(args),
+        Task::Mock => mock::run(),
+        Task::Aarch64(args) => aarch64::run(args),
+        Task::Musl => musl::run(),
+    }
+}

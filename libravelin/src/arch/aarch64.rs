@@ -7,6 +7,7 @@ use core::ffi::c_void;
 use crate::cxx::{self, BEGIN_CATCH, END_CATCH, PERSONALITY};
 
 /// `udf`, for a place that is never reached.
+#[cfg(not(test))]
 pub(crate) const TRAP: u32 = 0;
 
 /// `operator new(size_t)`.

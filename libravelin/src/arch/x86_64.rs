@@ -23,6 +23,7 @@ use core::ffi::c_void;
 use crate::cxx::{self, BEGIN_CATCH, END_CATCH, PERSONALITY};
 
 /// `ud2`, for a place that is never reached.
+#[cfg(not(test))]
 pub(crate) const TRAP: u32 = 0x0b0f;
 
 /// `operator new(size_t)`.

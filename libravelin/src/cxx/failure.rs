@@ -16,12 +16,10 @@ pub(crate) extern "C" fn again(size: usize, align: usize) -> *mut c_void {
 
 /// The new-handler to call before the next try, or null to give up. Sets errno, as a failed `malloc` does.
 pub(crate) extern "C" fn handler(_size: usize, align: usize) -> Code {
-    no_memory();
     // No handler can cure an impossible alignment: asking it for ever would be a hang.
-    if !align.is_power_of_two() {
-        return null_mut();
-    }
-    let ask = runtime::get_new_handler();
+    let ask = if align.is_power_of_two() { runtime::get_new_handler() } else { null_mut() };
+    // Last, since the search may ask the loader, which leaves its own traces in errno.
+    no_memory();
     if ask.is_null() {
         return null_mut();
     }

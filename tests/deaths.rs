@@ -1,0 +1,25 @@
+//! Every misuse of the corpus that this build must stop, each in a process of its own: the guilty call dies of SIGABRT, with one line
+//! that names the kind, the pointer and the thread.
+//!
+//! Names of the tests begin with the corpus's: `cargo test --test deaths a13_`. What a build without the defence in question does not
+//! stop is listed as ignored, with the reason. How a case is played and judged: `stage`.
+
+#![allow(clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
+#[path = "deaths/double_free.rs"]
+mod double_free;
+#[path = "stage/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with other tests")]
+mod stage;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static GLOBAL: ravelin::Ravelin = ravelin::Ravelin;
+
+fn main() -> ExitCode {
+    let mut cases = double_free::cases();
+    cases.extend(double_free::races());
+    cases.extend(double_free::odds());
+    stage::main(cases)
+}

@@ -1,0 +1,140 @@
+//! The props: blocks, by their address alone, so that they can be misused.
+
+use core::hint::black_box;
+use core::ptr;
+use ravelin::raw;
+
+/// The sizes of the corpus.
+pub(crate) const SIZES: [usize; 14] =
+    [1, 8, 16, 24, 64, 100, 512, 1024, 4096, 16 << 10, 64 << 10, 128 << 10, 1 << 20, 64 << 20];
+
+/// Whether blocks of this size share a page.
+pub(crate) fn is_class(size: usize) -> bool {
+    size <= 128 << 10
+}
+
+/// Whether a block of this size has a page of its own in a shared segment.
+pub(crate) fn is_large(size: usize) -> bool {
+    !is_class(size) && !is_huge(size)
+}
+
+/// Whether a block of this size has a mapping of its own.
+pub(crate) fn is_huge(size: usize) -> bool {
+    size > 16 << 20
+}
+
+/// A pointer that came from the allocator, or that a misuse invents. Nothing is promised of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Block(pub(crate) *mut u8);
+
+// SAFETY: an address; who may use it is the play's affair.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// A new block.
+    pub(crate) fn new(size: usize) -> Block {
+        let block = black_box(raw::allocate(black_box(size)));
+        assert!(!block.is_null(), "no memory for {size} bytes");
+        Block(block)
+    }
+
+    /// A new block, aligned to `align`.
+    pub(crate) fn aligned(size: usize, align: usize) -> Block {
+        let block = black_box(raw::allocate_aligned(black_box(size), align));
+        assert!(!block.is_null(), "no memory for {size} bytes");
+        Block(block)
+    }
+
+    /// A pointer out of the blue.
+    pub(crate) fn at(address: usize) -> Block {
+        Block(ptr::without_provenance_mut(address))
+    }
+
+    pub(crate) fn address(self) -> usize {
+        self.0.addr()
+    }
+
+    /// So many bytes further on.
+    pub(crate) fn plus(self, bytes: usize) -> Block {
+        Block(self.0.wrapping_add(bytes))
+    }
+
+    /// So many bytes before.
+    pub(crate) fn minus(self, bytes: usize) -> Block {
+        Block(self.0.wrapping_sub(bytes))
+    }
+
+    /// Frees it, live or not.
+    pub(crate) fn free(self) {
+        // SAFETY: none: a play frees what must not be freed, and the call must not return then.
+        unsafe { raw::free(black_box(self.0)) };
+    }
+
+    /// Frees it, which must not return.
+    pub(crate) fn free_guilty(self) {
+        super::guilty(self.address(), || self.free());
+    }
+
+    /// C's realloc.
+    pub(crate) fn realloc(self, size: usize) -> *mut u8 {
+        // SAFETY: as for `free`.
+        black_box(unsafe { raw::reallocate(black_box(self.0), black_box(size)) })
+    }
+
+    pub(crate) fn usable_size(self) -> usize {
+        // SAFETY: as for `free`.
+        black_box(unsafe { raw::usable_size(black_box(self.0)) })
+    }
+
+    pub(crate) fn write(self, offset: usize, word: u64) {
+        // SAFETY: none: a play writes to what it has freed. Where that is not mapped the process dies, as the case may expect.
+        unsafe { self.0.wrapping_add(offset).cast::<u64>().write_volatile(word) };
+    }
+
+    pub(crate) fn read(self, offset: usize) -> u64 {
+        // SAFETY: as for `write`.
+        unsafe { self.0.wrapping_add(offset).cast::<u64>().read_volatile() }
+    }
+
+    pub(crate) fn write_byte(self, offset: usize, byte: u8) {
+        // SAFETY: as for `write`.
+        unsafe { self.0.wrapping_add(offset).write_volatile(byte) };
+    }
+
+    pub(crate) fn read_byte(self, offset: usize) -> u8 {
+        // SAFETY: as for `write`.
+        unsafe { self.0.wrapping_add(offset).read_volatile() }
+    }
+
+    /// Fills the block with a pattern of its own.
+    pub(crate) fn fill(self, size: usize) {
+        for offset in 0..size {
+            self.write_byte(offset, self.pattern(offset));
+        }
+    }
+
+    /// Whether the block still holds that pattern.
+    pub(crate) fn is_filled(self, size: usize) -> bool {
+        (0..size).all(|offset| self.read_byte(offset) == self.pattern(offset))
+    }
+
+    fn pattern(self, offset: usize) -> u8 {
+        ((self.address() >> 4) + offset * 7 + 1) as u8
+    }
+}
+
+/// Live blocks of a size, held so that their page stays when others of it are freed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Company([Block; 6]);
+
+impl Company {
+    pub(crate) fn of(size: usize) -> Company {
+        Company([(); 6].map(|()| Block::new(size)))
+    }
+
+    pub(crate) fn leave(self) {
+        self.0.into_iter().for_each(Block::free);
+    }
+}

@@ -1,0 +1,26 @@
+//! aarch64: a weakly ordered machine, other instructions for thread-local storage, other system call numbers.
+
+use anyhow::Result;
+
+use crate::shell;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only check that the engine and the C library compile
+    #[arg(long)]
+    pub check: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    const TARGET: [&str; 2] = ["--target", "aarch64-unknown-linux-gnu"];
+    if args.check {
+        return shell::run(
+            shell::cargo().args(["check", "--package", "ravelin", "--package", "libravelin"]).args(TARGET),
+        );
+    }
+    let mut cargo = shell::cargo();
+    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu");
+    cargo.args(["test", "--package", "ravelin", "--lib"]).args(TARGET);
+    shell::run(&mut cargo)
+}

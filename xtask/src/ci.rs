@@ -1,0 +1,89 @@
+//! Everything at CI size: what must pass before a change is taken.
+//!
+//! Cheap checks first, so that a slip shows early; but every step runs, so that one run shows all that is wrong.
+
+use anyhow::Result;
+
+use crate::real_programs::{self, Size};
+use crate::steps::Steps;
+use crate::{aarch64, dist, features, instructions, loom, miri, mock, musl, panics, seccomp, shell};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only the steps whose name holds one of these
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let mut steps = Steps::default();
+    for (name, work) in STEPS {
+        if args.only.is_empty() || args.only.iter().any(|wanted| name.contains(wanted.as_str())) {
+            steps.step(name, work);
+        }
+    }
+    steps.finish()
+}
+
+type Step = (&'static str, fn() -> Result<()>);
+
+const STEPS: &[Step] = &[
+    ("format", format),
+    ("clippy", clippy),
+    ("docs", docs),
+    ("tests, hardened", tests_hardened),
+    ("tests, fast", tests_fast),
+    ("tests, refused system calls", tests_under_seccomp),
+    ("mock", mock::run),
+    ("features", || features::run(&features::Args { depth: 1 })),
+    ("loom", loom::run),
+    ("miri", || miri::run(&miri::Args { full: false, filters: vec![] })),
+    ("musl", musl::run),
+    ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
+    ("dist", dist::run),
+    ("no panics", panics::run),
+    ("instructions", instructions::run),
+    ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
+];
+
+pub fn format() -> Result<()> {
+    shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
+}
+
+/// Twice: the allocator's sources by the lints of Cargo.toml; then everything, where tests, examples and tasks may
+/// panic and index, and need no documentation.
+///
+/// What Cargo.toml leaves at warn stays a warning.
+pub fn clippy() -> Result<()> {
+    const DENY: [&str; 5] = ["-D", "clippy::all", "-D", "unused", "-Dunexpected_cfgs"];
+    shell::run(shell::cargo().args(["clippy", "--workspace", "--"]).args(DENY))?;
+    shell::run(shell::cargo().args(["clippy", "--workspace", "--no-default-features", "--"]).args(DENY))?;
+    let mut everything = shell::cargo();
+    everything.args(["clippy", "--workspace", "--all-targets", "--"]).args(DENY);
+    for lint in ["unwrap_used", "panic", "indexing_slicing", "std_instead_of_core", "multiple_unsafe_ops_per_block"] {
+        everything.arg(format!("-Aclippy::{lint}"));
+    }
+    shell::run(everything.args(["-Amissing_docs", "-Aclippy::arithmetic_side_effects"]))
+}
+
+/// The essays lie in private modules, and their links must hold too.
+pub fn docs() -> Result<()> {
+    let doc = ["doc", "--workspace", "--no-deps"];
+    shell::run(shell::cargo().env("RUSTDOCFLAGS", "-D warnings").args(doc))?;
+    shell::run(shell::cargo().env("RUSTDOCFLAGS", "-D warnings").args(doc).arg("--document-private-items"))
+}
+
+/// The README's own command, word for word.
+pub fn tests_hardened() -> Result<()> {
+    shell::run(shell::cargo().args(["test", "--workspace"]))
+}
+
+pub fn tests_fast() -> Result<()> {
+    shell::run(shell::cargo().args(["test", "--workspace", "--exclude", "xtask", "--no-default-features"]))
+}
+
+/// On a kernel that has none of the newer calls, as most users' kernels have none.
+pub fn tests_under_seccomp() -> Result<()> {
+    let tests = ["cargo", "test", "--workspace", "--exclude", "xtask"];
+    shell::run(&mut seccomp::wrapped("guards,mseal", "einval", &tests)?)
+}

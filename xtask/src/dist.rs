@@ -1,0 +1,75 @@
+//! dist/lib: what a user installs. A `.so`, a `.o` and a `.a` of every build, each exporting the same list.
+//!
+//! rustc's own `.a` exports everything that is in it, Rust's `core` too, and would clash with any other Rust static
+//! library. So its members are joined into one object whose only global symbols are the listed ones.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::builds::Build;
+use crate::{exports, shell};
+
+pub fn run() -> Result<()> {
+    for build in Build::all()? {
+        make(build)?;
+    }
+    Ok(())
+}
+
+/// Where [`make`] puts the shared library of a build.
+pub fn shared_library(build: Build) -> PathBuf {
+    lib().join(build.library()).with_extension("so")
+}
+
+fn lib() -> PathBuf {
+    shell::root().join("dist/lib")
+}
+
+/// Builds one library and lays its three forms into dist/lib.
+pub fn make(build: Build) -> Result<()> {
+    let built = build.compile_library()?;
+    let lib = lib();
+    fs::create_dir_all(&lib).with_context(|| format!("cannot make {}", lib.display()))?;
+
+    let shared = shared_library(build);
+    replace(&built.join("libravelin.so"), &shared)?;
+    exports::check(&shared)?;
+
+    let object = lib.join(build.library()).with_extension("o");
+    join_archive(&built.join("libravelin.a"), &object)?;
+    exports::check(&object)?;
+
+    let archive = lib.join(build.library()).with_extension("a");
+    if archive.exists() {
+        fs::remove_file(&archive)?;
+    }
+    shell::run(shell::command("ar").arg("rcsD").arg(&archive).arg(&object))
+}
+
+/// Copies to a new file and renames it into place: a program that has the old one loaded keeps it unharmed.
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    let fresh = to.with_extension("new");
+    fs::copy(from, &fresh).with_context(|| format!("cannot copy {}", from.display()))?;
+    fs::rename(&fresh, to).with_context(|| format!("cannot replace {}", to.display()))
+}
+
+fn join_archive(archive: &Path, object: &Path) -> Result<()> {
+    let mut ld = shell::command("ld");
+    // Only the members that the list needs, and of those only the sections that it reaches.
+    ld.args(["--relocatable", "--gc-sections"]);
+    for name in exports::intended()? {
+        ld.args(["--undefined", &name]);
+    }
+    shell::run(ld.arg("-o").arg(object).arg(archive))?;
+
+    let list = object.with_extension("exports");
+    let names: Vec<String> = exports::intended()?.into_iter().collect();
+    fs::write(&list, names.join("\n") + "\n")?;
+    let mut objcopy = shell::command("objcopy");
+    objcopy.arg(format!("--keep-global-symbols={}", list.display())).arg(object);
+    let result = shell::run(&mut objcopy);
+    fs::remove_file(&list)?;
+    result
+}

@@ -1,0 +1,39 @@
+//! Everything at full size. Tests with a long and a short form read `RAVELIN_TEST_FULL`.
+
+use anyhow::Result;
+
+use crate::real_programs::{self, Size};
+use crate::steps::Steps;
+use crate::{aarch64, ci, dist, features, instructions, loom, miri, mock, musl, panics, seccomp, shell};
+
+pub fn run() -> Result<()> {
+    // SAFETY: no other thread runs yet, and what this process starts is to inherit it.
+    unsafe { std::env::set_var("RAVELIN_TEST_FULL", "1") };
+    let mut steps = Steps::default();
+    steps.step("format", ci::format);
+    steps.step("clippy", ci::clippy);
+    steps.step("docs", ci::docs);
+    steps.step("tests, hardened", ci::tests_hardened);
+    steps.step("tests, fast", ci::tests_fast);
+    steps.step("tests, hardened, release", || shell::run(shell::cargo().args(["test", "--release", "--workspace"])));
+    // One by one: together they could hide that one of them is not answered well.
+    for refuse in ["guards", "mseal", "getrandom", "guards,mseal,getrandom"] {
+        for errno in ["eperm", "einval", "enosys"] {
+            let tests = ["cargo", "test", "--workspace", "--exclude", "xtask"];
+            steps.step(&format!("tests, {refuse} answers {errno}"), || {
+                shell::run(&mut seccomp::wrapped(refuse, errno, &tests)?)
+            });
+        }
+    }
+    steps.step("mock", mock::run);
+    steps.step("features", || features::run(&features::Args { depth: 2 }));
+    steps.step("loom", loom::run);
+    steps.step("miri", || miri::run(&miri::Args { full: true, filters: vec![] }));
+    steps.step("musl", musl::run);
+    steps.step("aarch64", || aarch64::run(&aarch64::Args { check: false }));
+    steps.step("dist", dist::run);
+    steps.step("no panics", panics::run);
+    steps.step("instructions", instructions::run);
+    steps.step("real programs", || real_programs::run(&real_programs::Args::of(Size::Full)));
+    steps.finish()
+}

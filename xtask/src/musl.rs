@@ -1,0 +1,10 @@
+//! musl instead of glibc, linked statically.
+
+use anyhow::Result;
+
+use crate::shell;
+
+pub fn run() -> Result<()> {
+    let mut cargo = shell::cargo();
+    shell::run(cargo.args(["test", "--package", "ravelin", "--lib", "--target", "x86_64-unknown-linux-musl"]))
+}
