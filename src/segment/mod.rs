@@ -19,7 +19,8 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`quarantine`], [`single`].
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`quarantine`], [`single`]; then what
+//! the statistics ask for: [`committed`], [`tally`], [`peak`].
 
 mod access;
 mod arena;
