@@ -1,6 +1,6 @@
 //! Addresses: what came from outside, and where in its segment it lies.
 
-use super::{GRANULE, GRANULE_SHIFT, GRANULES, SEGMENT_NUMBERS, SEGMENT_SHIFT, SLICE_SHIFT, SLICES};
+use super::{GRANULE_SHIFT, GRANULES, SEGMENT_NUMBERS, SEGMENT_SHIFT, SLICE_SHIFT, SLICES};
 
 /// A pointer that came from outside: nothing is known of it. It becomes a block only by the checks of `heap::free`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +26,12 @@ impl UserPtr {
         if number < SEGMENT_NUMBERS { Some(number) } else { None }
     }
 
-    /// Its granule within the segment.
-    #[inline]
-    pub(crate) fn granule(self) -> Granule {
-        Granule::of(self.address())
-    }
-
-    /// Whether it lies on a granule: no block starts elsewhere.
-    #[inline]
-    pub(crate) fn is_aligned(self) -> bool {
-        self.address() & (GRANULE - 1) == 0
+    /// The number of its granule in the whole address space; larger than any such number if it does not lie at a granule's
+    /// start, for then the low bits of the address come out on top. So one comparison refuses both what is too high and what
+    /// is not aligned.
+    #[inline(always)]
+    pub(crate) fn granule_number(self) -> usize {
+        self.address().rotate_right(GRANULE_SHIFT)
     }
 }
 
@@ -50,10 +46,10 @@ impl Granule {
         Self((address >> GRANULE_SHIFT) & (GRANULES - 1))
     }
 
-    /// The index, below [`GRANULES`].
-    #[inline]
-    pub(crate) const fn index(self) -> usize {
-        self.0
+    /// The granule with this number in the whole address space.
+    #[inline(always)]
+    pub(crate) const fn numbered(number: usize) -> Self {
+        Self(number & (GRANULES - 1))
     }
 
     /// The word that holds this granule's bit, below [`super::WORDS`].
@@ -78,13 +74,12 @@ impl Granule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::{SEGMENT, SLICE, WORDS};
+    use crate::geometry::{GRANULE, SEGMENT, SLICE, WORDS};
 
     #[test]
     fn an_address_falls_into_its_granule_word_and_slice() {
         let address = 7 * SEGMENT + 3 * SLICE + 65 * GRANULE + 5;
         let granule = Granule::of(address);
-        assert_eq!(granule.index(), 3 * (SLICE / GRANULE) + 65);
         assert_eq!((granule.word(), granule.bit() & 63), (3 * 64 + 1, 1));
         assert_eq!(granule.slice(), 3);
         assert!(Granule::of(usize::MAX).word() < WORDS);
@@ -94,5 +89,12 @@ mod tests {
     fn kernel_addresses_have_no_segment() {
         assert_eq!(UserPtr::new(core::ptr::without_provenance_mut(usize::MAX)).segment_number(), None);
         assert_eq!(UserPtr::new(core::ptr::without_provenance_mut(SEGMENT)).segment_number(), Some(1));
+    }
+
+    #[test]
+    fn a_pointer_off_its_granule_has_a_number_beyond_all() {
+        let number = |address| UserPtr::new(core::ptr::without_provenance_mut(address)).granule_number();
+        assert_eq!(number(0x120), 0x12);
+        assert!((1..16).all(|off| number(0x120 + off) > usize::MAX >> 4));
     }
 }

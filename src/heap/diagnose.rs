@@ -3,7 +3,7 @@
 //! On weakly ordered machines a pointer may have reached this thread without a barrier, and the bit that says it is live
 //! may be late. So it is looked at once more behind one, before anybody is accused.
 
-use crate::geometry::{GRANULE, UserPtr};
+use crate::geometry::{GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind as PageKind, Page};
 use crate::remote::Owner;
@@ -54,13 +54,13 @@ pub(super) fn die_of_layout(pointer: UserPtr, page: &Page, operation: Operation,
 }
 
 fn is_live_now(pointer: UserPtr) -> bool {
-    pointer.is_aligned() && map::find(pointer).is_some_and(|segment| segment.tables().spot(pointer.granule()).is_live())
+    map::find(pointer).is_some_and(|(segment, granule)| segment.tables().spot(granule).is_live())
 }
 
 /// What the pointer is, given that it is not a live block.
 fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
     let address = pointer.address();
-    let Some(segment) = map::find(pointer) else {
+    let Some(segment) = pointer.segment_number().and_then(map::find_number) else {
         let wild = address < NULL_PAGE || pointer.segment_number().is_none();
         let misaligned = address % GRANULE != 0;
         return match (wild, misaligned) {
@@ -120,7 +120,7 @@ fn judge_block_start(pointer: UserPtr, page: &Page) -> Kind {
 
 /// The page that the pointer lies in, dead or alive, if its slice ever had one.
 fn page_at(segment: &'static Segment, pointer: UserPtr) -> Option<&'static Page> {
-    let granule = pointer.granule();
+    let granule = Granule::of(pointer.address());
     (segment.role() != Role::Covered && segment.has_page(granule)).then(|| segment.page_of(granule))
 }
 

@@ -2,7 +2,7 @@
 
 use super::thread::Thread;
 use super::{abandon, diagnose};
-use crate::geometry::{Class, GRANULE, UserPtr};
+use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::page::{Kind, Page};
@@ -31,11 +31,7 @@ pub(crate) fn free_with_layout(pointer: UserPtr, size: usize, align: usize) {
 
 #[inline(always)]
 fn free_checked(pointer: UserPtr, operation: Operation, allow: impl FnOnce(&'static Page) -> bool) {
-    let Some(segment) = map::find(pointer) else { return refuse(pointer, operation) };
-    if MITIGATIONS.free_checks && !pointer.is_aligned() {
-        return refuse(pointer, operation);
-    }
-    let granule = pointer.granule();
+    let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
     // Only a set state bit says that the slice has a page: nothing else of it may be believed before.
     let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
     let page = segment.page_of(granule);
@@ -69,7 +65,7 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
     if page.face.kind() == Kind::Single {
         return free_single(pointer, operation, segment, page);
     }
-    let granule = pointer.granule();
+    let granule = Granule::of(pointer.address());
     match post::<All>(&segment.tables().spot(granule), page.group(granule), &page.line()) {
         Ok(Posted::Delivered) => {}
         Ok(Posted::Abandoned) => preserving_errno(|| abandon::reclaim(page)),

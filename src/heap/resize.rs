@@ -18,10 +18,9 @@ struct Live {
 /// Finds the live block; anything else stops the process.
 #[inline]
 fn live(pointer: UserPtr, operation: Operation) -> Option<Live> {
-    let found = map::find(pointer).and_then(|segment| {
-        let granule = pointer.granule();
+    let found = map::find(pointer).and_then(|(segment, granule)| {
         let spot = segment.tables().spot(granule);
-        let is_live = !MITIGATIONS.free_checks || (pointer.is_aligned() && spot.is_live());
+        let is_live = !MITIGATIONS.free_checks || spot.is_live();
         is_live.then(|| Live { segment, page: segment.page_of(granule) })
     });
     if found.is_none() {
@@ -48,9 +47,8 @@ pub(crate) fn good_size(size: usize) -> usize {
 
 /// Whether a live block starts there. Harmless for any pointer. Without `free-checks`: whether it lies in our memory.
 pub(crate) fn owns(pointer: UserPtr) -> bool {
-    map::find(pointer).is_some_and(|segment| {
-        !MITIGATIONS.free_checks || (pointer.is_aligned() && segment.tables().spot(pointer.granule()).is_live())
-    })
+    map::find(pointer)
+        .is_some_and(|(segment, granule)| !MITIGATIONS.free_checks || segment.tables().spot(granule).is_live())
 }
 
 /// C's realloc, but for size 0, which is a size like any other. Null: no memory, and the old block is untouched.

@@ -1,9 +1,9 @@
-//! The line of a page that every thread reads and few write: owner, class, extent.
+//! The part of a page's description that every thread reads and few write: owner, summary, class, extent.
 
 use crate::geometry::{Class, SLICE_WORDS};
 use crate::os;
 use crate::remote::OwnerWord;
-use crate::sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicU8, AtomicUsize, Relaxed};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
 use core::ptr;
 
 /// What a page holds.
@@ -22,6 +22,8 @@ const SINGLE: u8 = u8::MAX;
 #[repr(C, align(128))]
 pub(crate) struct Face {
     pub(crate) owner: OwnerWord,
+    /// One bit for a group of words of remote bits: there may be something to collect.
+    pub(super) summary: AtomicU64,
     /// The smallest size whose Layout this page's blocks have.
     least: AtomicUsize,
     /// How many sizes more there are.
@@ -52,6 +54,7 @@ impl Face {
     pub(crate) const fn empty(owner: OwnerWord) -> Self {
         Self {
             owner,
+            summary: AtomicU64::new(0),
             least: AtomicUsize::new(0),
             span: AtomicUsize::new(0),
             block_size: AtomicUsize::new(0),

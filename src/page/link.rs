@@ -13,6 +13,7 @@
 //!
 //! The key is SipHash of the page's address and generation under the process's secret.
 
+use crate::geometry::GRANULE_SHIFT;
 use crate::mitigations::MITIGATIONS;
 
 /// Bits of a position.
@@ -42,10 +43,16 @@ pub(crate) struct Wild(u64);
 /// The link for the free block at `own`, to the one at `next` (0: none).
 #[inline(always)]
 pub(crate) const fn encode(key: u64, own: u32, next: u32) -> u64 {
+    encode_at(key, (own as u64) << GRANULE_SHIFT, next)
+}
+
+/// The same, with the own position in bytes: shifted once instead of back and forth.
+#[inline(always)]
+pub(crate) const fn encode_at(key: u64, own_bytes: u64, next: u32) -> u64 {
     if !MITIGATIONS.encoded_links {
         return next as u64;
     }
-    (((own as u64) << POSITION_BITS) | next as u64).wrapping_mul(FACTOR) ^ key
+    ((own_bytes << (POSITION_BITS - GRANULE_SHIFT)) | next as u64).wrapping_mul(FACTOR) ^ key
 }
 
 impl Wild {

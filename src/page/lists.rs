@@ -6,9 +6,9 @@
 //! him anyway; a live block is never handed out twice, because the bits lie out of his reach. What he can lose is free
 //! blocks: that is why every walk of a list is bounded by the page's capacity.
 
-use super::link::{Wild, encode};
+use super::link::{Wild, encode_at};
 use super::{Block, Page};
-use crate::geometry::Granule;
+use crate::geometry::{GRANULE_SHIFT, Granule};
 use crate::mitigations::MITIGATIONS;
 use crate::remote::{All, NotLive, Out, Owned};
 use crate::sync::{AtomicU32, Relaxed};
@@ -63,14 +63,15 @@ impl Page {
     pub(crate) fn push(&self, address: usize, _owned: &Owned) -> bool {
         let hot = &self.hot;
         let base = hot.base.load(Relaxed);
-        let position = (address.wrapping_sub(base.addr()) >> 4) as u32;
+        let offset = address.wrapping_sub(base.addr());
+        let position = (offset >> GRANULE_SHIFT) as u32;
         let used = hot.used.load(Relaxed);
         let list = self.local_list(used);
         // SAFETY: the address is that of a block of this page, so not null.
         let start = unsafe { NonNull::new_unchecked(base.with_addr(address)) };
         // SAFETY: the caller holds the token, and the block is not live any more.
         let block = unsafe { Block::new(start) };
-        block.set_first_word(encode(hot.key.load(Relaxed), position, list.load(Relaxed)));
+        block.set_first_word(encode_at(hot.key.load(Relaxed), offset as u64, list.load(Relaxed)));
         list.store(position, Relaxed);
         let used = used.wrapping_sub(1);
         hot.used.store(used, Relaxed);
@@ -117,7 +118,7 @@ impl Page {
     /// The block at a position of this page.
     #[inline(always)]
     pub(super) fn block_at(&self, position: u32) -> Block {
-        let start = self.hot.base.load(Relaxed).wrapping_byte_add((position as usize) << 4);
+        let start = self.hot.base.load(Relaxed).wrapping_byte_add((position as usize) << GRANULE_SHIFT);
         // SAFETY: `base` lies one block before the first; a position is not 0 and below the page's end, so the sum is
         // the start of a block of the page, and not null.
         let start = unsafe { NonNull::new_unchecked(start) };

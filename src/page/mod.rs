@@ -9,9 +9,10 @@
 //!       live
 //! ```
 //!
-//! The page's description is not here but in its segment's metadata, out of reach of the program, in three cache lines:
-//! the *owner's* ([`Hot`]), the one that *all read* and few write ([`Face`]), and the one that *all write* (the remote
-//! summary, alone). A free by another thread does not pull the owner's line.
+//! The page's description is not here but in its segment's metadata, out of reach of the program, in two parts, 128 bytes
+//! apart: the *owner's* ([`Hot`]), and the *face* that it shows to all threads ([`Face`]): owner, class, and the remote
+//! summary. A free by another thread does not pull the owner's line. The summary lies beside the owner because whoever reads
+//! the one reads the other, and writes are rare: only the first free of a group of words since the last collect.
 //!
 //! # The invariant
 //!
@@ -56,28 +57,18 @@ use crate::remote::{Bits, Line, Mailbox, Owned, OwnerWord, Spot};
 use crate::sync::{AtomicPtr, AtomicU64, Relaxed};
 use core::ptr;
 
-/// The line that all threads write.
-#[derive(Debug)]
-#[repr(C, align(128))]
-struct Shared {
-    /// One bit for a group of words of remote bits: there may be something to collect.
-    summary: AtomicU64,
-}
-
 /// A page's description, in the metadata of its segment; one for each slice, in use for the first slice of a page.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Page {
     pub(crate) hot: Hot,
     pub(crate) face: Face,
-    shared: Shared,
 }
 
 /// A page with nothing to give: what a heap's table holds where it has no page, so that malloc need not test for one.
 pub(crate) static EMPTY: Page = Page {
     hot: Hot::EMPTY,
     face: Face::empty(OwnerWord::from(AtomicPtr::new(ptr::null_mut()))),
-    shared: Shared { summary: AtomicU64::new(0) },
 };
 
 impl Page {
@@ -93,7 +84,7 @@ impl Page {
     /// The remote summary.
     #[inline(always)]
     pub(crate) fn summary(&self) -> &AtomicU64 {
-        &self.shared.summary
+        &self.face.summary
     }
 
     /// The token, if the thread with this mailbox owns the page.

@@ -5,7 +5,7 @@
 
 use super::space::Locked;
 use super::{Segment, meta};
-use crate::geometry::{SEGMENT, SEGMENT_NUMBERS, UserPtr};
+use crate::geometry::{GRANULES, Granule, SEGMENT, SEGMENT_NUMBERS, UserPtr};
 use crate::os::{self, Errno};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Acquire, Relaxed, Release};
 use core::ptr;
@@ -21,7 +21,7 @@ type Entry = AtomicPtr<Segment>;
 /// Where the table is, and how far it reaches: two words that every free reads.
 #[repr(C, align(64))]
 struct Map {
-    /// Addresses from here on are nobody's. 0 until there is a table.
+    /// Granules from this number on are nobody's. 0 until there is a table.
     limit: AtomicUsize,
     table: AtomicPtr<Entry>,
     /// Which chunks are writable.
@@ -34,24 +34,27 @@ static MAP: Map = Map {
     opened: [const { AtomicU64::new(0) }; CHUNKS.div_ceil(64)],
 };
 
-/// The segment that the pointer lies in, if it is ours.
+/// The segment that the pointer lies in and its granule there, if the segment is ours and a block can start there: not at an
+/// address that is no multiple of a granule.
 #[inline(always)]
-pub(crate) fn find(pointer: UserPtr) -> Option<&'static Segment> {
-    let address = pointer.address();
-    if address >= MAP.limit.load(Relaxed) {
+pub(crate) fn find(pointer: UserPtr) -> Option<(&'static Segment, Granule)> {
+    let number = pointer.granule_number();
+    if number >= MAP.limit.load(Relaxed) {
         return None;
     }
     let table = MAP.table.load(Relaxed);
-    let entry = table.wrapping_add(address / SEGMENT);
-    // SAFETY: the limit is not 0, so there is a table, and it has an entry for every address below the limit.
+    let entry = table.wrapping_add(number / GRANULES);
+    // SAFETY: the limit is not 0, so there is a table, and it has an entry for every granule below the limit.
     let segment = unsafe { &*entry }.load(Acquire);
     // SAFETY: an entry is null or a segment's metadata, which is never unmapped.
-    unsafe { segment.as_ref() }
+    let segment = unsafe { segment.as_ref() }?;
+    Some((segment, Granule::numbered(number)))
 }
 
 /// The segment with this number, if it is ours.
 pub(crate) fn find_number(number: usize) -> Option<&'static Segment> {
-    find(UserPtr::new(ptr::without_provenance_mut(number.checked_mul(SEGMENT)?)))
+    let start = ptr::without_provenance_mut(number.checked_mul(SEGMENT)?);
+    find(UserPtr::new(start)).map(|(segment, _)| segment)
 }
 
 /// Reserves the table.
@@ -61,7 +64,7 @@ pub(super) fn start(_locked: &Locked) -> Result<(), Errno> {
     }
     let table = os::reserve_table(BYTES.next_multiple_of(os::page_size().max(CHUNK)))?;
     MAP.table.store(table.start().as_ptr().cast(), Relaxed);
-    MAP.limit.store(SEGMENT_NUMBERS.wrapping_mul(SEGMENT), Release);
+    MAP.limit.store(SEGMENT_NUMBERS.wrapping_mul(GRANULES), Release);
     Ok(())
 }
 

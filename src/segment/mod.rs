@@ -202,7 +202,7 @@ impl Segment {
 
 /// The segment that a page lies in.
 pub(crate) fn segment_of(page: &Page) -> Option<&'static Segment> {
-    map::find(UserPtr::new(page.face.start()))
+    map::find(UserPtr::new(page.face.start())).map(|(segment, _)| segment)
 }
 
 /// A page of `class` is born in slices that were claimed for it, owned by the thread with mailbox `me`.

@@ -162,7 +162,7 @@ mod tests {
         everything();
         // SAFETY: as above.
         assert_eq!(unsafe { start.as_ptr().add(size - 1).read() }, 7);
-        let segment = map::find(UserPtr::new(start.as_ptr())).unwrap();
+        let (segment, _) = map::find(UserPtr::new(start.as_ptr())).unwrap();
         assert_eq!(free_single(segment, segment.first_page().unwrap()), Ok(()));
         everything();
     }
