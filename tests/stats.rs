@@ -1,13 +1,15 @@
 //! Statistics of a whole program that does nothing for them but name the allocator.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test, and a panic is how it fails")]
 
-use std::alloc::{Layout, alloc, dealloc};
+use core::alloc::Layout;
+use core::hint::black_box;
+use core::ptr;
+use std::alloc::{alloc, dealloc};
 use std::fs::{self, File};
-use std::hint::black_box;
 use std::os::fd::AsRawFd;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
-use std::{env, process, ptr, thread};
+use std::{env, process, thread};
 
 use ravelin::{ClassStats, Collect, Ravelin, Stats, collect, stats};
 
