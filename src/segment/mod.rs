@@ -187,6 +187,11 @@ impl Segment {
         whole.part(first.wrapping_mul(SLICE), slices.wrapping_mul(SLICE))
     }
 
+    /// Whether the address lies in the mapping of the huge block, guards included.
+    pub(crate) fn maps_huge(&self, address: usize) -> bool {
+        self.huge_span().is_some_and(|span| address.wrapping_sub(span.address()) < span.len())
+    }
+
     /// The whole mapping of a huge block.
     fn huge_span(&self) -> Option<Span> {
         let base = NonNull::new(self.span_base.load(Relaxed))?;

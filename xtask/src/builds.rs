@@ -55,8 +55,10 @@ impl Build {
     pub fn compile_library(self) -> Result<PathBuf> {
         let target = shell::target_dir()?.join("dist").join(self.name());
         let mut cargo = shell::cargo();
-        cargo.args(["build", "--release", "--package", "libravelin"]).env("CARGO_TARGET_DIR", &target);
-        shell::run(self.select(&mut cargo))?;
+        cargo.args(["rustc", "--release", "--package", "libravelin", "--lib"]).env("CARGO_TARGET_DIR", &target);
+        // The linker copies this name into programs, so it must be the name of the file that is shipped.
+        let name = format!("link-arg=-Wl,-soname,{}.so", self.library());
+        shell::run(self.select(&mut cargo).args(["--", "-C", &name]))?;
         Ok(target.join("release"))
     }
 }

@@ -55,21 +55,24 @@ fn replace(from: &Path, to: &Path) -> Result<()> {
     fs::rename(&fresh, to).with_context(|| format!("cannot replace {}", to.display()))
 }
 
+/// libravelin/README.md tells the same in shell.
 fn join_archive(archive: &Path, object: &Path) -> Result<()> {
+    let names = exports::intended()?;
     let mut ld = shell::command("ld");
-    // Only the members that the list needs, and of those only the sections that it reaches.
-    ld.args(["--relocatable", "--gc-sections"]);
-    for name in exports::intended()? {
-        ld.args(["--undefined", &name]);
+    ld.arg("-r").arg("-o").arg(object);
+    // Only the members that the names need.
+    for name in &names {
+        ld.args(["-u", name]);
     }
-    shell::run(ld.arg("-o").arg(object).arg(archive))?;
+    shell::run_quietly(ld.arg(archive))?;
 
-    let list = object.with_extension("exports");
-    let names: Vec<String> = exports::intended()?.into_iter().collect();
-    fs::write(&list, names.join("\n") + "\n")?;
     let mut objcopy = shell::command("objcopy");
-    objcopy.arg(format!("--keep-global-symbols={}", list.display())).arg(object);
-    let result = shell::run(&mut objcopy);
-    fs::remove_file(&list)?;
-    result
+    for name in &names {
+        objcopy.arg(format!("--keep-global-symbol={name}"));
+        // Weak, so that a program may define operators of its own.
+        if name.starts_with("_Z") {
+            objcopy.arg(format!("--weaken-symbol={name}"));
+        }
+    }
+    shell::run_quietly(objcopy.arg(object))
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// The folder of the workspace.
 pub fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 /// What `cargo metadata` says of the workspace's own packages.
@@ -64,6 +64,11 @@ pub fn run(command: &mut Command) -> Result<()> {
         bail!("{} failed: {status}", shown(command));
     }
     Ok(())
+}
+
+/// The same for a command with more arguments than one wants to read, unless it fails.
+pub fn run_quietly(command: &mut Command) -> Result<()> {
+    output(command).map(|said| print!("{said}"))
 }
 
 /// What the command writes on standard output; it fails when the command does.

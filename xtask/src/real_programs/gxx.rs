@@ -79,8 +79,20 @@ int main() {
 pub fn run(bench: &Bench) -> Result<String> {
     bench.write("work.cpp", SOURCE)?;
     let level = bench.size.pick("-O1", "-O3");
+    // The scratch folder has another name each time, and debugging information would hold it.
+    let here = format!("-ffile-prefix-map={}=.", bench.folder().display());
     let mut compile = bench.command("g++", "g++")?;
-    bench.run(compile.args(["-std=c++17", level, "-g", "-frandom-seed=1", "-pthread", "-o", "work", "work.cpp"]))?;
+    bench.run(compile.args([
+        "-std=c++17",
+        level,
+        "-g",
+        &here,
+        "-frandom-seed=1",
+        "-pthread",
+        "-o",
+        "work",
+        "work.cpp",
+    ]))?;
     let program = bench.sha256(&bench.scratch("work"))?;
     let mut work = bench.command("env", "coreutils")?;
     let printed = bench.run(work.arg("./work"))?;

@@ -19,7 +19,7 @@ pub fn run(bench: &Bench) -> Result<String> {
 
     let mut server = bench.command("nginx", "nginx")?;
     // The log on standard error from the first moment on, where reports are looked for.
-    server.args(["-e", "stderr", "-p"]).arg(bench.scratch("")).arg("-c").arg(configuration);
+    server.args(["-e", "stderr", "-p"]).arg(bench.folder()).arg("-c").arg(configuration);
     let server = bench.start(&mut server)?;
     await_socket(&server, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())?;
 

@@ -88,6 +88,11 @@ impl<'a> Bench<'a> {
         self.data.join(name)
     }
 
+    /// The run's own folder.
+    pub fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+
     /// A path in the run's own folder.
     pub fn scratch(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
