@@ -158,10 +158,10 @@ mod tests {
         let shape = SingleShape::of(size, 16).unwrap();
         let start = allocate_single(&shape).unwrap().start;
         // SAFETY: the block is this test's, and has room for that much.
-        unsafe { start.as_ptr().add(size - 1).write(7) };
+        unsafe { start.as_ptr().wrapping_add(size - 1).write(7) };
         everything();
         // SAFETY: as above.
-        assert_eq!(unsafe { start.as_ptr().add(size - 1).read() }, 7);
+        assert_eq!(unsafe { start.as_ptr().wrapping_add(size - 1).read() }, 7);
         let (segment, _) = map::find(UserPtr::new(start.as_ptr())).unwrap();
         assert_eq!(free_single(segment, segment.first_page().unwrap()), Ok(()));
         everything();
