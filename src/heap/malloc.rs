@@ -77,8 +77,7 @@ fn zeroed(block: Block, page: &Page) -> Block {
 #[inline(never)]
 fn allocate_slow(size: usize, align: usize, fill: Fill) -> *mut u8 {
     report::die_if_dying();
-    start::renew_if_cloned();
-    if !align.is_power_of_two() {
+    if !align.is_power_of_two() || start::renew_if_cloned().is_err() {
         return ptr::null_mut();
     }
     match Class::of_aligned(size, align) {

@@ -2,7 +2,7 @@
 
 use super::thread::{GONE, Thread};
 use super::{abandon, fork};
-use crate::entropy::{self, Renewed};
+use crate::entropy::{self, NoSecret, Renewed};
 use crate::options;
 use crate::os;
 use crate::report::{self, Kind, Operation, Report};
@@ -20,25 +20,32 @@ pub(crate) fn forks() -> u64 {
     FORKS.load(Relaxed)
 }
 
-/// Makes the allocator ready, before it takes its first lock: without randomness the process stops here.
+/// There is no memory to begin with.
+#[derive(Debug)]
+pub(super) struct NoMemory;
+
+/// Makes the allocator ready, before it takes its first lock: without randomness the process stops here. Without memory
+/// nothing is ready, and the next allocation tries again.
 pub(crate) fn start() {
-    if entropy::init().is_err() {
+    if entropy::init() == Err(NoSecret::NoRandomness) {
         die_without_randomness();
     }
     options::settle();
 }
 
-/// Makes a process that was cloned without its fork handlers draw its own secrets.
+/// Sees to it that the process has a secret, and one of its own: it may have been cloned without its fork handlers.
 #[inline]
-pub(super) fn renew_if_cloned() {
+pub(super) fn renew_if_cloned() -> Result<(), NoMemory> {
     match entropy::renew_if_cloned() {
-        Ok(Renewed::No) => {}
+        Ok(Renewed::No) => Ok(()),
         Ok(Renewed::Yes) => {
             if let Some(thread) = Thread::current() {
                 thread.heap.forget_direct();
             }
+            Ok(())
         }
-        Err(_) => die_without_randomness(),
+        Err(NoSecret::NoMemory) => Err(NoMemory),
+        Err(NoSecret::NoRandomness) => die_without_randomness(),
     }
 }
 
