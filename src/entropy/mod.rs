@@ -22,7 +22,7 @@
 //! own: the kernel itself zeroes it in a child, even in one that was made by the bare system call and ran no fork handlers.
 //! A generator remembers the generation it was seeded in and starts afresh when that is over.
 //!
-//! Without an answer from the kernel nothing is drawn at all: every entry returns [`NoRandomness`], before any lock is taken.
+//! Without an answer from the kernel nothing is drawn at all: every entry returns [`NoSecret`], before any lock is taken.
 //!
 //! Read `secret`, then `chacha`, then `rng`.
 
@@ -35,19 +35,28 @@ pub(crate) use secret::{Renewed, cookie, generation, init, page_key, renew, rene
 
 use core::fmt;
 
-/// The kernel gave no random bytes, or no page to keep a secret in. The process has to stop.
+/// Why there is no secret to draw from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoRandomness;
+pub(crate) enum NoSecret {
+    /// The kernel gave no random bytes. The process has to stop.
+    NoRandomness,
+    /// The kernel gave no page to keep the secret in. Nothing is drawn yet; a later call tries again.
+    NoMemory,
+}
 
-impl fmt::Display for NoRandomness {
+impl fmt::Display for NoSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no source of randomness")
+        f.write_str(match self {
+            NoSecret::NoRandomness => "no source of randomness",
+            NoSecret::NoMemory => "no memory for the secret",
+        })
     }
 }
 
-impl core::error::Error for NoRandomness {}
+impl core::error::Error for NoSecret {}
 
-/// The end for those who cannot hand [`NoRandomness`] up.
+/// The end for those who cannot hand [`NoSecret`] up: they draw when there is a secret, so that only randomness can be
+/// wanting.
 #[cold]
 fn stop() -> ! {
     crate::os::write_error(b"ravelin: no source of randomness\n");

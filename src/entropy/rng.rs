@@ -1,7 +1,7 @@
 //! The generator of a heap.
 
 use super::chacha::ChaCha;
-use super::{NoRandomness, renew_if_cloned, secret, stop};
+use super::{NoSecret, renew_if_cloned, secret, stop};
 use crate::os;
 use core::num::NonZeroU32;
 use core::sync::atomic::Ordering::Relaxed;
@@ -43,15 +43,15 @@ impl Rng {
     /// Starts a new stream with a key from the kernel.
     ///
     /// # Errors
-    /// [`NoRandomness`]: the old stream, if any, is not used again in this case either.
+    /// [`NoSecret`]: the old stream, if any, is not used again in this case either.
     #[cold]
-    pub(crate) fn seed(&self) -> Result<(), NoRandomness> {
+    pub(crate) fn seed(&self) -> Result<(), NoSecret> {
         self.generation.store(0, Relaxed);
         renew_if_cloned()?;
         // Read before the key is drawn: a fork in between makes the key stale, not wrongly current.
         let generation = secret::generation();
         let mut words = [[0; 4]; 8];
-        os::random(words.as_flattened_mut()).map_err(|_| NoRandomness)?;
+        os::random(words.as_flattened_mut()).map_err(|_| NoSecret::NoRandomness)?;
         for (place, word) in self.key.iter().zip(words) {
             place.store(u32::from_le_bytes(word), Relaxed);
         }
@@ -101,7 +101,7 @@ impl Rng {
     }
 
     #[inline]
-    fn draw(&self) -> Result<u32, NoRandomness> {
+    fn draw(&self) -> Result<u32, NoSecret> {
         if !secret::is_current(self.generation.load(Relaxed)) {
             self.seed()?;
         }
@@ -152,17 +152,17 @@ fn scale(n: u32, mut next: impl FnMut() -> u32) -> u32 {
 }
 
 impl TryRng for &Rng {
-    type Error = NoRandomness;
+    type Error = NoSecret;
 
-    fn try_next_u32(&mut self) -> Result<u32, NoRandomness> {
+    fn try_next_u32(&mut self) -> Result<u32, NoSecret> {
         self.draw()
     }
 
-    fn try_next_u64(&mut self) -> Result<u64, NoRandomness> {
+    fn try_next_u64(&mut self) -> Result<u64, NoSecret> {
         Ok((u64::from(self.draw()?) << 32) | u64::from(self.draw()?))
     }
 
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), NoSecret> {
         for chunk in bytes.chunks_mut(4) {
             for (byte, random) in chunk.iter_mut().zip(self.draw()?.to_le_bytes()) {
                 *byte = random;

@@ -1,6 +1,6 @@
 //! The secret of the process, and the mark that tells a child that it is not its own.
 
-use super::{NoRandomness, stop};
+use super::{NoSecret, stop};
 use crate::os::{self, Errno, Span};
 use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -38,8 +38,8 @@ pub(crate) enum Renewed {
 /// Draws the secret, if that has not been done.
 ///
 /// # Errors
-/// [`NoRandomness`] without random bytes or without a page; a later call tries again.
-pub(crate) fn init() -> Result<(), NoRandomness> {
+/// [`NoSecret`]; a later call tries again.
+pub(crate) fn init() -> Result<(), NoSecret> {
     secret().map(|_| ())
 }
 
@@ -79,9 +79,9 @@ pub(super) fn is_current(generation: u32) -> bool {
 /// Draws a new secret if this is a clone whose fork handlers did not run. To be asked by slow paths before they take a lock.
 ///
 /// # Errors
-/// [`NoRandomness`]: as [`init`].
+/// [`NoSecret`]: as [`init`].
 #[inline]
-pub(crate) fn renew_if_cloned() -> Result<Renewed, NoRandomness> {
+pub(crate) fn renew_if_cloned() -> Result<Renewed, NoSecret> {
     let secret = secret()?;
     if secret.mark.load(Acquire) == READY { Ok(Renewed::No) } else { secret.renew_clone() }
 }
@@ -89,8 +89,8 @@ pub(crate) fn renew_if_cloned() -> Result<Renewed, NoRandomness> {
 /// Draws a new secret: for the child of a fork, where no other thread runs.
 ///
 /// # Errors
-/// [`NoRandomness`]: as [`init`].
-pub(crate) fn renew() -> Result<(), NoRandomness> {
+/// [`NoSecret`]: as [`init`].
+pub(crate) fn renew() -> Result<(), NoSecret> {
     match drawn() {
         Some(secret) => {
             secret.draw()?;
@@ -108,7 +108,7 @@ fn drawn() -> Option<&'static Secret> {
 }
 
 #[inline]
-fn secret() -> Result<&'static Secret, NoRandomness> {
+fn secret() -> Result<&'static Secret, NoSecret> {
     match drawn() {
         Some(secret) => Ok(secret),
         None => first(),
@@ -117,20 +117,20 @@ fn secret() -> Result<&'static Secret, NoRandomness> {
 
 /// Threads that race here each make a secret; the first to publish wins. So no lock is held that a clone could inherit.
 #[cold]
-fn first() -> Result<&'static Secret, NoRandomness> {
+fn first() -> Result<&'static Secret, NoSecret> {
     let (span, place) = make()?;
     match SECRET.compare_exchange(ptr::null_mut(), place, Release, Acquire) {
         Ok(_) => {}
         // SAFETY: lost the race: nobody has seen this one, and this thread drops it here.
         Err(_) => unsafe { os::release(span) },
     }
-    drawn().ok_or(NoRandomness)
+    drawn().ok_or(NoSecret::NoMemory)
 }
 
 /// Maps the pages, draws, and only then lets anybody see.
-fn make() -> Result<(Span, *mut Secret), NoRandomness> {
+fn make() -> Result<(Span, *mut Secret), NoSecret> {
     let page = os::page_size();
-    let span = os::reserve(page.wrapping_mul(5), page, None).map_err(refused)?;
+    let span = os::reserve(page.wrapping_mul(5), page, None).map_err(no_memory)?;
     match fill(span, page) {
         Ok(place) => Ok((span, place)),
         Err(error) => {
@@ -141,14 +141,14 @@ fn make() -> Result<(Span, *mut Secret), NoRandomness> {
     }
 }
 
-fn fill(span: Span, page: usize) -> Result<*mut Secret, NoRandomness> {
+fn fill(span: Span, page: usize) -> Result<*mut Secret, NoSecret> {
     let (Some(hidden), Some(wiped)) = (span.part(page, page), span.part(page.wrapping_mul(3), page)) else {
-        return Err(NoRandomness); // cannot be: the span has five pages
+        return Err(NoSecret::NoMemory); // cannot be: the span has five pages
     };
     // SAFETY: a page of our new reservation.
-    unsafe { os::open(hidden) }.map_err(refused)?;
+    unsafe { os::open(hidden) }.map_err(no_memory)?;
     // SAFETY: a page of our new reservation.
-    unsafe { os::open(wiped) }.map_err(refused)?;
+    unsafe { os::open(wiped) }.map_err(no_memory)?;
     // Both only help where the kernel can: fork handlers renew the secret in any case, but for raw clones on old kernels.
     // SAFETY: a page of our new reservation.
     let _ = unsafe { os::hide_from_dumps(hidden) };
@@ -172,15 +172,15 @@ fn fill(span: Span, page: usize) -> Result<*mut Secret, NoRandomness> {
     Ok(place.as_ptr())
 }
 
-fn refused(_: Errno) -> NoRandomness {
-    NoRandomness
+fn no_memory(_: Errno) -> NoSecret {
+    NoSecret::NoMemory
 }
 
 impl Secret {
     /// Replaces the secret and starts a generation.
-    fn draw(&self) -> Result<(), NoRandomness> {
+    fn draw(&self) -> Result<(), NoSecret> {
         let mut words = [[0; 8]; 3];
-        os::random(words.as_flattened_mut()).map_err(refused)?;
+        os::random(words.as_flattened_mut()).map_err(|_| NoSecret::NoRandomness)?;
         let [first, second, cookie] = words.map(u64::from_le_bytes);
         let [first_key, second_key] = &self.key;
         first_key.store(first, Relaxed);
@@ -195,7 +195,7 @@ impl Secret {
     /// One thread of the clone draws, the others wait for it. A clone that is cloned in the middle starts over: its mark is
     /// zero again.
     #[cold]
-    fn renew_clone(&self) -> Result<Renewed, NoRandomness> {
+    fn renew_clone(&self) -> Result<Renewed, NoSecret> {
         loop {
             match self.mark.compare_exchange(CLONED, BUSY, Acquire, Acquire) {
                 Ok(_) => {

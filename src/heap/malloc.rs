@@ -104,7 +104,9 @@ fn pop_of(class: Class) -> Option<(Block, &'static Page)> {
 /// No page is ready.
 fn allocate_slower(size: usize, align: usize, class: Option<Class>, fill: Fill) -> *mut u8 {
     report::die_if_dying();
-    start::renew_if_cloned();
+    if start::renew_if_cloned().is_err() {
+        return ptr::null_mut();
+    }
     match class {
         Some(class) => {
             let block = match Thread::current_or_new() {

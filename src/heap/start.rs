@@ -2,7 +2,7 @@
 
 use super::thread::{GONE, Thread};
 use super::{abandon, fork};
-use crate::entropy::{self, Renewed};
+use crate::entropy::{self, NoSecret, Renewed};
 use crate::options;
 use crate::os;
 use crate::report::{self, Kind, Operation, Report};
@@ -12,7 +12,10 @@ use core::ffi::c_void;
 /// Rounds of destructors that the C library runs at least: pages are kept until the last of them.
 const ROUNDS: u8 = 4;
 
+static KEY_REFUSED: AtomicBool = AtomicBool::new(false);
+/// The fork handlers are registered.
 static REGISTERED: AtomicBool = AtomicBool::new(false);
+static FORK_REFUSED: AtomicBool = AtomicBool::new(false);
 pub(super) static FORKS: AtomicU64 = AtomicU64::new(0);
 
 /// Forks that this process and its ancestors have made with this allocator in use.
@@ -20,9 +23,14 @@ pub(crate) fn forks() -> u64 {
     FORKS.load(Relaxed)
 }
 
-/// Makes the allocator ready, before it takes its first lock: without randomness the process stops here.
+/// There is no memory to begin with.
+#[derive(Debug)]
+pub(super) struct NoMemory;
+
+/// Makes the allocator ready, before it takes its first lock: without randomness the process stops here. Without memory
+/// nothing is ready, and the next allocation tries again.
 pub(crate) fn start() {
-    if entropy::init().is_err() {
+    if entropy::init() == Err(NoSecret::NoRandomness) {
         die_without_randomness();
     }
     options::settle();
@@ -34,17 +42,19 @@ pub(crate) fn open() {
     let _ = Thread::current_or_new();
 }
 
-/// Makes a process that was cloned without its fork handlers draw its own secrets.
+/// Sees to it that the process has a secret, and one of its own: it may have been cloned without its fork handlers.
 #[inline]
-pub(super) fn renew_if_cloned() {
+pub(super) fn renew_if_cloned() -> Result<(), NoMemory> {
     match entropy::renew_if_cloned() {
-        Ok(Renewed::No) => {}
+        Ok(Renewed::No) => Ok(()),
         Ok(Renewed::Yes) => {
             if let Some(thread) = Thread::current() {
                 thread.heap.forget_direct();
             }
+            Ok(())
         }
-        Err(_) => die_without_randomness(),
+        Err(NoSecret::NoMemory) => Err(NoMemory),
+        Err(NoSecret::NoRandomness) => die_without_randomness(),
     }
 }
 
@@ -54,18 +64,43 @@ pub(super) fn die_without_randomness() -> ! {
     report::die(&Report::new(Kind::NoRandomness, Operation::Malloc, 0))
 }
 
-/// Registers with the C library, once. Called when the calling thread has a heap: the C library may allocate.
-pub(super) fn register_process() {
+/// Has the C library call us at the end of the calling thread, unless it will, and at forks.
+#[inline]
+pub(super) fn arm(thread: &Thread) {
+    if !thread.armed.load(Relaxed) {
+        try_to_arm(thread);
+    }
+}
+
+/// Until this succeeds the thread's pages would stay the thread's after it has ended, and be lost. So each slow path tries.
+#[cold]
+fn try_to_arm(thread: &Thread) {
+    // First, because the C library may allocate.
+    thread.armed.store(true, Relaxed);
+    // Made once; threads that start together must all find it, so none waits for another to have made it.
+    if os::make_thread_exit_key(end_of_thread).is_err() {
+        warn_once(&KEY_REFUSED, b"no thread-local key is left: until there is one, memory of ended threads is lost");
+    }
+    if os::arm_thread_exit(thread.me().cast()).is_err() {
+        thread.armed.store(false, Relaxed);
+    }
+    register_forks();
+}
+
+/// Registers with the C library, once. If that is refused, the next thread tries again.
+fn register_forks() {
     if REGISTERED.swap(true, SeqCst) {
         return;
     }
-    let key = os::make_thread_exit_key(end_of_thread);
-    let fork = os::at_fork(fork::before, fork::after_in_parent, fork::after_in_child);
-    if key.is_err() {
-        report::warn(&[b"no thread-local key is left: memory of ended threads will be lost"]);
+    if os::at_fork(fork::before, fork::after_in_parent, fork::after_in_child).is_err() {
+        REGISTERED.store(false, SeqCst);
+        warn_once(&FORK_REFUSED, b"fork handlers cannot be registered: a child of a process with threads may hang");
     }
-    if fork.is_err() {
-        report::warn(&[b"fork handlers cannot be registered: a child of a process with threads may hang"]);
+}
+
+fn warn_once(said: &AtomicBool, words: &[u8]) {
+    if !said.swap(true, SeqCst) {
+        report::warn(&[words]);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::os;
 use crate::page::{EMPTY, Page};
 use crate::remote::Mailbox;
 use crate::segment::{meta, space};
-use crate::sync::{Acquire, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
+use crate::sync::{Acquire, AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr;
 
 /// `os::local_state` of a thread whose last destructor has run.
@@ -45,6 +45,8 @@ pub(crate) struct Thread {
     active: AtomicU8,
     /// Rounds of thread-local destructors that have passed.
     pub(super) rounds: AtomicU8,
+    /// The C library will call us at the end of the thread.
+    pub(super) armed: AtomicBool,
     /// Blocks that other threads have freed and this one has collected. Never reset: the sum over all is a statistic.
     pub(super) collected: AtomicU64,
 }
@@ -148,6 +150,7 @@ impl Thread {
     /// The calling thread's, made if need be. None if it is gone, or there is no memory for one.
     pub(super) fn current_or_new() -> Option<&'static Thread> {
         if let Some(thread) = Self::current() {
+            super::start::arm(thread);
             return Some(thread);
         }
         if os::local_state() == GONE {
@@ -156,9 +159,7 @@ impl Thread {
         super::start::start();
         let thread = Self::take()?;
         os::set_local(thread.me().cast());
-        super::start::register_process();
-        // Without the exit function its pages stay the thread's after it has ended, and are lost; that is all.
-        let _ = os::arm_thread_exit(thread.me().cast());
+        super::start::arm(thread);
         Some(thread)
     }
 
@@ -182,6 +183,7 @@ impl Thread {
         };
         thread.heap.reset(thread);
         thread.rounds.store(0, Relaxed);
+        thread.armed.store(false, Relaxed);
         thread.active.store(1, Relaxed);
         Some(thread)
     }

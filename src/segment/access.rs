@@ -66,7 +66,8 @@ fn leave_out() {
     LEFT_OUT.fetch_add(1, Relaxed);
 }
 
-/// Installs a guard, which zaps the range as well.
+/// Installs a guard, which zaps the range as well. Refused once, none is tried again: what follows from a refusal is then
+/// true for good. Some of the range may be guarded all the same.
 fn guard(span: Span) -> Result<(), Errno> {
     // SAFETY: the callers bring ranges that no live block lies in.
     let result = unsafe { os::guard(span) };
@@ -122,13 +123,15 @@ impl Segment {
         let (start, length) = Self::usable(window, end.wrapping_sub(window));
         if has_guards() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length) {
             self.make_writable(start, length)?;
-            if let Some(span) = self.span(start, length) {
-                match guard(span) {
-                    Ok(()) => self.guarded.add(start, length),
-                    Err(_) => leave_out(),
-                }
+            self.guarded.add(start, length);
+            if self.span(start, length).is_some_and(|span| guard(span).is_ok()) {
+                return Ok(());
             }
-            return Ok(());
+            // Nothing of the window was in use: but for what was asked for, it becomes as it was.
+            if !self.close(start, length) {
+                leave_out();
+                return Ok(());
+            }
         }
         if may_split() && self.make_writable(first, count).is_ok() {
             return Ok(());
@@ -142,11 +145,16 @@ impl Segment {
     }
 
     fn remove_guards(&self, first: usize, count: usize, span: Span) -> Result<(), Errno> {
-        if self.guarded.has_any(first, count) {
-            // SAFETY: guards of our own.
-            unsafe { os::unguard(span) }?;
+        if !self.guarded.has_any(first, count) {
+            return Ok(());
         }
-        Ok(())
+        // SAFETY: guards of our own.
+        let removed = unsafe { os::unguard(span) };
+        if removed.is_err() {
+            // Some may be gone: the slices are not sealed any more.
+            self.dirty.add(first, count);
+        }
+        removed
     }
 
     /// From now on these slices are in use, and what they hold is unknown.
@@ -184,33 +192,38 @@ impl Segment {
         let span = self.span(first, count).ok_or(Errno::NOMEM)?;
         let inner = span.part(front, len).ok_or(Errno::NOMEM)?;
         let back = front.wrapping_add(len);
-        let rest = span.len().wrapping_sub(back);
-        if !has_guards() {
-            if may_split() {
-                if self.writable.has_any(first, count) {
-                    self.close(first, count);
-                }
-                // SAFETY: part of our slices.
-                if unsafe { os::open(inner) }.is_ok() {
-                    BORDERS.fetch_add(2, Relaxed);
-                    return Ok(());
-                }
-            }
-            leave_out();
-            return self.open_all(first, count, locked);
+        let around = [span.part(0, front), span.part(back, span.len().wrapping_sub(back))];
+        if has_guards() && self.open_between_guards(first, count, inner, around)? {
+            return Ok(());
         }
-        let sealed = self.guarded.has_all(first, count) && self.writable.has_all(first, count) && !self.dirty.has_any(first, count);
+        if may_split() && (!self.writable.has_any(first, count) || self.close(first, count)) {
+            self.remove_guards(first, count, inner)?;
+            // SAFETY: part of our slices.
+            if unsafe { os::open(inner) }.is_ok() {
+                BORDERS.fetch_add(2, Relaxed);
+                return Ok(());
+            }
+        }
+        leave_out();
+        self.open_all(first, count, locked)
+    }
+
+    /// Makes `inner` accessible, and guards what lies `around` it. False: the kernel refuses guards here.
+    fn open_between_guards(
+        &self,
+        first: usize,
+        count: usize,
+        inner: Span,
+        around: [Option<Span>; 2],
+    ) -> Result<bool, Errno> {
+        // Then all of the slices is guarded already, and not only what lay around an earlier block.
+        let sealed = self.guarded.has_all(first, count)
+            && self.writable.has_all(first, count)
+            && !self.dirty.has_any(first, count);
         self.ensure_writable(first, count)?;
         self.remove_guards(first, count, inner)?;
-        if !sealed {
-            for guard_span in [span.part(0, front), span.part(back, rest)].into_iter().flatten() {
-                if guard(guard_span).is_err() {
-                    leave_out();
-                }
-            }
-        }
         self.guarded.add(first, count);
-        Ok(())
+        Ok(has_guards() && (sealed || around.into_iter().flatten().all(|span| guard(span).is_ok())))
     }
 
     /// Whether a large block stands between guards: not so where they had to be left out.
@@ -222,8 +235,12 @@ impl Segment {
     /// Makes these slices inaccessible and keeps their memory. False: they stay accessible.
     pub(super) fn close(&self, first: usize, count: usize) -> bool {
         let Some(span) = self.span(first, count) else { return false };
+        // Where only a part was opened, closing makes borders fewer.
+        if self.writable.has_any(first, count) && !may_split() {
+            return false;
+        }
         // SAFETY: slices without a live block.
-        let closed = may_split() && unsafe { os::close(span) }.is_ok();
+        let closed = unsafe { os::close(span) }.is_ok();
         if closed {
             self.mark_writable(first, count, false);
         }
@@ -245,10 +262,12 @@ impl Segment {
     /// Gives the memory of these slices back to the kernel and makes them inaccessible.
     pub(super) fn seal(&self, first: usize, count: usize, locked: &Locked) {
         let Some(span) = self.span(first, count) else { return };
-        if has_guards() && self.writable.has_all(first, count) && guard(span).is_ok() {
+        if has_guards() && self.writable.has_all(first, count) {
             self.guarded.add(first, count);
-            self.uncommit(first, count, locked);
-            return;
+            if guard(span).is_ok() {
+                self.uncommit(first, count, locked);
+                return;
+            }
         }
         // SAFETY: slices without a live block.
         if unsafe { os::purge(span) }.is_ok() {

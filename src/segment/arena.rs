@@ -32,18 +32,32 @@ pub(crate) fn reserved() -> usize {
     RESERVED.load(Relaxed)
 }
 
+fn arenas() -> impl Iterator<Item = &'static Arena> {
+    let mut next = ARENAS.load(Relaxed);
+    core::iter::from_fn(move || {
+        // SAFETY: null or an arena, which is never unmapped.
+        let arena = unsafe { next.as_ref() }?;
+        next = arena.next.load(Relaxed);
+        Some(arena)
+    })
+}
+
 /// Takes the memory of a segment, inaccessible, from a random place of an arena that has one.
 pub(super) fn take(locked: &Locked) -> Result<NonNull<u8>, Errno> {
-    let mut arena = ARENAS.load(Relaxed);
-    loop {
-        // SAFETY: null or an arena, which is never unmapped.
-        let Some(candidate) = (unsafe { arena.as_ref() }) else { break };
-        if let Some(base) = candidate.draw() {
-            return Ok(base);
-        }
-        arena = candidate.next.load(Relaxed);
+    match arenas().find_map(Arena::draw) {
+        Some(base) => Ok(base),
+        None => reserve(locked)?.draw().ok_or(Errno::NOMEM),
     }
-    reserve(locked)?.draw().ok_or(Errno::NOMEM)
+}
+
+/// The memory of a segment comes back, untouched.
+pub(super) fn put_back(base: NonNull<u8>, _locked: &Locked) {
+    for arena in arenas() {
+        let index = base.addr().get().wrapping_sub(arena.base.load(Relaxed).addr()) / SEGMENT;
+        if index < arena.segments.load(Relaxed) as usize {
+            arena.used.store(arena.used.load(Relaxed) & !1_u64.wrapping_shl(index as u32), Relaxed);
+        }
+    }
 }
 
 impl Arena {
@@ -70,20 +84,25 @@ fn reserve(locked: &Locked) -> Result<&'static Arena, Errno> {
         // The program needs address space of its own: stacks, libraries, mappings.
         segments = segments.min((limit / 8 / SEGMENT).max(1));
     }
-    let arena = meta::allocate::<Arena>(locked)?;
-    loop {
-        let bytes = segments.wrapping_mul(SEGMENT);
-        match os::reserve(bytes, SEGMENT, Some(meta::random_hint(SEGMENT, locked))) {
-            Ok(span) => {
-                arena.base.store(span.start().as_ptr(), Relaxed);
-                arena.segments.store(segments as u32, Relaxed);
-                arena.next.store(ARENAS.load(Relaxed), Relaxed);
-                ARENAS.store(ptr::from_ref(arena).cast_mut(), Relaxed);
-                RESERVED.fetch_add(bytes, Relaxed);
-                return Ok(arena);
-            }
+    let span = loop {
+        match os::reserve(segments.wrapping_mul(SEGMENT), SEGMENT, Some(meta::random_hint(SEGMENT, locked))) {
+            Ok(span) => break span,
             Err(error) if segments == 1 => return Err(error),
             Err(_) => segments /= 2,
         }
-    }
+    };
+    let arena = match meta::allocate::<Arena>(locked) {
+        Ok(arena) => arena,
+        Err(error) => {
+            // SAFETY: just reserved, and nobody else's.
+            unsafe { os::release(span) };
+            return Err(error);
+        }
+    };
+    arena.base.store(span.start().as_ptr(), Relaxed);
+    arena.segments.store(segments as u32, Relaxed);
+    arena.next.store(ARENAS.load(Relaxed), Relaxed);
+    ARENAS.store(ptr::from_ref(arena).cast_mut(), Relaxed);
+    RESERVED.fetch_add(span.len(), Relaxed);
+    Ok(arena)
 }

@@ -7,7 +7,7 @@ use crate::os::{Errno, Guard, Lock};
 use crate::page::Contents;
 use crate::report;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Acquire, Relaxed, Release};
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 static LOCK: Lock = Lock::new();
 /// Draws places in the address space. Used under the lock.
@@ -188,20 +188,36 @@ fn leave_room(segment: &'static Segment, _locked: &Locked) {
     }
 }
 
-/// A new segment for all threads.
+/// A new segment for all threads. What can fail is done before anything is made that could not be given back.
 fn add_segment(locked: &Locked) -> Result<&'static Segment, Errno> {
     map::start(locked)?;
-    let segment = meta::allocate::<Segment>(locked)?;
     let base = arena::take(locked)?;
+    match describe(base, locked) {
+        Ok(segment) => {
+            enlist(segment, locked);
+            enter_room(segment, locked);
+            Ok(segment)
+        }
+        Err(error) => {
+            arena::put_back(base, locked);
+            Err(error)
+        }
+    }
+}
+
+/// Metadata for the segment at `base`, entered in the map.
+fn describe(base: NonNull<u8>, locked: &Locked) -> Result<&'static Segment, Errno> {
+    let number = base.addr().get() >> SEGMENT_SHIFT;
+    // Opens the map's chunk, so that the entry cannot fail when there is metadata, which is never given back.
+    map::set(number, 1, None, locked)?;
+    let segment = meta::allocate::<Segment>(locked)?;
     segment.base.store(base.as_ptr(), Relaxed);
     segment.role.store(SHARED, Relaxed);
     for edge in [0, SLICES.wrapping_sub(1)] {
         segment.used.add(edge, 1);
     }
     segment.zero.add(0, SLICES);
-    map::set(base.addr().get() >> SEGMENT_SHIFT, 1, Some(segment), locked)?;
-    enlist(segment, locked);
-    enter_room(segment, locked);
+    map::set(number, 1, Some(segment), locked)?;
     Ok(segment)
 }
 
