@@ -8,6 +8,18 @@
 
 #[path = "deaths/double_free.rs"]
 mod double_free;
+#[path = "deaths/exploits.rs"]
+mod exploits;
+#[path = "deaths/invalid_free.rs"]
+mod invalid_free;
+#[path = "deaths/layouts.rs"]
+mod layouts;
+#[path = "deaths/our_own_memory.rs"]
+mod our_own_memory;
+#[path = "deaths/resize.rs"]
+mod resize;
+#[path = "deaths/rust_forms.rs"]
+mod rust_forms;
 #[path = "stage/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with other tests")]
 mod stage;
@@ -18,8 +30,16 @@ use std::process::ExitCode;
 static GLOBAL: ravelin::Ravelin = ravelin::Ravelin;
 
 fn main() -> ExitCode {
-    let mut cases = double_free::cases();
-    cases.extend(double_free::races());
-    cases.extend(double_free::odds());
-    stage::main(cases)
+    let groups = [
+        double_free::cases(),
+        double_free::races(),
+        double_free::odds(),
+        rust_forms::cases(),
+        invalid_free::cases(),
+        our_own_memory::cases(),
+        resize::cases(),
+        exploits::cases(),
+        layouts::cases(),
+    ];
+    stage::main(groups.into_iter().flatten().collect())
 }

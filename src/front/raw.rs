@@ -3,6 +3,7 @@
 use crate::geometry::UserPtr;
 use crate::heap;
 use crate::stats;
+use core::ptr;
 
 pub use crate::heap::Collect;
 
@@ -29,14 +30,14 @@ pub fn allocate_zeroed(size: usize) -> *mut u8 {
 #[inline]
 #[must_use]
 pub fn allocate_aligned(size: usize, align: usize) -> *mut u8 {
-    heap::allocate_aligned(size, align)
+    if align.is_power_of_two() { heap::allocate_aligned(size, align) } else { ptr::null_mut() }
 }
 
 /// The same, filled with zeros.
 #[inline]
 #[must_use]
 pub fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
-    heap::allocate_aligned_zeroed(size, align)
+    if align.is_power_of_two() { heap::allocate_aligned_zeroed(size, align) } else { ptr::null_mut() }
 }
 
 /// Frees a block; null is ignored, and any other pointer that is not a live block stops the process.
@@ -96,4 +97,20 @@ pub fn collect(how: Collect) {
 /// Writes the statistics to standard error as a table. Neither allocates nor locks.
 pub fn print_stats() {
     stats::print();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alignment_that_is_no_power_of_two_gets_no_block() {
+        for align in [0, 3, 12, 48, usize::MAX] {
+            assert!(allocate_aligned(10, align).is_null() && allocate_aligned_zeroed(10, align).is_null(), "{align}");
+        }
+        let block = allocate_aligned(10, 64);
+        assert!(!block.is_null() && block.addr() % 64 == 0);
+        // SAFETY: the block is this test's.
+        unsafe { free(block) };
+    }
 }

@@ -70,9 +70,12 @@ fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
         };
     };
     let Some(page) = page_at(segment, pointer) else {
-        return match huge_page_before(pointer) {
-            Some(page) => (Kind::InteriorPointer, Some(page)),
-            None => (Kind::NeverAllocated, None),
+        return match (segment.role(), huge_around(pointer)) {
+            (Role::Shared, _) => (Kind::NeverAllocated, None),
+            (_, Some(Some(page))) if is_inside(pointer, page) => (Kind::InteriorPointer, Some(page)),
+            (_, Some(page)) => (Kind::NeverAllocated, page),
+            // A mapping of its own marks whole segments, also where it ends in the middle of one.
+            (_, None) => (Kind::Foreign, None),
         };
     };
     let (start, size) = (page.face.start().addr(), page.face.block_size());
@@ -121,21 +124,21 @@ fn page_at(segment: &'static Segment, pointer: UserPtr) -> Option<&'static Page>
     (segment.role() != Role::Covered && segment.has_page(granule)).then(|| segment.page_of(granule))
 }
 
-/// The huge block that reaches over the pointer's segment from one before it.
-fn huge_page_before(pointer: UserPtr) -> Option<&'static Page> {
+/// Whether the pointer lies in a huge block's mapping, guards included, and that block unless it was freed.
+fn huge_around(pointer: UserPtr) -> Option<Option<&'static Page>> {
     let number = pointer.segment_number()?;
     for earlier in (0..=number).rev() {
         let segment = map::find_number(earlier)?;
         match segment.role() {
             Role::Covered => {}
             Role::Shared => return None,
-            Role::Huge => {
-                let page = segment.first_page()?;
-                let start = page.face.start().addr();
-                let inside = pointer.address() >= start && pointer.address() < start.wrapping_add(page.face.block_size());
-                return (inside && page.face.owner.load() == Owner::Single).then_some(page);
-            }
+            Role::Huge => return segment.maps_huge(pointer.address()).then(|| segment.first_page()),
         }
     }
     None
+}
+
+fn is_inside(pointer: UserPtr, page: &Page) -> bool {
+    let offset = pointer.address().wrapping_sub(page.face.start().addr());
+    offset < page.face.block_size()
 }

@@ -4,6 +4,7 @@ use super::thread::{Heap, Thread};
 use super::{abandon, mail, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX};
 use crate::mitigations::MITIGATIONS;
+use crate::os;
 use crate::page::{Block, Contents, Page, Refused};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
@@ -76,12 +77,35 @@ fn zeroed(block: Block, page: &Page) -> Block {
 #[cold]
 #[inline(never)]
 fn allocate_slow(size: usize, align: usize, fill: Fill) -> *mut u8 {
-    report::die_if_dying();
-    start::renew_if_cloned();
     if !align.is_power_of_two() {
         return ptr::null_mut();
     }
-    match Class::of_aligned(size, align) {
+    let class = Class::of_aligned(size, align);
+    if let Some((block, page)) = class.and_then(pop_of) {
+        return match fill {
+            Fill::Any => block.start().as_ptr(),
+            Fill::Zero => zeroed(block, page).start().as_ptr(),
+        };
+    }
+    let errno = os::errno();
+    let pointer = allocate_slower(size, align, class, fill);
+    os::set_errno(errno);
+    pointer
+}
+
+/// The fast path for sizes that are not small, and for alignments.
+fn pop_of(class: Class) -> Option<(Block, &'static Page)> {
+    let page = Thread::current()?.heap.direct_of(class);
+    // SAFETY: as in `pop`.
+    let owned = unsafe { Owned::known() };
+    page.pop(&owned).ok().map(|block| (block, page))
+}
+
+/// No page is ready.
+fn allocate_slower(size: usize, align: usize, class: Option<Class>, fill: Fill) -> *mut u8 {
+    report::die_if_dying();
+    start::renew_if_cloned();
+    match class {
         Some(class) => {
             let block = match Thread::current_or_new() {
                 Some(thread) => thread.heap.allocate(class, fill),

@@ -18,6 +18,8 @@ pub(super) const GONE: usize = 1;
 pub(crate) struct Heap {
     /// For each small size, in granules, the page to pop from.
     direct: [AtomicPtr<Page>; SMALL_STEPS],
+    /// For each class, the same: for sizes above the small ones.
+    by_class: [AtomicPtr<Page>; CLASSES],
     pub(super) queues: [Queue; CLASSES],
     pub(super) full: Queue,
     pub(super) rng: Rng,
@@ -65,14 +67,26 @@ impl Heap {
         unsafe { &*page }
     }
 
-    /// The table names `page` for all small sizes of its class from now on.
+    /// The same for any size of a class.
+    #[inline]
+    pub(super) fn direct_of(&self, class: Class) -> &'static Page {
+        // SAFETY: a class is below CLASSES by construction.
+        let page = unsafe { self.by_class.get_unchecked(class.index()) }.load(Relaxed);
+        // SAFETY: as in `direct`.
+        unsafe { &*page }
+    }
+
+    /// The tables name `page` for all sizes of its class from now on.
     pub(super) fn set_direct(&self, class: Class, page: Option<&'static Page>) {
+        let page = ptr::from_ref(page.unwrap_or(&EMPTY)).cast_mut();
+        if let Some(entry) = self.by_class.get(class.index()) {
+            entry.store(page, Relaxed);
+        }
         if class.block_size() > SMALL_MAX {
             return;
         }
         let first = class.least().div_ceil(GRANULE);
         let count = (class.block_size() / GRANULE).wrapping_add(1).wrapping_sub(first);
-        let page = ptr::from_ref(page.unwrap_or(&EMPTY)).cast_mut();
         for entry in self.direct.iter().skip(first).take(count) {
             entry.store(page, Relaxed);
         }
@@ -80,7 +94,7 @@ impl Heap {
 
     /// No page is popped from without a slow path first.
     pub(super) fn forget_direct(&self) {
-        for entry in &self.direct {
+        for entry in self.direct.iter().chain(&self.by_class) {
             entry.store(ptr::from_ref(&EMPTY).cast_mut(), Relaxed);
         }
     }

@@ -19,7 +19,8 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`quarantine`], [`single`].
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`quarantine`], [`single`]; then what
+//! the statistics ask for: [`committed`], [`tally`], [`peak`].
 
 mod access;
 mod arena;
@@ -184,6 +185,11 @@ impl Segment {
         // SAFETY: a segment's base is the start of SEGMENT bytes of a mapping that is never given back while it is one.
         let whole = unsafe { Span::new(base, SEGMENT) };
         whole.part(first.wrapping_mul(SLICE), slices.wrapping_mul(SLICE))
+    }
+
+    /// Whether the address lies in the mapping of the huge block, guards included.
+    pub(crate) fn maps_huge(&self, address: usize) -> bool {
+        self.huge_span().is_some_and(|span| address.wrapping_sub(span.address()) < span.len())
     }
 
     /// The whole mapping of a huge block.

@@ -2,7 +2,7 @@
 
 use crate::geometry::CLASSES;
 
-/// What [`stats`](crate::stats) has found.
+/// What [`stats`](crate::stats()) has found.
 ///
 /// All figures are of the whole process. Sizes are in bytes. The figures of one snapshot are read one after the other
 /// while other threads go on: each is right for its own moment, as its documentation says, and sums over several

@@ -108,6 +108,20 @@ impl Block {
         unsafe { self.0.wrapping_add(offset).read_volatile() }
     }
 
+    /// Overwrites the first bytes.
+    pub(crate) fn soil(self, size: usize) {
+        // SAFETY: the play's own block, of that size.
+        unsafe { self.0.write_bytes(0xff, size) };
+        black_box(self);
+    }
+
+    /// Whether the first bytes are zero: the first is, and each is like the one before.
+    pub(crate) fn is_zero(self, size: usize) -> bool {
+        let (start, next) = (self.0.cast_const(), self.0.wrapping_add(1).cast_const());
+        // SAFETY: the play's own block, of that size, which is not 0.
+        size == 0 || self.read_byte(0) == 0 && unsafe { libc::memcmp(start.cast(), next.cast(), size - 1) } == 0
+    }
+
     /// Fills the block with a pattern of its own.
     pub(crate) fn fill(self, size: usize) {
         for offset in 0..size {

@@ -107,7 +107,12 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    pub(crate) fn new(name: impl Into<String>, needs: Needs, expect: Expect, play: impl FnOnce() + Send + 'static) -> Case {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        needs: Needs,
+        expect: Expect,
+        play: impl FnOnce() + Send + 'static,
+    ) -> Case {
         Case { name: name.into(), needs, expect, arrange: |_| {}, play: Box::new(play) }
     }
 

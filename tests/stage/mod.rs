@@ -48,7 +48,8 @@ const FULL_VARIABLE: &str = "RAVELIN_TEST_FULL";
 
 /// `short` in everyday runs, `full` when the environment has `RAVELIN_TEST_FULL=1`.
 pub(crate) fn sized(short: usize, full: usize) -> usize {
-    let is_full = env::var(FULL_VARIABLE).is_ok_and(|value| value == "1") || env::args().any(|argument| argument == FULL);
+    let is_full =
+        env::var(FULL_VARIABLE).is_ok_and(|value| value == "1") || env::args().any(|argument| argument == FULL);
     if is_full { full } else { short }
 }
 

@@ -8,7 +8,6 @@ use crate::os::{Errno, Span};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use libc::{c_int, c_void};
-use region::Protection;
 
 /// Not in the C library's headers yet: Linux 6.13.
 const MADV_GUARD_INSTALL: c_int = 102;
@@ -17,7 +16,8 @@ const MADV_GUARD_REMOVE: c_int = 103;
 /// The kernel's page in bytes: 4, 16 or 64 KiB.
 #[inline]
 pub(crate) fn page_size() -> usize {
-    region::page::size()
+    // Said as a power of two, which the compiler knows not to be 0: a division by it cannot panic, and is none.
+    1_usize.wrapping_shl(region::page::size().trailing_zeros())
 }
 
 /// Reserves `len` bytes of inaccessible address space, a whole number of OS pages, at a multiple of `align`.
@@ -127,7 +127,7 @@ unsafe fn unmap(span: Span) -> Result<(), Errno> {
 /// The kernel's: at the map limit, or when memory is not overcommitted.
 pub(crate) unsafe fn open(span: Span) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
-    counted(&COUNTERS.protect, unsafe { protect(span, Protection::READ_WRITE) })
+    counted(&COUNTERS.protect, unsafe { protect(span, libc::PROT_READ | libc::PROT_WRITE) })
 }
 
 /// Makes the span inaccessible; what it holds is kept.
@@ -139,23 +139,19 @@ pub(crate) unsafe fn open(span: Span) -> Result<(), Errno> {
 /// The kernel's: at the map limit.
 pub(crate) unsafe fn close(span: Span) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
-    counted(&COUNTERS.protect, unsafe { protect(span, Protection::NONE) })
+    counted(&COUNTERS.protect, unsafe { protect(span, libc::PROT_NONE) })
 }
 
 /// # Safety
 /// As [`open`] and [`close`].
-unsafe fn protect(span: Span, protection: Protection) -> Result<(), Errno> {
-    // `region` would widen a ragged range to whole pages, and with it what is protected.
-    if !is_whole(span.address()) || !is_whole(span.len()) {
+unsafe fn protect(span: Span, protection: c_int) -> Result<(), Errno> {
+    // Not by `region`, which divides by a size of the page that the compiler cannot know not to be 0: a panic. The kernel
+    // would widen a ragged end to a whole page, and with it what is protected.
+    if !is_whole(span.len()) || span.len() == 0 {
         return Err(Errno::INVAL);
     }
-    let start: *const u8 = span.start().as_ptr();
     // SAFETY: whole pages, ours; the caller answers for who touches them.
-    match unsafe { region::protect(start, span.len(), protection) } {
-        Ok(()) => Ok(()),
-        Err(region::Error::SystemCall(number)) => Err(Errno(number)),
-        Err(_) => Err(Errno::INVAL),
-    }
+    outcome(unsafe { libc::mprotect(span.start().as_ptr().cast(), span.len(), protection) })
 }
 
 /// Drops what the span holds and makes it inaccessible, without a map of its own (Linux 6.13).

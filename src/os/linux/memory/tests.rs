@@ -4,6 +4,7 @@ use super::super::testing::{
     Birth, Ending, deny, describe, has_map_flag, ignores_advice, in_child, is_readable, shared_words,
 };
 use super::*;
+use region::Protection;
 use std::vec::Vec;
 
 fn opened(pages: usize) -> Span {
