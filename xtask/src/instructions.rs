@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::builds::Build;
-use crate::shell;
+use crate::{seccomp, shell};
 
 /// The function of the example that is counted.
 const MEASURED: &str = "ravelin_measured";
@@ -53,10 +53,12 @@ fn per_round(example: &Path, work: &str) -> Result<f64> {
 }
 
 fn count(example: &Path, work: &str, rounds: u64) -> Result<i64> {
-    let mut valgrind = shell::command("valgrind");
-    // The example calls the engine itself, so valgrind has no malloc to replace.
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    valgrind.arg(format!("--toggle-collect={MEASURED}")).arg(example).arg(work).arg(rounds.to_string());
+    // The example calls the engine itself, so valgrind has no malloc to replace. Guards that are no mappings of their
+    // own are refused: valgrind knows nothing of them and reads into them.
+    let (toggle, rounds) = (format!("--toggle-collect={MEASURED}"), rounds.to_string());
+    let example = example.to_str().context("a path that is not UTF-8")?;
+    let callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", &toggle];
+    let mut valgrind = seccomp::wrapped("guards", "einval", &[&callgrind[..], &[example, work, &rounds]].concat())?;
     let output = valgrind.output().context("cannot start valgrind")?;
     let log = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "{} failed: {log}", shell::shown(&valgrind));
