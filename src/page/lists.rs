@@ -129,7 +129,7 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    use super::super::link::POSITIONS;
+    use super::super::link::{POSITIONS, encode};
     use super::super::{Contents, Extent, Tables};
     use super::*;
     use crate::entropy::Rng;
