@@ -5,6 +5,7 @@
 
 use crate::geometry::{GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
+use crate::os;
 use crate::page::{Kind as PageKind, Page};
 use crate::remote::Owner;
 use crate::report::{self, BlockFacts, Kind, Operation, Report};
@@ -21,15 +22,17 @@ pub(super) fn facts(page: &Page) -> BlockFacts {
     BlockFacts::new(page.face.block_size(), page.face.start().addr(), page.face.segment_number() as usize)
 }
 
-/// Stops the process: `pointer` is not a live block. Returns if a second look finds that it is one after all.
+/// Looks once more, behind a barrier, whether the pointer is a live block.
 #[cold]
-pub(super) fn die(pointer: UserPtr, operation: Operation) {
+pub(super) fn is_live_after_all(pointer: UserPtr) -> bool {
     fence(Ordering::SeqCst);
+    os::WEAKLY_ORDERED && is_live_now(pointer)
+}
+
+/// Stops the process: `pointer` is not a live block.
+#[cold]
+pub(super) fn die(pointer: UserPtr, operation: Operation) -> ! {
     let (kind, page) = judge(pointer);
-    if kind == Kind::DoubleFree && cfg!(not(target_arch = "x86_64")) && is_live_now(pointer) {
-        super::free(pointer);
-        return;
-    }
     let kind = match (kind, operation) {
         (Kind::DoubleFree, Operation::Realloc | Operation::UsableSize) => Kind::UseAfterFree,
         (kind, _) => kind,

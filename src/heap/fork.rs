@@ -5,9 +5,9 @@
 //! rebuilds it from the bits (`page::grow`). The one thread's own pages are sound, but their keys and orders are known to
 //! the parent: its table is emptied, so that the slow path meets each page, and redraws it, before it is popped from.
 
+use super::abandon;
 use super::start::{FORKS, die_without_randomness};
 use super::thread::Thread;
-use super::abandon;
 use crate::entropy;
 use crate::remote::Owner;
 use crate::segment::space;

@@ -21,7 +21,8 @@ pub(crate) fn free(pointer: UserPtr) {
 #[inline(always)]
 pub(crate) fn free_with_layout(pointer: UserPtr, size: usize, align: usize) {
     free_checked(pointer, Operation::Dealloc, |page| {
-        let fits = !MITIGATIONS.layout_checks || (align <= GRANULE && page.face.fits(size)) || is_of_layout(page, size, align);
+        let fits =
+            !MITIGATIONS.layout_checks || (align <= GRANULE && page.face.fits(size)) || is_of_layout(page, size, align);
         if !fits {
             diagnose::die_of_layout(pointer, page, Operation::Dealloc, size, align);
         }
@@ -96,9 +97,13 @@ fn preserving_errno(work: impl FnOnce()) {
 #[cold]
 #[inline(never)]
 fn refuse(pointer: UserPtr, operation: Operation) {
-    if pointer.address() != 0 {
-        diagnose::die(pointer, operation);
+    if pointer.address() == 0 {
+        return;
     }
+    if diagnose::is_live_after_all(pointer) {
+        return free(pointer);
+    }
+    diagnose::die(pointer, operation)
 }
 
 /// Whether a request of `size` bytes aligned to `align` would have got a block like this page's.

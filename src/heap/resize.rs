@@ -17,16 +17,27 @@ struct Live {
 
 /// Finds the live block; anything else stops the process.
 #[inline]
-fn live(pointer: UserPtr, operation: Operation) -> Option<Live> {
-    let found = map::find(pointer).and_then(|(segment, granule)| {
-        let spot = segment.tables().spot(granule);
-        let is_live = !MITIGATIONS.free_checks || spot.is_live();
-        is_live.then(|| Live { segment, page: segment.page_of(granule) })
-    });
-    if found.is_none() {
+fn live(pointer: UserPtr, operation: Operation) -> Live {
+    match look(pointer) {
+        Some(live) => live,
+        None => look_again(pointer, operation),
+    }
+}
+
+#[inline]
+fn look(pointer: UserPtr) -> Option<Live> {
+    let (segment, granule) = map::find(pointer)?;
+    let is_live = !MITIGATIONS.free_checks || segment.tables().spot(granule).is_live();
+    is_live.then(|| Live { segment, page: segment.page_of(granule) })
+}
+
+#[cold]
+#[inline(never)]
+fn look_again(pointer: UserPtr, operation: Operation) -> Live {
+    if !diagnose::is_live_after_all(pointer) {
         diagnose::die(pointer, operation);
     }
-    found
+    look(pointer).unwrap_or_else(|| diagnose::die(pointer, operation))
 }
 
 /// Bytes that the block has room for; 0 for null. Anything but a live block stops the process.
@@ -34,7 +45,7 @@ pub(crate) fn usable_size(pointer: UserPtr) -> usize {
     if pointer.address() == 0 {
         return 0;
     }
-    live(pointer, Operation::UsableSize).map_or(0, |live| live.page.face.block_size())
+    live(pointer, Operation::UsableSize).page.face.block_size()
 }
 
 /// Bytes that a block for `size` bytes would have room for.
@@ -71,7 +82,7 @@ pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: us
     if pointer.address() == 0 {
         return malloc::allocate_aligned(size, align);
     }
-    let Some(live) = live(pointer, Operation::Realloc) else { return ptr::null_mut() };
+    let live = live(pointer, Operation::Realloc);
     let room = live.page.face.block_size();
     let is_aligned = pointer.address() & align.wrapping_sub(1) == 0;
     if is_aligned && size <= room && size >= room / 2 {
@@ -91,7 +102,7 @@ pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: us
 /// - as `reallocate`.
 #[inline]
 pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align: usize, size: usize) -> *mut u8 {
-    let Some(live) = live(pointer, Operation::Realloc) else { return ptr::null_mut() };
+    let live = live(pointer, Operation::Realloc);
     if MITIGATIONS.layout_checks && !free::is_of_layout(live.page, old, align) {
         diagnose::die_of_layout(pointer, live.page, Operation::Realloc, old, align);
     }
@@ -113,8 +124,7 @@ impl Live {
     fn shrinks_to(&self, size: usize, align: usize) -> bool {
         self.page.face.kind() == Kind::Single
             && Class::of_aligned(size, align).is_none()
-            && SingleShape::of(size, align)
-                .is_some_and(|shape| segment::shrink_single(self.segment, self.page, &shape))
+            && SingleShape::of(size, align).is_some_and(|shape| segment::shrink_single(self.segment, self.page, &shape))
     }
 
     /// Copies `count` bytes to `new` and frees the old block. Null, and the old block as it was, if `new` is null.

@@ -118,5 +118,8 @@ pub(crate) const ADDRESS_BITS: u32 = arch::ADDRESS_BITS;
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
 pub(crate) const ADDRESS_BITS: u32 = if cfg!(miri) { 36 } else { 47 };
 
+/// Whether a thread may see the stores of another in another order than they were made in.
+pub(crate) const WEAKLY_ORDERED: bool = cfg!(not(target_arch = "x86_64"));
+
 /// A segment is 2 to the power of this bytes, and as aligned: 32 MiB; under Miri, to which every byte is dear, 1 MiB.
 pub(crate) const SEGMENT_SHIFT: u32 = if cfg!(miri) { 20 } else { 25 };

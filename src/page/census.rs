@@ -1,7 +1,7 @@
 //! Counting a page: the invariant of [`super`] checked against bits and lists, for `check_heap` and the statistics.
 
 use super::link::Wild;
-use super::{Block, Kind, Page};
+use super::{Kind, Page};
 use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
 use crate::remote::Owned;
@@ -117,15 +117,6 @@ impl Page {
     #[inline(always)]
     pub(crate) fn gives_zeroed(&self) -> bool {
         self.hot.zeroed.load(Relaxed)
-    }
-
-    /// Calls `visit` for each live block, until it says no. Blocks that another thread has freed are not live.
-    pub(crate) fn visit_live(&self, _owned: &Owned, mut visit: impl FnMut(Block) -> bool) -> bool {
-        let stride = self.hot.stride.load(Relaxed);
-        (0..self.capacity()).all(|index| {
-            let block = self.block_at(index.wrapping_add(1).wrapping_mul(stride));
-            !self.spot(Granule::of(block.address())).is_live() || visit(block)
-        })
     }
 
     /// Counts the page and checks it: lists against bits against counters, every link decoded.

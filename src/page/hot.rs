@@ -1,7 +1,7 @@
 //! The owner's line of a page.
 
 use super::Tables;
-use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicU8};
+use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 use core::ptr;
 
 /// `trigger` of a page in its queue: free goes the slow way when the last block comes back.

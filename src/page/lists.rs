@@ -82,7 +82,11 @@ impl Page {
     #[inline(always)]
     fn local_list(&self, toss: u32) -> &AtomicU32 {
         let [heads, tails] = &self.hot.local;
-        if MITIGATIONS.random_order && self.hot.coins.load(Relaxed) & (1_u64.wrapping_shl(toss)) != 0 { tails } else { heads }
+        if MITIGATIONS.random_order && self.hot.coins.load(Relaxed) & (1_u64.wrapping_shl(toss)) != 0 {
+            tails
+        } else {
+            heads
+        }
     }
 
     /// When the free list is empty, one of the local lists takes its place. False: all are empty.

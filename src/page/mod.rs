@@ -45,7 +45,7 @@ mod lists;
 mod tables;
 
 pub(crate) use block::Block;
-pub(crate) use census::{PageCensus, PageFault};
+pub(crate) use census::PageFault;
 pub(crate) use face::{Extent, Face, Kind, least_of_single};
 pub(crate) use grow::{Attention, Contents};
 pub(crate) use hot::Hot;
@@ -66,10 +66,8 @@ pub(crate) struct Page {
 }
 
 /// A page with nothing to give: what a heap's table holds where it has no page, so that malloc need not test for one.
-pub(crate) static EMPTY: Page = Page {
-    hot: Hot::EMPTY,
-    face: Face::empty(OwnerWord::from(AtomicPtr::new(ptr::null_mut()))),
-};
+pub(crate) static EMPTY: Page =
+    Page { hot: Hot::EMPTY, face: Face::empty(OwnerWord::from(AtomicPtr::new(ptr::null_mut()))) };
 
 impl Page {
     /// The tables of the page's segment.

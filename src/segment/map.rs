@@ -7,7 +7,7 @@ use super::space::Locked;
 use super::{Segment, meta};
 use crate::geometry::{GRANULES, Granule, SEGMENT, SEGMENT_NUMBERS, UserPtr};
 use crate::os::{self, Errno};
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Acquire, Relaxed, Release};
+use crate::sync::{Acquire, AtomicPtr, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr;
 
 /// Bytes of a chunk.
@@ -104,9 +104,4 @@ fn open_chunk(number: usize, locked: &Locked) -> Result<(), Errno> {
     meta::add_bytes(CHUNK, locked);
     word.store(word.load(Relaxed) | mask, Relaxed);
     Ok(())
-}
-
-/// The address range of the table, for reports: a pointer into it is nobody's block.
-pub(crate) fn table_range() -> (usize, usize) {
-    (MAP.table.load(Relaxed).addr(), BYTES)
 }

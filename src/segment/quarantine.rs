@@ -17,9 +17,9 @@ struct Place {
     count: AtomicU32,
 }
 
-static WAITING: [Place; PLACES] = [const {
-    Place { segment: AtomicPtr::new(ptr::null_mut()), first: AtomicU32::new(0), count: AtomicU32::new(0) }
-}; PLACES];
+static WAITING: [Place; PLACES] =
+    [const { Place { segment: AtomicPtr::new(ptr::null_mut()), first: AtomicU32::new(0), count: AtomicU32::new(0) } };
+        PLACES];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 
@@ -39,7 +39,8 @@ fn charge(run: &Run, most: usize) -> usize {
 
 /// The range waits from now on; others may leave for it.
 pub(super) fn enter(run: Run, locked: &Locked) {
-    let (most_bytes, most) = (options::bytes(Setting::QuarantineBytes), options::bytes(Setting::QuarantineCount).min(PLACES));
+    let (most_bytes, most) =
+        (options::bytes(Setting::QuarantineBytes), options::bytes(Setting::QuarantineCount).min(PLACES));
     if most_bytes == 0 || most == 0 {
         leave(&run, locked);
         return;

@@ -158,8 +158,7 @@ pub(crate) fn free(segment: &'static Segment, page: &'static Page) -> Result<(),
     }
     let locked = lock();
     segment.close_single(page, &locked);
-    let run =
-        Run { segment, first: page.face.first_slice(), count: page.face.slices(), contents: Contents::Unknown };
+    let run = Run { segment, first: page.face.first_slice(), count: page.face.slices(), contents: Contents::Unknown };
     purge::schedule(segment, &locked);
     quarantine::enter(run, &locked);
     drop(locked);

@@ -6,7 +6,7 @@ use crate::geometry::{SEGMENT_SHIFT, SLICES};
 use crate::os::{Errno, Guard, Lock};
 use crate::page::Contents;
 use crate::report;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Acquire, Relaxed, Release};
+use crate::sync::{Acquire, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release};
 use core::ptr::{self, NonNull};
 
 static LOCK: Lock = Lock::new();
