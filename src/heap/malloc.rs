@@ -95,10 +95,16 @@ fn allocate_slow(size: usize, align: usize, fill: Fill) -> *mut u8 {
 
 /// The fast path for sizes that are not small, and for alignments.
 fn pop_of(class: Class) -> Option<(Block, &'static Page)> {
-    let page = Thread::current()?.heap.direct_of(class);
+    let heap = &Thread::current()?.heap;
+    let page = heap.direct_of(class);
     // SAFETY: as in `pop`.
     let owned = unsafe { Owned::known() };
-    page.pop(&owned).ok().map(|block| (block, page))
+    let mut popped = page.pop(&owned);
+    // A short list runs out often, and what the thread itself has freed is at hand.
+    if popped == Err(Refused::Empty) && heap.skips_a_beat() && page.refill(&owned) {
+        popped = page.pop(&owned);
+    }
+    popped.ok().map(|block| (block, page))
 }
 
 /// No page is ready.
@@ -205,19 +211,22 @@ impl Heap {
         page.refill(owned) || page.extend(owned, &self.rng)
     }
 
-    /// What every slow path of malloc does besides.
-    pub(super) fn beat(&'static self, wanted: Option<Class>) {
+    /// Whether what a slow path does besides may wait: seven times out of eight.
+    fn skips_a_beat(&self) -> bool {
         let beats = self.beats.load(Relaxed).wrapping_add(1);
         self.beats.store(beats, Relaxed);
+        !beats.is_multiple_of(8)
+    }
+
+    /// What every slow path of malloc does besides.
+    pub(super) fn beat(&'static self, wanted: Option<Class>) {
         if let Some(thread) = self.thread() {
             mail::take(thread);
         }
         if self.lingering.load(Relaxed) != 0 {
             self.lose_patience(wanted);
         }
-        if beats % 8 == 0 {
-            segment::purge_due();
-        }
+        segment::purge_due();
     }
 }
 

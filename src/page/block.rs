@@ -4,7 +4,7 @@ use crate::sync::{AtomicU64, Relaxed};
 use core::ptr::NonNull;
 
 /// The start of a block that was checked: it lies in a page, on a block's start, and nobody but the caller uses it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Block(NonNull<u8>);
 
 impl Block {

@@ -93,7 +93,6 @@ impl Page {
     pub(crate) fn refill(&self, _owned: &Owned) -> bool {
         let hot = &self.hot;
         let toss = hot.coins.load(Relaxed);
-        hot.coins.store(toss.rotate_left(7), Relaxed);
         let [heads, tails] = &hot.local;
         let (first, second) = if toss & 1 == 0 { (heads, tails) } else { (tails, heads) };
         for list in [first, second] {
@@ -101,6 +100,7 @@ impl Page {
             if position != 0 {
                 list.store(0, Relaxed);
                 hot.free.store(position, Relaxed);
+                hot.coins.store(toss.rotate_left(7), Relaxed);
                 hot.untouched.store(false, Relaxed);
                 hot.zeroed.store(false, Relaxed);
                 return true;
