@@ -42,6 +42,8 @@ mod hot;
 mod link;
 mod lists;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use block::Block;
 pub(crate) use census::{PageCensus, PageFault};
