@@ -1,5 +1,11 @@
 //! Means for tests, of every floor.
 //!
+//! # Turns
+//!
+//! The engine's state is the process's, and the tests of one process run side by side. A test that counts segments, say,
+//! takes its [`turn`]; one that changes what the process is (its options, what its system can do), or that leaves a mess,
+//! runs [`alone`].
+//!
 //! # Children
 //!
 //! Tests of how a process dies, or of what it prints: the test runs itself again as a child, and looks at what is left.
@@ -22,6 +28,7 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::string::{String, ToString};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Instant;
 use std::vec::Vec;
@@ -37,6 +44,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How property tests run: without files in the source tree, which Miri could not write. PROPTEST_CASES says how often.
 pub(crate) fn proptest_config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// While it is held, no other test that takes turns runs.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a test, given by its full path in the crate, in a process of its own; where there are none (Miri), in turn.
+pub(crate) fn alone(test: &'static str, deed: impl FnOnce()) {
+    if cfg!(miri) {
+        let _turn = turn();
+        return deed();
+    }
+    let corpse = Child::of(test).run(deed);
+    assert_eq!(corpse.code, Some(0), "{}\n{corpse:?}", corpse.stderr);
 }
 
 /// A child to be run.

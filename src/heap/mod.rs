@@ -30,6 +30,8 @@ mod malloc;
 mod queue;
 mod resize;
 mod start;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod verify;
 

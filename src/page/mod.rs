@@ -43,6 +43,8 @@ mod hot;
 mod link;
 mod lists;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use block::Block;
 pub(crate) use census::PageFault;

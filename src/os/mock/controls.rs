@@ -20,6 +20,14 @@ std::thread_local! {
     static FIRED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether a failure is told on stderr, for a test whose process may not survive it.
+static ALOUD: AtomicBool = AtomicBool::new(false);
+
+/// From now on each failure is told on stderr: `mock: failed with errno 12`. For the whole process.
+pub(crate) fn fail_aloud() {
+    ALOUD.store(true, Relaxed);
+}
+
 /// Failures are in preparation for the thread that made this, until it is dropped.
 #[must_use = "the plan is over when this is dropped"]
 pub(crate) struct Failing(PhantomData<*const ()>);
@@ -63,6 +71,9 @@ pub(super) fn may_fail(with: Errno) -> Result<(), Errno> {
     PLAN.set(next);
     if fails {
         FIRED.set(true);
+        if ALOUD.load(Relaxed) {
+            std::eprintln!("mock: failed with errno {}", with.0);
+        }
         return Err(with);
     }
     Ok(())

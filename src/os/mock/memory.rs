@@ -240,3 +240,8 @@ fn advise(span: Span) -> Result<(), Errno> {
 pub(crate) fn protection_of(address: usize) -> Option<Protection> {
     books().page_at(address)?.protection
 }
+
+/// How many reservations there are.
+pub(crate) fn reservations() -> usize {
+    books().count()
+}

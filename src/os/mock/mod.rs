@@ -25,8 +25,8 @@ mod tests;
 pub(super) mod thread;
 
 pub(crate) use clock::advance_clock;
-pub(crate) use controls::{Failing, fail_from, fail_nth, set_guards, set_map_limit};
+pub(crate) use controls::{Failing, fail_aloud, fail_from, fail_nth, set_guards, set_map_limit};
 pub(crate) use environment::set_environment;
-pub(crate) use memory::protection_of;
+pub(crate) use memory::{protection_of, reservations};
 pub(crate) use pages::Protection;
 pub(crate) use process::fork_handlers;

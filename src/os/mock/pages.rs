@@ -127,6 +127,11 @@ impl Books {
         })
     }
 
+    /// How many reservations there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
     fn find(&self, span: Span) -> Result<usize, Errno> {
         if !span.address().is_multiple_of(PAGE) || !span.len().is_multiple_of(PAGE) {
             return Err(Errno::INVAL);

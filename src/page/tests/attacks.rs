@@ -1,0 +1,132 @@
+//! Who writes into freed memory, even if he knows the key, gains free blocks of the page and no live one.
+
+use super::super::link::encode;
+use super::*;
+use crate::mitigations::MITIGATIONS;
+use proptest::prelude::*;
+
+fn position(room: &Room, block: Block) -> u32 {
+    ((block.address() - room.page.hot.base.load(Relaxed).addr()) / GRANULE) as u32
+}
+
+/// The block that malloc pops next.
+fn head(room: &Room) -> Block {
+    room.page.block_at(room.page.hot.free.load(Relaxed))
+}
+
+/// Writes a link that decodes, as only who has read the key can.
+fn forge(room: &Room, block: Block, next: u32) {
+    block.set_first_word(encode(room.page.hot.key.load(Relaxed), position(room, block), next));
+}
+
+#[test]
+fn a_forged_link_that_leaves_the_page_or_its_blocks_is_refused() {
+    if !MITIGATIONS.encoded_links {
+        return;
+    }
+    let room = Room::new(48);
+    room.get().expect("room");
+    let stride = room.page.hot.stride.load(Relaxed);
+    let bound = room.page.hot.bound.load(Relaxed);
+    for next in [1, stride - 1, stride + 1, bound, bound + stride, bound * 2, (1 << 20) - 1] {
+        let victim = head(&room);
+        let link = victim.first_word();
+        forge(&room, victim, next);
+        assert_eq!(room.page.pop(&room.owned).err(), Some(Refused::Corrupt(victim.address())), "to {next}");
+        assert_eq!(room.page.count(&room.owned), Err(PageFault::Link(victim.address())));
+        victim.set_first_word(link);
+    }
+    room.holds(1, 0);
+}
+
+#[test]
+fn a_forged_link_to_a_live_block_never_yields_it() {
+    if !MITIGATIONS.encoded_links {
+        return;
+    }
+    let room = Room::new(48);
+    let live = room.get().expect("room");
+    live.set_first_word(42);
+    // The head's own link passes every check of the link, for it is well made. So the head is popped: it is free.
+    let victim = head(&room);
+    forge(&room, victim, position(&room, live));
+    assert_eq!(room.page.pop(&room.owned).map(Block::address), Ok(victim.address()));
+    // But what it led to is live.
+    assert_eq!(room.page.pop(&room.owned).err(), Some(Refused::Corrupt(live.address())));
+    assert_eq!(live.first_word(), 42, "not even touched");
+}
+
+#[test]
+fn a_forged_circle_ends() {
+    if !MITIGATIONS.encoded_links {
+        return;
+    }
+    let room = Room::new(48);
+    room.get().expect("room");
+    let victim = head(&room);
+    forge(&room, victim, position(&room, victim));
+    assert!(matches!(room.page.count(&room.owned), Err(PageFault::Endless(_))));
+    // This walk ends as well, whatever it says.
+    room.page.was_handed_out(room.page.face.start().addr());
+    assert!(room.page.pop(&room.owned).is_ok());
+    assert!(matches!(room.page.pop(&room.owned), Err(Refused::Corrupt(_))));
+}
+
+#[test]
+fn the_state_bits_say_what_is_live_and_the_lists_must_agree() {
+    if !MITIGATIONS.free_checks {
+        return;
+    }
+    let room = Room::new(48);
+    let blocks = room.get_many(3);
+    room.page.hot.used.store(2, Relaxed);
+    assert_eq!(room.page.count(&room.owned), Err(PageFault::Count));
+    room.page.hot.used.store(3, Relaxed);
+    let victim = head(&room);
+    let spot = room.page.spot(Granule::of(victim.address()));
+    spot.state.store(spot.state.load(Relaxed) | spot.mask(), Relaxed);
+    assert_eq!(room.page.count(&room.owned), Err(PageFault::LiveOnList(victim.address())));
+    assert_eq!(room.page.pop(&room.owned).err(), Some(Refused::Corrupt(victim.address())));
+    spot.state.store(spot.state.load(Relaxed) & !spot.mask(), Relaxed);
+    room.holds(blocks.len(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..crate::testing::proptest_config() })]
+
+    /// Writes of every kind into free blocks, by one who knows the key.
+    #[test]
+    #[cfg_attr(miri, ignore = "many cases")]
+    fn whatever_is_written_into_free_blocks_no_live_block_is_handed_out(
+        writes in proptest::collection::vec((0_usize..256, any::<u64>(), 0_u32..1 << 20, any::<bool>()), 1..40),
+        gets in 1_usize..200,
+    ) {
+        if !MITIGATIONS.encoded_links {
+            return Ok(());
+        }
+        let room = Room::new(48);
+        let mut blocks = room.get_many(170);
+        for block in blocks.drain(..80) {
+            room.give(block).expect("a live block");
+        }
+        let mut live: BTreeSet<usize> = blocks.iter().map(|block| block.address()).collect();
+        let start = room.page.face.start().addr();
+        let stride = room.page.hot.stride.load(Relaxed);
+        for (index, random, next, knows) in writes {
+            let index = index % room.page.capacity() as usize;
+            let block = room.page.block_at((index as u32 + 1) * stride);
+            if live.contains(&(start + index * 48)) {
+                continue;
+            }
+            if knows { forge(&room, block, next / stride * stride) } else { block.set_first_word(random) }
+        }
+        for _ in 0..gets {
+            if !(room.page.has_free() || room.page.refill(&room.owned) || room.page.extend(&room.owned, &room.rng)) {
+                break;
+            }
+            // Where a write is noticed the process stops; here the attacker gets another try.
+            let Ok(block) = room.page.pop(&room.owned) else { break };
+            prop_assert!(live.insert(block.address()), "{:#x} has two owners", block.address());
+        }
+    }
+}
