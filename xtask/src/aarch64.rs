@@ -22,7 +22,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     // What differs between machines: the units, and how C and C++ are met.
     for tests in [&["--lib"][..], &["--test", "c_face"]] {
-        shell::run(emulated().args(tests).args(TARGET))?;
+        shell::run_tests(emulated().args(tests).args(TARGET))?;
     }
     Ok(())
 }

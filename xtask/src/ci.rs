@@ -33,7 +33,7 @@ const STEPS: &[Step] = &[
     ("docs", docs),
     ("tests, hardened", tests_hardened),
     ("tests, fast", tests_fast),
-    ("tests, refused system calls", tests_under_seccomp),
+    ("tests, refused system calls", tests_on_older_kernel),
     ("mock", mock::run),
     ("features", || features::run(&features::Args { depth: 1 })),
     ("loom", loom::run),
@@ -73,17 +73,29 @@ pub fn docs() -> Result<()> {
     shell::run(shell::cargo().env("RUSTDOCFLAGS", "-D warnings").args(doc).arg("--document-private-items"))
 }
 
-/// The README's own command, word for word.
+/// The README's own command.
+const TEST: [&str; 3] = ["test", "--workspace", "--no-fail-fast"];
+/// For when the tasks' own tests have run already.
+const TEST_ALLOCATOR: [&str; 5] = ["test", "--workspace", "--no-fail-fast", "--exclude", "xtask"];
+
 pub fn tests_hardened() -> Result<()> {
-    shell::run(shell::cargo().args(["test", "--workspace"]))
+    shell::run(shell::cargo().args(TEST))
 }
 
 pub fn tests_fast() -> Result<()> {
-    shell::run(shell::cargo().args(["test", "--workspace", "--exclude", "xtask", "--no-default-features"]))
+    shell::run(shell::cargo().args(TEST_ALLOCATOR).arg("--no-default-features"))
+}
+
+pub fn tests_release() -> Result<()> {
+    shell::run(shell::cargo().args(TEST_ALLOCATOR).arg("--release"))
 }
 
 /// On a kernel that has none of the newer calls, as most users' kernels have none.
-pub fn tests_under_seccomp() -> Result<()> {
-    let tests = ["cargo", "test", "--workspace", "--exclude", "xtask"];
-    shell::run(&mut seccomp::wrapped("guards,mseal", "einval", &tests)?)
+fn tests_on_older_kernel() -> Result<()> {
+    tests_refusing("guards,mseal", "einval")
+}
+
+/// The tests where some system calls fail in some way.
+pub fn tests_refusing(refuse: &str, errno: &str) -> Result<()> {
+    shell::run(&mut seccomp::wrapped(refuse, errno, &[&["cargo"], &TEST_ALLOCATOR[..]].concat())?)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, ci, dist, features, instructions, loom, miri, mock, musl, panics, seccomp, shell};
+use crate::{aarch64, ci, dist, features, instructions, loom, miri, mock, musl, panics};
 
 pub fn run() -> Result<()> {
     // SAFETY: no other thread runs yet, and what this process starts is to inherit it.
@@ -15,14 +15,11 @@ pub fn run() -> Result<()> {
     steps.step("docs", ci::docs);
     steps.step("tests, hardened", ci::tests_hardened);
     steps.step("tests, fast", ci::tests_fast);
-    steps.step("tests, hardened, release", || shell::run(shell::cargo().args(["test", "--release", "--workspace"])));
+    steps.step("tests, hardened, release", ci::tests_release);
     // One by one: together they could hide that one of them is not answered well.
     for refuse in ["guards", "mseal", "getrandom", "guards,mseal,getrandom"] {
         for errno in ["eperm", "einval", "enosys"] {
-            let tests = ["cargo", "test", "--workspace", "--exclude", "xtask"];
-            steps.step(&format!("tests, {refuse} answers {errno}"), || {
-                shell::run(&mut seccomp::wrapped(refuse, errno, &tests)?)
-            });
+            steps.step(&format!("tests, {refuse} answers {errno}"), || ci::tests_refusing(refuse, errno));
         }
     }
     steps.step("mock", mock::run);

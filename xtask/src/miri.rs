@@ -27,5 +27,5 @@ pub fn run(args: &Args) -> Result<()> {
     } else if !args.full {
         cargo.args(SUBSET);
     }
-    shell::run(&mut cargo)
+    shell::run_tests(&mut cargo)
 }

@@ -6,5 +6,5 @@ use crate::shell;
 
 pub fn run() -> Result<()> {
     let mut cargo = shell::cargo_with_flags("mock", "--cfg ravelin_mock")?;
-    shell::run(cargo.args(["test", "--package", "ravelin", "--lib"]))
+    shell::run_tests(cargo.args(["test", "--package", "ravelin", "--lib"]))
 }

@@ -6,5 +6,5 @@ use crate::shell;
 
 pub fn run() -> Result<()> {
     let mut cargo = shell::cargo();
-    shell::run(cargo.args(["test", "--package", "ravelin", "--lib", "--target", "x86_64-unknown-linux-musl"]))
+    shell::run_tests(cargo.args(["test", "--package", "ravelin", "--lib", "--target", "x86_64-unknown-linux-musl"]))
 }

@@ -1,8 +1,9 @@
 //! Commands: how a task calls cargo and the system's tools.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
@@ -71,9 +72,36 @@ pub fn run_quietly(command: &mut Command) -> Result<()> {
     output(command).map(|said| print!("{said}"))
 }
 
+/// Runs a command that runs tests, and fails also when no test has passed: a filter that fits nothing tests nothing.
+pub fn run_tests(command: &mut Command) -> Result<()> {
+    println!("$ {}", shown(command));
+    command.stdout(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", shown(command)))?;
+    let mut passed = 0;
+    for line in BufReader::new(child.stdout.take().context("no pipe")?).lines() {
+        let line = line?;
+        println!("{line}");
+        passed += passed_tests(&line);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} failed: {status}", shown(command));
+    }
+    if passed == 0 {
+        bail!("{} ran no test", shown(command));
+    }
+    Ok(())
+}
+
+/// From `test result: ok. 3 passed; 0 failed; ..`.
+fn passed_tests(line: &str) -> u64 {
+    let counted = line.strip_prefix("test result: ok. ").and_then(|rest| rest.split(' ').next());
+    counted.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 /// What the command writes on standard output; it fails when the command does.
 pub fn output(command: &mut Command) -> Result<String> {
-    command.stderr(std::process::Stdio::inherit());
+    command.stderr(Stdio::inherit());
     let output = command.output().with_context(|| format!("cannot start {}", shown(command)))?;
     if !output.status.success() {
         bail!("{} failed: {}", shown(command), output.status);
@@ -108,4 +136,18 @@ pub fn system_program(name: &str, package: &str) -> Result<PathBuf> {
         .map(|directory| directory.join(name))
         .find(|candidate| candidate.is_file())
         .with_context(|| format!("no `{name}` on this system: apt-get install {package}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_that_passed_are_counted_and_none_is_a_failure() {
+        let says = |line| run_tests(command("echo").arg(line)).is_ok();
+        assert!(says("test result: ok. 3 passed; 0 failed; 0 ignored"));
+        assert!(!says("test result: ok. 0 passed; 0 failed; 0 ignored"));
+        assert!(!says("nothing"));
+        assert!(run_tests(&mut command("false")).is_err());
+    }
 }
