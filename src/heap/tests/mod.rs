@@ -15,6 +15,9 @@
 mod exhaustion;
 #[cfg(any(miri, ravelin_mock))]
 mod injection;
+mod large;
+mod pages;
+mod threads;
 mod under_miri;
 
 use super::{Collect, Thread, allocate_aligned, check_heap, collect, free};
