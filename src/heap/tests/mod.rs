@@ -15,10 +15,13 @@
 mod exhaustion;
 #[cfg(any(miri, ravelin_mock))]
 mod injection;
+mod large;
+mod pages;
+mod threads;
 mod under_miri;
 
 use super::{Collect, Thread, allocate_aligned, check_heap, collect, free};
-use crate::geometry::{Granule, Class, GRANULE, LARGE_MAX, UserPtr};
+use crate::geometry::{Class, GRANULE, Granule, LARGE_MAX, UserPtr};
 use crate::os::testing::is_writable;
 use crate::page::Page;
 use crate::segment::{Segment, map};
