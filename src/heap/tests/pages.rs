@@ -75,10 +75,10 @@ fn the_only_page_of_a_class_is_kept_for_some_rounds_when_it_is_empty() {
         let page = block.page();
         block.free();
         for _ in 0..15 {
-            thread_of_test().heap.beat();
+            thread_of_test().heap.beat(None);
             assert_eq!(queue(1024), [from_ref(page)]);
         }
-        thread_of_test().heap.beat();
+        thread_of_test().heap.beat(None);
         assert!(queue(1024).is_empty(), "its time is over");
         // A loop over one block does not give its page a new life at each turn.
         let mut lives = 0;
