@@ -209,8 +209,12 @@ fn a_collection_gives_back_or_keeps() {
         for how in [Collect::Gently, Collect::Fully] {
             let prepare = || {
                 free_all([1000, 100_000, 300_000, LARGE_MAX + 1].map(Held::of));
+                // What is dirty ages when one purge comes by, and goes when the next one does.
                 advance_clock(1000);
-                Held::of(3000)
+                collect(Collect::Gently);
+                let block = Held::of(3000);
+                advance_clock(1000);
+                block
             };
             assert_ne!(each_call_fails(prepare, |_| collect(how), Held::free), 0);
         }
