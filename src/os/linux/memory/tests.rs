@@ -50,7 +50,7 @@ fn a_guard_costs_no_map() {
     unsafe { guard(middle) }.expect("guards");
     // Still one map with one protection, yet the page faults.
     let map = region::query(span.start().as_ptr()).expect("a map").as_range();
-    assert!(map.start <= span.address() && span.end() <= map.end);
+    assert!(map.start <= span.address() && span.address() + span.len() <= map.end);
     assert!(!is_readable(middle.start().as_ptr()));
     done(span);
 }
@@ -106,23 +106,6 @@ fn advice_reaches_the_kernel() {
         // `None` where the kernel keeps no such list.
         assert_ne!(has_map_flag(place, flag), Some(false), "{flag}");
     }
-    done(span);
-}
-
-#[test]
-fn prefaulted_pages_are_in_memory() {
-    if ignores_advice() {
-        return;
-    }
-    let span = opened(4);
-    // SAFETY: ours, and open.
-    if unsafe { prefault(span) }.is_err() {
-        return; // before Linux 5.14
-    }
-    let mut present = [0_u8; 4];
-    // SAFETY: one byte for each page of the span.
-    let result = unsafe { libc::mincore(span.start().as_ptr().cast(), span.len(), present.as_mut_ptr()) };
-    assert_eq!((result, present.map(|flags| flags & 1)), (0, [1; 4]));
     done(span);
 }
 
