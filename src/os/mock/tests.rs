@@ -92,7 +92,7 @@ extern "C" fn nothing_with(_: *mut c_void) {}
 #[test]
 fn the_rest_that_can_fail_can_fail() {
     let calls: [Alone; 4] = [
-        (|| os::random(&mut [0; 8]), Errno::NOSYS),
+        (|| os::random(&mut [0; 8]), Errno(libc::ENOSYS)),
         (|| os::at_fork(nothing, nothing, nothing), Errno::NOMEM),
         (|| os::at_exit(nothing), Errno::NOMEM),
         (|| os::make_thread_exit_key(nothing_with), Errno::AGAIN),
