@@ -61,6 +61,12 @@ impl Rng {
         Ok(())
     }
 
+    /// Whether nothing needs to be asked of the kernel to draw: for those who must not stop where they draw.
+    #[inline]
+    pub(crate) fn is_seeded(&self) -> bool {
+        secret::is_current(self.generation.load(Relaxed))
+    }
+
     /// 32 random bits. Stops the process when a seed is needed and there is none.
     #[inline]
     pub(crate) fn next_u32(&self) -> u32 {
@@ -102,7 +108,7 @@ impl Rng {
 
     #[inline]
     fn draw(&self) -> Result<u32, NoSecret> {
-        if !secret::is_current(self.generation.load(Relaxed)) {
+        if !self.is_seeded() {
             self.seed()?;
         }
         // At 0 the index wraps and is outside, like anything that a stray write may have left there.

@@ -194,8 +194,7 @@ fn publish(page: &'static Page, class: Class, owned: Owned) {
 }
 
 /// Collects all abandoned pages and gives the empty ones back.
-pub(super) fn sweep() {
-    let Some(thread) = Thread::current() else { return };
+pub(super) fn sweep(thread: &'static Thread) {
     for segment in shared_segments() {
         for slice in segment.abandoned.iter() {
             let Some(page) = segment.page_at(slice) else { continue };

@@ -182,6 +182,9 @@ impl Heap {
         while let Some(page) = self.queue(class).first() {
             let owned = self.own(page, Operation::Malloc);
             if self.make_ready(page, &owned) {
+                if !ptr::eq(self.direct_of(class), page) {
+                    self.aim(class);
+                }
                 return Some(page);
             }
             self.set_full(page, class, &owned);

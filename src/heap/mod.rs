@@ -69,10 +69,10 @@ pub(crate) fn threads() -> usize {
 /// Takes blocks that other threads have freed back into the calling thread's pages, and gives empty pages and free memory
 /// back.
 pub(crate) fn collect(how: Collect) {
-    if let Some(thread) = Thread::current() {
+    Thread::with_one(|thread| {
         thread.collect();
-    }
-    abandon::sweep();
+        abandon::sweep(thread);
+    });
     match how {
         Collect::Gently => segment::purge_due(),
         Collect::Fully => segment::purge_all(),

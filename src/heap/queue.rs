@@ -117,13 +117,18 @@ impl Heap {
         }
     }
 
+    /// The table names the first page of the class's queue from now on: none if that is still to be redrawn after a fork.
+    pub(super) fn aim(&self, class: Class) {
+        self.set_direct(class, self.queue(class).first().filter(|page| page.is_current()));
+    }
+
     /// A page that the heap's thread owns enters the heap, where malloc looks next.
     pub(super) fn enter(&'static self, page: &'static Page, class: Class, _owned: &Owned) {
         page.hot.heap.store(ptr::from_ref(self).cast_mut().cast(), Relaxed);
         page.hot.full.store(false, Relaxed);
         page.attend(Attention::WhenEmpty);
         self.queue(class).insert(page, End::First);
-        self.set_direct(class, Some(page));
+        self.aim(class);
     }
 
     /// The page leaves the heap; its owner is unchanged.
@@ -132,7 +137,7 @@ impl Heap {
             self.full.remove(page);
         } else {
             self.queue(class).remove(page);
-            self.set_direct(class, self.queue(class).first());
+            self.aim(class);
         }
         page.hot.heap.store(ptr::null_mut(), Relaxed);
     }
@@ -140,7 +145,7 @@ impl Heap {
     /// The page has nothing to give: it waits among the full ones until an eighth of it is free.
     pub(super) fn set_full(&self, page: &'static Page, class: Class, _owned: &Owned) {
         self.queue(class).remove(page);
-        self.set_direct(class, self.queue(class).first());
+        self.aim(class);
         page.hot.full.store(true, Relaxed);
         page.attend(Attention::WhenRoomy);
         self.full.insert(page, End::Last);
@@ -151,9 +156,8 @@ impl Heap {
         self.full.remove(page);
         page.hot.full.store(false, Relaxed);
         page.attend(Attention::WhenEmpty);
-        let queue = self.queue(class);
-        queue.insert(page, End::Last);
-        self.set_direct(class, queue.first());
+        self.queue(class).insert(page, End::Last);
+        self.aim(class);
     }
 
     /// What is to be done after a free into a page that wanted to be looked at.
@@ -241,8 +245,6 @@ impl Heap {
             let (owned, class) = (self.own(page, Operation::Collect), class_of(page, Operation::Collect));
             self.set_roomy(page, class, &owned);
         }
-        // `set_roomy` names pages in the table; none is popped from before it was redrawn.
-        self.forget_direct();
     }
 
     /// All pages of the heap, full ones too.

@@ -163,6 +163,21 @@ impl Thread {
         Some(thread)
     }
 
+    /// Does `work` with the calling thread's part or, if it has none, with one for the moment, whose heap stays empty. None if
+    /// there is no memory for that.
+    pub(super) fn with_one<T>(work: impl FnOnce(&'static Thread) -> T) -> Option<T> {
+        if let Some(thread) = Self::current() {
+            return Some(work(thread));
+        }
+        if super::start::renew_if_cloned().is_err() {
+            return None;
+        }
+        let thread = Self::take()?;
+        let result = work(thread);
+        thread.put_back();
+        Some(result)
+    }
+
     /// A thread's metadata for the moment, spare or new.
     pub(super) fn take() -> Option<&'static Thread> {
         let thread = {

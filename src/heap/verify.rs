@@ -92,8 +92,12 @@ impl core::error::Error for Corruption {}
 
 /// Checks every page of the calling thread and every abandoned page.
 pub(crate) fn check_heap() -> Result<Census, Corruption> {
+    // Without memory for a moment's heap there is none to check.
+    Thread::with_one(check_with).unwrap_or(Ok(Census::default()))
+}
+
+fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
     let mut census = Census::default();
-    let Some(thread) = Thread::current() else { return Ok(census) };
     let mut check = |page: &'static Page, owned: &crate::remote::Owned| {
         let count = page.count(owned).map_err(|fault| Corruption::new(page, fault))?;
         census.pages = census.pages.wrapping_add(1);

@@ -26,5 +26,7 @@ mod store;
 mod table;
 
 pub(crate) use list::print_all;
+#[cfg(test)]
+pub(crate) use store::set;
 pub(crate) use store::{bytes, enabled, get, milliseconds, settle};
 pub(crate) use table::Setting;

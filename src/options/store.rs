@@ -74,6 +74,15 @@ pub(crate) fn source(setting: Setting) -> Source {
     }
 }
 
+/// Sets an option, to the nearest value within its bounds. For the whole process: a test that does so runs alone.
+#[cfg(test)]
+pub(crate) fn set(setting: Setting, value: i64) {
+    settle();
+    if let Some(place) = VALUES.get(setting as usize) {
+        place.store(parse::bound(setting.row(), value), Relaxed);
+    }
+}
+
 /// Reads the environment now, if that has not been done: for the constructor, when the C library is up.
 pub(crate) fn settle() {
     if TABLE.iter().any(|row| stored(row.setting) == UNREAD) {

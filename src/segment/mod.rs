@@ -176,6 +176,12 @@ impl Segment {
         self.base.load(Relaxed)
     }
 
+    /// Whether the slice belongs to a page, or waits in the quarantine.
+    #[cfg(test)]
+    pub(crate) fn is_used(&self, slice: usize) -> bool {
+        self.used.has(slice)
+    }
+
     /// The memory of these slices.
     fn span(&self, first: usize, slices: usize) -> Option<Span> {
         let base = NonNull::new(self.base())?;

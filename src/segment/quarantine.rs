@@ -15,11 +15,18 @@ struct Place {
     segment: AtomicPtr<Segment>,
     first: AtomicU32,
     count: AtomicU32,
+    /// What the range counts for, as it did when it came: the option may have changed since.
+    charge: AtomicUsize,
 }
 
-static WAITING: [Place; PLACES] =
-    [const { Place { segment: AtomicPtr::new(ptr::null_mut()), first: AtomicU32::new(0), count: AtomicU32::new(0) } };
-        PLACES];
+static WAITING: [Place; PLACES] = [const {
+    Place {
+        segment: AtomicPtr::new(ptr::null_mut()),
+        first: AtomicU32::new(0),
+        count: AtomicU32::new(0),
+        charge: AtomicUsize::new(0),
+    }
+}; PLACES];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 
@@ -54,6 +61,7 @@ pub(super) fn enter(run: Run, locked: &Locked) {
         place.segment.store(ptr::from_ref(run.segment).cast_mut(), Relaxed);
         place.first.store(run.first as u32, Relaxed);
         place.count.store(run.count as u32, Relaxed);
+        place.charge.store(length, Relaxed);
         COUNT.store(count.wrapping_add(1), Relaxed);
         BYTES.fetch_add(length, Relaxed);
     }
@@ -68,14 +76,14 @@ fn evict(locked: &Locked) {
     // SAFETY: a place below COUNT holds a segment's metadata, which is never unmapped.
     let segment = unsafe { place.segment.load(Relaxed).as_ref() };
     let (first, slices) = (place.first.load(Relaxed) as usize, place.count.load(Relaxed) as usize);
+    BYTES.fetch_sub(place.charge.load(Relaxed), Relaxed);
     place.segment.store(filler.segment.load(Relaxed), Relaxed);
     place.first.store(filler.first.load(Relaxed), Relaxed);
     place.count.store(filler.count.load(Relaxed), Relaxed);
+    place.charge.store(filler.charge.load(Relaxed), Relaxed);
     COUNT.store(last, Relaxed);
     if let Some(segment) = segment {
-        let run = Run { segment, first, count: slices, contents: Contents::Unknown };
-        BYTES.fetch_sub(charge(&run, options::bytes(Setting::QuarantineBytes)), Relaxed);
-        leave(&run, locked);
+        leave(&Run { segment, first, count: slices, contents: Contents::Unknown }, locked);
     }
 }
 

@@ -1,11 +1,11 @@
 //! Who has which slice: the one lock of the segments, and what it guards.
 
 use super::{HUGE, SHARED, Segment, arena, map, meta, peak, purge};
-use crate::entropy::Rng;
+use crate::entropy::{NoSecret, Rng};
 use crate::geometry::{SEGMENT_SHIFT, SLICES};
 use crate::os::{Errno, Guard, Lock};
 use crate::page::Contents;
-use crate::report;
+use crate::report::{self, Kind, Operation, Report};
 use crate::sync::{Acquire, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release};
 use core::ptr::{self, NonNull};
 
@@ -31,7 +31,18 @@ pub(crate) fn lock() -> Locked {
     if report::dying() {
         return lock_while_dying();
     }
+    if !DICE.is_seeded() {
+        seed_dice();
+    }
     Locked(Some(LOCK.acquire()))
+}
+
+/// Before the lock is taken: without randomness the process stops here, and a handler of its end may still allocate.
+#[cold]
+fn seed_dice() {
+    if DICE.seed() == Err(NoSecret::NoRandomness) {
+        report::die(&Report::new(Kind::NoRandomness, Operation::Malloc, 0))
+    }
 }
 
 /// The reporter must not wait, for it may hold the lock itself; all others wait to die.

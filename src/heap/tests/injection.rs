@@ -10,7 +10,6 @@
 use super::super::{allocate_zeroed, reallocate};
 use super::*;
 use crate::geometry::{CLASSES, MEDIUM_MAX, SEGMENT, SLICE};
-use crate::os::Errno;
 use crate::os::mock::{self, Failing, advance_clock, fail_from, fail_nth, set_guards, set_map_limit};
 use crate::segment::{self, Role};
 use crate::testing::{Child, alone};
@@ -209,8 +208,12 @@ fn a_collection_gives_back_or_keeps() {
         for how in [Collect::Gently, Collect::Fully] {
             let prepare = || {
                 free_all([1000, 100_000, 300_000, LARGE_MAX + 1].map(Held::of));
+                // What is dirty ages when one purge comes by, and goes when the next one does.
                 advance_clock(1000);
-                Held::of(3000)
+                collect(Collect::Gently);
+                let block = Held::of(3000);
+                advance_clock(1000);
+                block
             };
             assert_ne!(each_call_fails(prepare, |_| collect(how), Held::free), 0);
         }

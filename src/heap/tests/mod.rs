@@ -15,10 +15,13 @@
 mod exhaustion;
 #[cfg(any(miri, ravelin_mock))]
 mod injection;
+mod large;
+mod pages;
+mod threads;
 mod under_miri;
 
 use super::{Collect, Thread, allocate_aligned, check_heap, collect, free};
-use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
+use crate::geometry::{Class, GRANULE, Granule, LARGE_MAX, UserPtr};
 use crate::os::testing::is_writable;
 use crate::page::Page;
 use crate::segment::{Segment, map};
@@ -107,11 +110,11 @@ impl Held {
     }
 
     fn segment(&self) -> &'static Segment {
-        map::find(self.pointer()).expect("a live block is in a segment")
+        map::find(self.pointer()).expect("a live block is in a segment").0
     }
 
     fn page(&self) -> &'static Page {
-        self.segment().page_of(self.pointer().granule())
+        self.segment().page_of(Granule::of(self.pointer().address()))
     }
 
     fn free(self) {

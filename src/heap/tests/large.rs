@@ -1,0 +1,252 @@
+//! Large and huge blocks: what lies around them, what becomes of them, and when their memory goes back.
+
+use super::super::{reallocate, usable_size};
+use super::*;
+use crate::geometry::{MEDIUM_MAX, SEGMENT, SLICE, SLICES};
+use crate::options::{self, Setting};
+use crate::os;
+use crate::os::testing::is_readable;
+use crate::segment::{self, Role};
+use crate::testing::{alone, turn};
+use std::thread;
+
+/// Blocks with a page of their own, of every way to make one.
+fn shapes() -> impl Iterator<Item = (usize, usize)> {
+    let sizes = [MEDIUM_MAX + 1, 3 * SLICE - 5, LARGE_MAX, LARGE_MAX + 1, 2 * SEGMENT + 9].map(|size| (size, GRANULE));
+    sizes.into_iter().chain([(100, 2 * SLICE), (5000, 4096 * 32), (300_000, 2 << 20)])
+}
+
+fn inaccessible(place: *mut u8, what: &str) {
+    assert!(!is_readable(place), "{what} at {place:?} can be read");
+}
+
+/// Lets time pass.
+#[cfg(any(miri, ravelin_mock))]
+fn pass(milliseconds: u64) {
+    os::mock::advance_clock(milliseconds);
+}
+#[cfg(not(any(miri, ravelin_mock)))]
+fn pass(milliseconds: u64) {
+    // The kernel's coarse clock ticks every few milliseconds.
+    std::thread::sleep(core::time::Duration::from_millis(milliseconds + 10));
+}
+
+#[test]
+fn a_large_block_lies_between_inaccessible_pages() {
+    let _turn = turn();
+    for (size, align) in shapes() {
+        let block = Held::try_aligned(size, align).expect("memory");
+        let room = usable_size(block.pointer());
+        assert!(room >= size && room - size < os::page_size());
+        assert_eq!(block.address() % align, 0);
+        inaccessible(block.start.as_ptr().wrapping_sub(1), "the byte before a block");
+        inaccessible(block.start.as_ptr().wrapping_add(room), "the byte behind a block");
+        inaccessible(block.start.as_ptr().wrapping_add(room + os::page_size() - 1), "the page behind a block");
+        assert!(is_writable(block.start.as_ptr().wrapping_add(room - 1)));
+        block.free();
+    }
+}
+
+#[test]
+fn a_large_block_is_inaccessible_as_soon_as_it_is_freed() {
+    let _turn = turn();
+    for (size, align) in shapes() {
+        let block = Held::try_aligned(size, align).expect("memory");
+        let start = block.start.as_ptr();
+        let room = usable_size(block.pointer());
+        block.free();
+        for offset in [0, room / 2, room - 1] {
+            inaccessible(start.wrapping_add(offset), "a freed block");
+        }
+    }
+}
+
+#[test]
+fn the_edges_of_segments_and_of_their_metadata_are_inaccessible() {
+    let _turn = turn();
+    let block = Held::of(1000);
+    for segment in segment::segments().filter(|segment| segment.role() == Role::Shared) {
+        inaccessible(segment.base(), "a segment's first slice");
+        inaccessible(segment.base().wrapping_add(SLICE - 1), "a segment's first slice");
+        inaccessible(segment.base().wrapping_add(SEGMENT - SLICE), "a segment's last slice");
+        inaccessible(segment.base().wrapping_add(SEGMENT - 1), "a segment's last slice");
+        let metadata = core::ptr::from_ref(segment).cast::<u8>().cast_mut();
+        // What is large has a mapping of its own.
+        if size_of::<Segment>() > 1 << 16 {
+            inaccessible(metadata.wrapping_sub(1), "the guard before metadata");
+            let end = size_of::<Segment>().next_multiple_of(os::page_size());
+            inaccessible(metadata.wrapping_add(end), "the guard behind metadata");
+        }
+    }
+    block.free();
+}
+
+#[test]
+fn what_is_not_in_use_is_inaccessible_when_all_is_given_back() {
+    let _turn = turn();
+    free_all([100, 5000, 100_000, 200_000, 3_000_000].map(Held::of));
+    collect(Collect::Fully);
+    for segment in segment::segments().filter(|segment| segment.role() == Role::Shared) {
+        let unused = (0..SLICES).filter(|&slice| !segment.is_used(slice));
+        for slice in unused.step_by(if MOCK { 1 } else { 23 }) {
+            inaccessible(segment.base().wrapping_add(slice * SLICE + SLICE / 2), "an unused slice");
+        }
+    }
+}
+
+#[test]
+fn freed_addresses_are_not_used_again_while_they_wait() {
+    alone("heap::tests::large::freed_addresses_are_not_used_again_while_they_wait", || {
+        let blocks = many(if CHECKER { 3 } else { 20 }, 200_000);
+        let before: Vec<usize> = blocks.iter().map(Held::address).collect();
+        free_all(blocks);
+        let again = many(before.len(), 200_000);
+        assert!(again.iter().all(|block| !before.contains(&block.address())));
+        free_all(again);
+    });
+}
+
+#[test]
+fn the_quarantine_keeps_to_its_bytes_and_its_count() {
+    alone("heap::tests::large::the_quarantine_keeps_to_its_bytes_and_its_count", || {
+        // A block of 200,000 bytes takes four slices, with its guards.
+        let each = 4 * SLICE;
+        let turns = if CHECKER { 4 } else { 40 };
+        for (bytes, count, most) in
+            [(64 << 20, 3, 3 * each), (2 * each, 64, 2 * each), (each - 1, 64, each - 1), (0, 64, 0)]
+        {
+            options::set(Setting::QuarantineBytes, bytes as i64);
+            options::set(Setting::QuarantineCount, count);
+            collect(Collect::Fully);
+            assert_eq!(segment::quarantined(), 0);
+            let mut highest = 0;
+            for _ in 0..turns {
+                free_all(many(2, 200_000));
+                highest = highest.max(segment::quarantined());
+            }
+            assert_eq!(highest, most, "of {bytes} bytes and {count} ranges");
+        }
+        // One that is larger than all that may wait waits alone.
+        options::set(Setting::QuarantineBytes, 2 * each as i64);
+        Held::of(LARGE_MAX + 1).free();
+        assert_eq!(segment::quarantined(), 2 * each);
+        collect(Collect::Fully);
+        assert_eq!(segment::quarantined(), 0);
+    });
+}
+
+#[test]
+fn the_quarantine_survives_a_change_of_its_budget() {
+    alone("heap::tests::large::the_quarantine_survives_a_change_of_its_budget", || {
+        for (before, after) in [(64 << 20, 1 << 20), (1 << 20, 64 << 20), (64 << 20, 0), (0, 1 << 20)] {
+            options::set(Setting::QuarantineBytes, before);
+            free_all(many(3, LARGE_MAX / 4));
+            options::set(Setting::QuarantineBytes, after);
+            free_all(many(3, LARGE_MAX / 4));
+            assert!(segment::quarantined() <= before.max(after) as usize);
+        }
+        collect(Collect::Fully);
+        assert_eq!(segment::quarantined(), 0);
+        is_well();
+    });
+}
+
+#[test]
+fn memory_goes_back_after_the_delay_by_who_next_takes_a_slow_path() {
+    alone("heap::tests::large::memory_goes_back_after_the_delay_by_who_next_takes_a_slow_path", || {
+        options::set(Setting::PurgeDelay, 200);
+        collect(Collect::Fully);
+        let before = segment::committed::purged();
+        // A page of blocks that is given up, and a large block.
+        let (other, large) = (Held::of(100_000), Held::of(200_000));
+        thread::spawn(|| Held::of(100_000).free()).join().unwrap();
+        large.free();
+        beat();
+        assert_eq!(segment::committed::purged(), before, "not yet");
+        // What is dirty ages when a purge comes by, and goes when the next one does.
+        pass(200);
+        beat();
+        assert_eq!(segment::committed::purged(), before, "not yet either");
+        pass(200);
+        beat();
+        let given = Class::of(100_000).unwrap().page_slices() + 4;
+        assert_eq!(segment::committed::purged() - before, given * SLICE);
+        other.free();
+    });
+}
+
+/// As slow paths of malloc do.
+fn beat() {
+    (0..8).for_each(|_| super::thread().heap.beat(None));
+}
+
+#[test]
+fn a_delay_of_nothing_is_at_once_and_one_of_ever_is_never() {
+    alone("heap::tests::large::a_delay_of_nothing_is_at_once_and_one_of_ever_is_never", || {
+        options::set(Setting::PurgeDelay, 0);
+        Held::of(16).free();
+        collect(Collect::Fully);
+        let before = segment::committed::purged();
+        Held::of(200_000).free();
+        assert!(segment::committed::purged() > before);
+        options::set(Setting::PurgeDelay, -1);
+        let before = segment::committed::purged();
+        Held::of(200_000).free();
+        pass(300);
+        beat();
+        assert_eq!(segment::committed::purged(), before);
+        collect(Collect::Fully);
+        assert!(segment::committed::purged() > before, "but who asks is heard");
+    });
+}
+
+#[test]
+fn a_huge_block_that_shrinks_gives_its_tail_back_and_stays() {
+    let _turn = turn();
+    let size = 3 * LARGE_MAX;
+    let block = Held::of(size);
+    // SAFETY: a live block of this thread.
+    let start = unsafe { reallocate(block.pointer(), LARGE_MAX) };
+    assert_eq!(start.addr(), block.address());
+    assert_eq!(usable_size(block.pointer()), LARGE_MAX);
+    block.begins_as_written(LARGE_MAX);
+    inaccessible(start.wrapping_add(LARGE_MAX), "the tail that was given back");
+    inaccessible(start.wrapping_add(size - 1), "the tail that was given back");
+    let segment = block.segment();
+    block.free_unchecked();
+    collect(Collect::Fully);
+    assert_eq!(segment.role(), Role::Covered, "its description is in stock again");
+}
+
+#[test]
+fn descriptions_of_huge_blocks_are_used_again_whatever_their_alignment() {
+    alone("heap::tests::large::descriptions_of_huge_blocks_are_used_again_whatever_their_alignment", || {
+        let mut counts = Vec::new();
+        for turn in 0..if CHECKER { 4 } else { 40 } {
+            let align = [GRANULE, 2 * SLICE, SEGMENT, 2 * SEGMENT][turn % 4];
+            let block = Held::try_aligned(LARGE_MAX + 1, align).expect("memory");
+            let other = Held::of(2 * SEGMENT);
+            collect(Collect::Fully);
+            block.check();
+            block.free();
+            collect(Collect::Fully);
+            other.free();
+            collect(Collect::Fully);
+            counts.push((segment::segments().count(), segment::space::huge_bytes()));
+        }
+        assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+        assert_eq!(counts[0].1, 0);
+    });
+}
+
+#[test]
+fn the_addresses_of_a_huge_block_are_nobody_s_when_it_is_gone() {
+    let _turn = turn();
+    let block = Held::of(2 * SEGMENT);
+    let start = block.start.as_ptr();
+    let within = UserPtr::new(start.wrapping_add(SEGMENT + SLICE));
+    assert!(map::find(within).is_some_and(|(segment, _)| segment.role() == Role::Covered));
+    block.free();
+    collect(Collect::Fully);
+    assert!(map::find(UserPtr::new(start)).is_none() && map::find(within).is_none());
+}
