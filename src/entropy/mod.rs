@@ -4,7 +4,7 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | secret | 192 random bits of the process, in a guarded page that core dumps leave out |
+//! | secret | 128 random bits of the process, in a guarded page that core dumps leave out |
 //! | page key | what encodes the links of one page: a hash of the secret, the page's address and its generation |
 //! | generation | of a page: how often it was born; of the process: 1, and one more in every child of a fork |
 //! | generator | a ChaCha20 stream for each heap, seeded from the kernel |
@@ -31,7 +31,7 @@ mod rng;
 mod secret;
 
 pub(crate) use rng::Rng;
-pub(crate) use secret::{Renewed, cookie, generation, init, page_key, renew, renew_if_cloned};
+pub(crate) use secret::{Renewed, generation, init, page_key, renew, renew_if_cloned};
 
 use core::fmt;
 

@@ -17,7 +17,6 @@ const READY: u32 = 2;
 /// Lies at the start of its page, and is never moved or given back.
 struct Secret {
     key: [AtomicU64; 2],
-    cookie: AtomicU64,
     /// Of the process: 1, and one more with every new secret.
     generation: AtomicU32,
     /// In a page of its own, which the kernel zeroes in every child.
@@ -56,12 +55,6 @@ fn key_of(key: &[AtomicU64; 2], page_address: usize, generation: u32) -> u64 {
     let message = (page_address as u128) | (u128::from(generation) << 64);
     // 0 is no key; that 1 is then twice as likely, at 2^-63, helps nobody.
     hasher.hash(&message.to_le_bytes()).max(1)
-}
-
-/// 64 bits of the secret that go into no page key.
-#[inline]
-pub(crate) fn cookie() -> u64 {
-    secret().unwrap_or_else(|_| stop()).cookie.load(Relaxed)
 }
 
 /// How many secrets this process and its parents have drawn: 1 from the start on, one more in every child of a fork.
@@ -157,12 +150,7 @@ fn fill(span: Span, page: usize) -> Result<*mut Secret, NoSecret> {
     // SAFETY: the page is open, zero (a valid atomic), aligned, and stays for ever once published.
     let mark: &'static AtomicU32 = unsafe { wiped.start().cast::<AtomicU32>().as_ref() };
     let place = hidden.start().cast::<Secret>();
-    let empty = Secret {
-        key: [AtomicU64::new(0), AtomicU64::new(0)],
-        cookie: AtomicU64::new(0),
-        generation: AtomicU32::new(0),
-        mark,
-    };
+    let empty = Secret { key: [AtomicU64::new(0), AtomicU64::new(0)], generation: AtomicU32::new(0), mark };
     // SAFETY: the page is open, aligned, large enough and known to nobody else.
     unsafe { place.write(empty) };
     // SAFETY: written just now; only shared references are made from here on.
@@ -179,13 +167,12 @@ fn no_memory(_: Errno) -> NoSecret {
 impl Secret {
     /// Replaces the secret and starts a generation.
     fn draw(&self) -> Result<(), NoSecret> {
-        let mut words = [[0; 8]; 3];
+        let mut words = [[0; 8]; 2];
         os::random(words.as_flattened_mut()).map_err(|_| NoSecret::NoRandomness)?;
-        let [first, second, cookie] = words.map(u64::from_le_bytes);
+        let [first, second] = words.map(u64::from_le_bytes);
         let [first_key, second_key] = &self.key;
         first_key.store(first, Relaxed);
         second_key.store(second, Relaxed);
-        self.cookie.store(cookie, Relaxed);
         // 0 is left out: it means "never seeded" to a generator.
         let next = self.generation.load(Relaxed).checked_add(1).unwrap_or(1);
         self.generation.store(next, Release);
@@ -251,11 +238,10 @@ pub(super) mod tests {
         // SAFETY: made just now and not given back before the end of the test.
         let secret = unsafe { &*place };
         assert_eq!(secret.generation.load(Relaxed), 1);
-        let before = (key_of(&secret.key, 4096, 1), secret.cookie.load(Relaxed));
+        let before = key_of(&secret.key, 4096, 1);
         secret.draw().expect("the machine has randomness");
         assert_eq!(secret.generation.load(Relaxed), 2);
-        let after = (key_of(&secret.key, 4096, 1), secret.cookie.load(Relaxed));
-        assert!(before.0 != after.0 && before.1 != after.1);
+        assert_ne!(key_of(&secret.key, 4096, 1), before);
         // What the kernel does to a child:
         secret.mark.store(CLONED, Relaxed);
         assert_eq!(secret.renew_clone(), Ok(Renewed::Yes));
@@ -283,7 +269,7 @@ pub(super) mod tests {
     #[test]
     fn a_raw_clone_finds_out_and_draws_its_own_secret() {
         init().expect("the machine has randomness");
-        let (born, key, ours) = (generation(), page_key(4096, 1), cookie());
+        let (born, key) = (generation(), page_key(4096, 1));
         if !kernel_wipes() {
             return;
         }
@@ -293,7 +279,7 @@ pub(super) mod tests {
                 // The engine's fork handlers, if another test has made it register them, were here before.
                 let renewed = renew_if_cloned() == Ok(Renewed::Yes) || birth == Birth::Fork;
                 let once = renew_if_cloned() == Ok(Renewed::No);
-                let new = generation() == born.wrapping_add(1) && page_key(4096, 1) != key && cookie() != ours;
+                let new = generation() == born.wrapping_add(1) && page_key(4096, 1) != key;
                 i32::from(!(stale && renewed && once && new))
             });
             assert_eq!(ending, Some(Ending::Exit(0)), "{birth:?}");

@@ -4,12 +4,14 @@
 //! before the page is published as abandoned, and taken back by whoever has claimed it. What counts is the owner word.
 
 use super::mail::collect_page;
+use super::queue::class_of;
 use super::thread::{Heap, Thread};
 use crate::geometry::{CLASSES, Class};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::page::{Kind, Page};
 use crate::remote::{All, Owned, Owner};
+use crate::report::Operation;
 use crate::segment::{self, Role, Segment};
 use crate::sync::{AtomicU64, AtomicUsize, Relaxed};
 
@@ -71,8 +73,7 @@ pub(super) fn abandon_all(thread: &'static Thread) {
     heap.forget_direct();
     for queue in heap.queues.iter().chain(core::iter::once(&heap.full)) {
         while let Some(page) = queue.first() {
-            let Kind::Blocks(class) = page.face.kind() else { break };
-            let Some(owned) = page.owned_by(thread.me()) else { break };
+            let (owned, class) = (heap.own(page, Operation::Collect), class_of(page, Operation::Collect));
             heap.leave(page, class);
             collect_page(heap, page, &owned);
             give_away(heap, page, class, owned);

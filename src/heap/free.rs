@@ -86,11 +86,12 @@ fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment
     });
 }
 
-/// free leaves errno as it was, whatever the system calls on its slow paths do to it.
-fn preserving_errno(work: impl FnOnce()) {
+/// errno stays as it was, whatever the system calls of a slow path do to it.
+pub(super) fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
     let errno = os::errno();
-    work();
+    let done = work();
     os::set_errno(errno);
+    done
 }
 
 /// Null is freed in vain; any other pointer that is not a live block stops the process.

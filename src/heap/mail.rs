@@ -75,7 +75,7 @@ impl Thread {
         take(self);
         let mut visited = self.heap.pages();
         while let Some(page) = visited.next() {
-            let Some(owned) = page.owned_by(self.me()) else { continue };
+            let owned = self.heap.own(page, Operation::Collect);
             page.renew(page.tables(), &owned, &self.heap.rng);
             collect_page(&self.heap, page, &owned);
         }

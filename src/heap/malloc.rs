@@ -165,7 +165,7 @@ impl Heap {
                     self.find_page(class)?
                 }
             };
-            let owned = page.owned_by(self.me())?;
+            let owned = self.own(page, Operation::Malloc);
             match page.pop(&owned) {
                 Ok(block) if fill == Fill::Zero => return Some(zeroed(block, page)),
                 Ok(block) => return Some(block),
@@ -188,7 +188,7 @@ impl Heap {
     /// A page of `class` whose free list is not empty.
     fn find_page(&'static self, class: Class) -> Option<&'static Page> {
         while let Some(page) = self.queue(class).first() {
-            let owned = page.owned_by(self.me())?;
+            let owned = self.own(page, Operation::Malloc);
             if self.make_ready(page, &owned) {
                 if !ptr::eq(self.direct_of(class), page) {
                     self.aim(class);
@@ -198,7 +198,7 @@ impl Heap {
             self.set_full(page, class, &owned);
         }
         if let Some(page) = abandon::adopt(self, class) {
-            let owned = page.owned_by(self.me())?;
+            let owned = self.own(page, Operation::Malloc);
             if self.make_ready(page, &owned) {
                 return Some(page);
             }

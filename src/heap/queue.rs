@@ -4,6 +4,7 @@ use super::thread::Heap;
 use crate::geometry::Class;
 use crate::page::{Attention, Kind, Page};
 use crate::remote::Owned;
+use crate::report::{self, Operation};
 use crate::segment;
 use crate::sync::{AtomicPtr, Relaxed};
 use core::ptr;
@@ -33,6 +34,14 @@ fn page_at(pointer: &AtomicPtr<Page>) -> Option<&'static Page> {
 
 fn address_of(page: Option<&'static Page>) -> *mut Page {
     page.map_or(ptr::null_mut(), |page| ptr::from_ref(page).cast_mut())
+}
+
+/// The class of a page that a heap has, which is never one of a single block.
+pub(super) fn class_of(page: &'static Page, operation: Operation) -> Class {
+    match page.face.kind() {
+        Kind::Blocks(class) => class,
+        Kind::Single => report::internal("a page of one block in a heap", operation, page.face.start().addr()),
+    }
 }
 
 impl Queue {
@@ -100,6 +109,14 @@ impl Queue {
 }
 
 impl Heap {
+    /// The token for a page of this heap, all of which the heap's thread owns.
+    pub(super) fn own(&self, page: &'static Page, operation: Operation) -> Owned {
+        match page.owned_by(self.me()) {
+            Some(owned) => owned,
+            None => report::internal("a page in a heap that does not own it", operation, page.face.start().addr()),
+        }
+    }
+
     /// The table names the first page of the class's queue from now on: none if that is still to be redrawn after a fork.
     pub(super) fn aim(&self, class: Class) {
         self.set_direct(class, self.queue(class).first().filter(|page| page.is_current()));
@@ -145,7 +162,7 @@ impl Heap {
 
     /// What is to be done after a free into a page that wanted to be looked at.
     pub(super) fn attend(&self, page: &'static Page, owned: Owned) {
-        let Kind::Blocks(class) = page.face.kind() else { return };
+        let class = class_of(page, Operation::Free);
         if page.hot.full.load(Relaxed) {
             self.set_roomy(page, class, &owned);
         }
@@ -182,7 +199,7 @@ impl Heap {
                 if patience == 0 {
                     continue;
                 }
-                let Some(owned) = page.owned_by(self.me()) else { continue };
+                let owned = self.own(page, Operation::Malloc);
                 let left = patience.saturating_sub(1);
                 page.hot.patience.store(left, Relaxed);
                 if left != 0 {
@@ -204,7 +221,7 @@ impl Heap {
         let mut next = self.full.first();
         while let Some(page) = next {
             next = page_at(&page.hot.next);
-            let (Some(owned), Kind::Blocks(class)) = (page.owned_by(self.me()), page.face.kind()) else { continue };
+            let (owned, class) = (self.own(page, Operation::Collect), class_of(page, Operation::Collect));
             if page.wants_attention() {
                 self.set_roomy(page, class, &owned);
             }
@@ -213,7 +230,7 @@ impl Heap {
             let mut next = self.queue(class).first();
             while let Some(page) = next {
                 next = page_at(&page.hot.next);
-                let Some(owned) = page.owned_by(self.me()) else { continue };
+                let owned = self.own(page, Operation::Collect);
                 if page.used() == 0 {
                     self.retire(page, class, owned);
                 }
@@ -225,7 +242,7 @@ impl Heap {
     /// In the child of a fork: blocks of full pages may have been freed without a mark.
     pub(super) fn revisit_full(&self) {
         while let Some(page) = self.full.first() {
-            let (Some(owned), Kind::Blocks(class)) = (page.owned_by(self.me()), page.face.kind()) else { return };
+            let (owned, class) = (self.own(page, Operation::Collect), class_of(page, Operation::Collect));
             self.set_roomy(page, class, &owned);
         }
     }

@@ -1,10 +1,11 @@
 //! realloc, and questions about a block's size.
 
-use super::{diagnose, free, malloc};
-use crate::geometry::{Class, GRANULE, UserPtr};
+use super::{diagnose, free, malloc, start};
+use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Page};
-use crate::report::Operation;
+use crate::remote::NotLive;
+use crate::report::{self, Operation};
 use crate::segment::{self, Segment, SingleShape, map};
 use core::ptr::{self, NonNull};
 
@@ -91,6 +92,9 @@ pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: us
     if is_aligned && live.shrinks_to(size, align) {
         return live.start(pointer);
     }
+    if let Some(new) = live.grows_to(pointer, size, align) {
+        return new.as_ptr();
+    }
     let new = malloc::allocate_aligned(size, align);
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
     unsafe { live.move_to(pointer, new, room.min(size)) }
@@ -109,6 +113,9 @@ pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align:
     if free::is_of_layout(live.page, size, align) || live.shrinks_to(size, align) {
         return live.start(pointer);
     }
+    if let Some(new) = live.grows_to(pointer, size, align) {
+        return new.as_ptr();
+    }
     let new = malloc::allocate_aligned(size, align);
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
     unsafe { live.move_to(pointer, new, old.min(size)) }
@@ -124,7 +131,25 @@ impl Live {
     fn shrinks_to(&self, size: usize, align: usize) -> bool {
         self.page.face.kind() == Kind::Single
             && Class::of_aligned(size, align).is_none()
-            && SingleShape::of(size, align).is_some_and(|shape| segment::shrink_single(self.segment, self.page, &shape))
+            && SingleShape::of(size, align).is_some_and(|shape| segment::shrink_huge(self.segment, self.page, &shape))
+    }
+
+    /// A huge block of `size` bytes that has this one's pages; this one is freed then. None: there is nothing to move, or the
+    /// kernel does not.
+    fn grows_to(&self, pointer: UserPtr, size: usize, align: usize) -> Option<NonNull<u8>> {
+        if size <= LARGE_MAX || self.page.face.kind() != Kind::Single {
+            return None;
+        }
+        self.grows_huge_to(pointer, &SingleShape::of(size, align)?)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grows_huge_to(&self, pointer: UserPtr, shape: &SingleShape) -> Option<NonNull<u8>> {
+        report::die_if_dying();
+        start::renew_if_cloned().ok()?;
+        free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape))
+            .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))
     }
 
     /// Copies `count` bytes to `new` and frees the old block. Null, and the old block as it was, if `new` is null.

@@ -3,7 +3,7 @@
 use super::abandon;
 use super::thread::Thread;
 use crate::page::{Page, PageFault};
-use crate::report::BlockFacts;
+use crate::report::{BlockFacts, Operation};
 use core::fmt;
 
 /// What [`check_heap`](crate::check_heap) has counted: pages of the calling thread, and abandoned ones.
@@ -107,9 +107,7 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         Ok(())
     };
     for page in thread.heap.pages() {
-        if let Some(owned) = page.owned_by(thread.me()) {
-            check(page, &owned)?;
-        }
+        check(page, &thread.heap.own(page, Operation::CheckHeap))?;
     }
     abandon::visit(&thread.heap, check)?;
     Ok(census)

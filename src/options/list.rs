@@ -65,7 +65,6 @@ fn describe(row: &Row, value: i64, source: Source, line: &mut Line) {
     line.push_str(match source {
         Source::Default => " (default)",
         Source::Environment => " (environment)",
-        Source::Program => " (program)",
     });
 }
 
@@ -98,7 +97,7 @@ mod tests {
     #[test]
     fn an_option_is_printed_with_its_value_unit_and_source() {
         let lines = [
-            (described(Setting::PurgeDelay, -1, Source::Program), "purge_delay: -1 ms (program)"),
+            (described(Setting::PurgeDelay, -1, Source::Environment), "purge_delay: -1 ms (environment)"),
             (described(Setting::ArenaReserve, 1 << 30, Source::Default), "arena_reserve: 1 GiB (default)"),
             (described(Setting::ArenaReserve, 3 << 29, Source::Environment), "arena_reserve: 1536 MiB (environment)"),
             (described(Setting::QuarantineBytes, 0, Source::Default), "quarantine_bytes: 0 bytes (default)"),

@@ -1,4 +1,4 @@
-//! What can be tuned at run time, through the environment or by the program. No option can switch a check off.
+//! What can be tuned at run time, through the environment. No option can switch a check off.
 //!
 //! An option ([`Setting`]) is one row of a table: its name, what kind of value it takes, its default, its bounds, and a
 //! line of documentation. It is given as `RAVELIN_NAME=value`, or by the name that mimalloc has for it,
@@ -26,5 +26,7 @@ mod store;
 mod table;
 
 pub(crate) use list::print_all;
-pub(crate) use store::{Source, bytes, enabled, get, milliseconds, set, set_default, settle, source};
+#[cfg(test)]
+pub(crate) use store::set;
+pub(crate) use store::{bytes, enabled, get, milliseconds, settle};
 pub(crate) use table::Setting;

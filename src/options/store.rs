@@ -1,8 +1,7 @@
-//! The values of the options: read once from the environment, set later by the program if it likes.
+//! The values of the options: read once from the environment.
 //!
 //! Each value is one atomic number, [`UNREAD`] at first. Readers that race each compute all values and store them with a
-//! compare-and-swap: the first one counts, the others hold the same number anyway, and none can undo what the program
-//! has set meanwhile.
+//! compare-and-swap: the first one counts, and the others hold the same number anyway.
 //!
 //! The dynamic linker may allocate before the C library knows the environment. So an environment without any variable is
 //! not believed until [`settle`] says that the process has started: the defaults hold meanwhile.
@@ -33,7 +32,6 @@ static WARNED: AtomicBool = AtomicBool::new(false);
 pub(crate) enum Source {
     Default,
     Environment,
-    Program,
 }
 
 /// When an environment without any variable is taken for what it is.
@@ -72,26 +70,15 @@ pub(crate) fn source(setting: Setting) -> Source {
     get(setting);
     match SOURCES.get(setting as usize).map(|source| source.load(Relaxed)) {
         Some(number) if number == Source::Environment as u8 => Source::Environment,
-        Some(number) if number == Source::Program as u8 => Source::Program,
         _ => Source::Default,
     }
 }
 
-/// Sets an option from the program, to the nearest value within its bounds.
+/// Sets an option, to the nearest value within its bounds. For the whole process: a test that does so runs alone.
+#[cfg(test)]
 pub(crate) fn set(setting: Setting, value: i64) {
     settle();
-    if let (Some(place), Some(from)) = (VALUES.get(setting as usize), SOURCES.get(setting as usize)) {
-        from.store(Source::Program as u8, Relaxed);
-        place.store(parse::bound(setting.row(), value), Relaxed);
-    }
-}
-
-/// Sets an option from the program, unless the environment or the program has set it before.
-pub(crate) fn set_default(setting: Setting, value: i64) {
-    settle();
-    if source(setting) == Source::Default
-        && let Some(place) = VALUES.get(setting as usize)
-    {
+    if let Some(place) = VALUES.get(setting as usize) {
         place.store(parse::bound(setting.row(), value), Relaxed);
     }
 }
@@ -236,19 +223,6 @@ mod tests {
     }
 
     #[test]
-    fn what_the_program_sets_is_bounded_and_outlives_a_late_reader() {
-        // One test owns this option: values are shared by all tests of the process.
-        let setting = Setting::QuarantineCount;
-        set_default(setting, 5);
-        assert_eq!((get(setting), source(setting)), (5, Source::Default));
-        set(setting, i64::MAX);
-        assert_eq!((get(setting), source(setting)), (setting.row().max, Source::Program));
-        read(Trust::Always);
-        set_default(setting, 6);
-        assert_eq!(get(setting), setting.row().max);
-    }
-
-    #[test]
     fn typed_getters_agree_with_the_number() {
         assert_eq!(enabled(Setting::ShowErrors), get(Setting::ShowErrors) != 0);
         assert_eq!(bytes(Setting::ArenaReserve), get(Setting::ArenaReserve) as usize);
@@ -277,7 +251,6 @@ mod tests {
                         assert_eq!((get(Setting::GuardLimit), source(Setting::GuardLimit)), (0, Source::Default));
                         assert_eq!(get(Setting::QuarantineCount), Setting::QuarantineCount.row().default);
                         assert_eq!(get(Setting::AbandonedLimit), 65536);
-                        set_default(Setting::PurgeDelay, 28);
                         settle();
                         read(Trust::Always);
                     }

@@ -5,17 +5,11 @@
 pub(crate) struct Errno(pub(crate) i32);
 
 impl Errno {
-    /// Not permitted: a seccomp filter's usual answer.
-    pub(crate) const PERM: Errno = Errno(1);
     /// Not now, but perhaps later.
     pub(crate) const AGAIN: Errno = Errno(11);
     /// Out of memory, of address space or of map entries; also a range with a hole in it.
     pub(crate) const NOMEM: Errno = Errno(12);
-    /// Occupied.
-    pub(crate) const EXIST: Errno = Errno(17);
     /// An argument that the kernel cannot take: a range that is not of whole pages, advice that it does not know or
     /// that locked memory does not allow.
     pub(crate) const INVAL: Errno = Errno(22);
-    /// No such system call.
-    pub(crate) const NOSYS: Errno = Errno(38);
 }

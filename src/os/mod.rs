@@ -50,6 +50,7 @@ mod span;
 mod tests;
 
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests decide what fails, and ask what is protected"))]
 pub(crate) mod mock;
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
 use mock as backend;
@@ -94,13 +95,13 @@ pub(crate) use span::Span;
 
 pub(crate) use backend::clock::milliseconds;
 pub(crate) use backend::constructor::before_main;
-pub(crate) use backend::environment::{address_space_limit, environment, is_privileged, map_limit};
+pub(crate) use backend::environment::{address_space_limit, environment, map_limit};
 pub(crate) use backend::error::{errno, set_errno};
 pub(crate) use backend::futex::{wait, wake};
 pub(crate) use backend::local::{local, local_state, set_local, set_local_state};
 pub(crate) use backend::memory::{
-    close, guard, has_guards, hide_from_dumps, move_pages, no_huge_pages, open, page_size, prefault, purge, release,
-    reserve, reserve_table, unguard, wipe_on_fork,
+    close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, purge, release, reserve, reserve_table,
+    unguard, wipe_on_fork,
 };
 pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id};
 pub(crate) use backend::random::random;

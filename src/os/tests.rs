@@ -42,7 +42,7 @@ fn a_reservation_is_aligned_as_long_as_asked_and_inaccessible() {
     for align in [page_size(), 1 << 16, 1 << 20, 1 << SEGMENT_SHIFT] {
         let span = reserve(3 * page_size(), align, None).expect("address space");
         assert_eq!((span.address() % align, span.len()), (0, 3 * page_size()));
-        assert!(span.end() <= 1 << ADDRESS_BITS);
+        assert!(span.address() + span.len() <= 1 << ADDRESS_BITS);
         let last = page(span, 2).start().as_ptr();
         assert!(!is_readable(span.start().as_ptr()) && !is_readable(last));
         done(span);
@@ -165,22 +165,58 @@ fn a_table_reads_as_zero_and_is_writable_where_it_is_opened() {
 
 #[test]
 fn moved_pages_keep_what_they_hold_and_the_rest_is_zero() {
+    for pages in [2, 4] {
+        let (from, to) = (opened(2), reserved(pages));
+        write(from.start(), 7);
+        write(page(from, 1).start(), 8);
+        // SAFETY: two reservations of ours.
+        unsafe { move_pages(from, to) }.expect("moving");
+        let bytes: Vec<u8> = (0..pages).map(|index| read(page(to, index).start())).collect();
+        assert_eq!(bytes, [7, 8, 0, 0][..pages]);
+        assert!(is_writable(page(to, pages - 1).start().as_ptr()));
+        done(from);
+        done(to);
+    }
+}
+
+#[test]
+fn what_pages_were_moved_from_stays_ours_and_is_empty() {
     let (from, to) = (opened(2), reserved(4));
     write(from.start(), 7);
-    write(page(from, 1).start(), 8);
-    // SAFETY: two reservations of ours; `from` is not used again.
+    // SAFETY: two reservations of ours.
     unsafe { move_pages(from, to) }.expect("moving");
-    let bytes: Vec<u8> = (0..4).map(|index| read(page(to, index).start())).collect();
-    assert_eq!(bytes, [7, 8, 0, 0]);
-    assert!(is_writable(page(to, 3).start().as_ptr()));
+    assert!((0..2).all(|index| is_writable(page(from, index).start().as_ptr())));
+    assert_eq!(read(from.start()), 0);
+    write(from.start(), 9);
+    assert_eq!((read(from.start()), read(to.start())), (9, 7));
+    // SAFETY: ours, and nobody touches it until it is released.
+    unsafe { close(from) }.expect("closing");
+    done(from);
     done(to);
+}
+
+#[test]
+fn moved_pages_can_be_moved_again() {
+    let mut held = opened(1);
+    write(held.start(), 7);
+    for pages in 2..6 {
+        let to = reserved(pages);
+        // SAFETY: two reservations of ours.
+        unsafe { move_pages(held, to) }.expect("moving");
+        done(held);
+        held = to;
+        write(page(held, pages - 1).start(), pages as u8);
+    }
+    let bytes: Vec<u8> = (0..5).map(|index| read(page(held, index).start())).collect();
+    assert_eq!(bytes, [7, 2, 3, 4, 5]);
+    done(held);
 }
 
 #[test]
 fn pages_do_not_move_into_a_smaller_place() {
     let (from, to) = (opened(2), reserved(1));
     write(from.start(), 7);
-    // SAFETY: two reservations of ours.
+    // SAFETY: two reservations of ours; `to` is not used again.
     assert_eq!(unsafe { move_pages(from, to) }, Err(Errno::INVAL));
     assert_eq!(read(from.start()), 7);
     done(from);
@@ -206,9 +242,12 @@ fn every_kind_of_call_is_counted() {
     let guarded = unsafe { guard(from) };
     // SAFETY: ours.
     let unguarded = unsafe { unguard(from) };
-    // SAFETY: two reservations of ours; `from` is not used again.
+    // SAFETY: two reservations of ours.
     let moved = unsafe { move_pages(from, to) };
-    done(to);
+    done(from);
+    if moved.is_ok() {
+        done(to);
+    }
     let _ = random(&mut [0; 1]);
     let failed = [purged, guarded, unguarded, moved].iter().filter(|result| result.is_err()).count();
     // Other tests count as well.

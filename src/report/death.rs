@@ -27,6 +27,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 use super::facts::Report;
 use super::hook;
+use super::kind::{Kind, Operation};
 use super::line::Line;
 use crate::os;
 
@@ -86,6 +87,13 @@ pub(crate) fn die(report: &Report) -> ! {
         }
         Claim::Late => wait_for_death(),
     }
+}
+
+/// Stops the process: an invariant of the allocator does not hold, as `note` says, at `address` (0 if at none).
+#[cold]
+#[inline(never)]
+pub(crate) fn internal(note: &'static str, operation: Operation, address: usize) -> ! {
+    die(&Report::new(Kind::Internal, operation, address).with_note(note))
 }
 
 /// Whether the process is being stopped. Sticky.

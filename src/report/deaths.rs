@@ -1,7 +1,7 @@
 //! How a process really dies: whatever hook and handlers do, by SIGABRT and with one line.
 
 use super::*;
-use crate::report::{BlockFacts, Kind, Operation, set_report_hook};
+use crate::report::{BlockFacts, set_report_hook};
 use crate::testing::{Child, Corpse};
 use core::time::Duration;
 use std::sync::Barrier;
@@ -36,6 +36,15 @@ fn a_report_is_one_line_and_the_process_dies_of_sigabrt() {
     });
     corpse.died_with("ravelin: double free of 0x1230 (block of class 64, page 0x1000, segment 3) by thread ");
     assert!(corpse.stderr.ends_with('\n'));
+}
+
+#[test]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
+fn a_broken_invariant_is_named_and_ends_the_process() {
+    let corpse = corpse("report::death::tests::a_broken_invariant_is_named_and_ends_the_process", || {
+        internal("two heaps have a page", Operation::Collect, 0x1230)
+    });
+    corpse.died_with("ravelin: internal error (two heaps have a page) in collect at 0x1230 by thread ");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a report tells, and the line that tells it.
 //!
 //! ```text
-//! ravelin: double free of 0x7f3a5c0012c0 (48-byte block of class 64, page 0x7f3a5c000000, segment 3) by thread 4711
+//! ravelin: double free of 0x7f3a5c0012c0 (block of class 64, page 0x7f3a5c000000, segment 3) by thread 4711
 //!          `- kind      `- address        `- block, as far as it is known                             `- who
 //!
 //! ravelin: wrong layout (size 100, alignment 8) in dealloc of 0x7f3a5c0012c0 (block of class 64, ..) by thread 4711
@@ -17,7 +17,6 @@ use crate::os;
 /// What is known about the block that a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockFacts {
-    size: Option<usize>,
     class_size: usize,
     page: usize,
     segment: usize,
@@ -25,23 +24,10 @@ pub struct BlockFacts {
 
 impl BlockFacts {
     /// Facts about a block of `class_size` bytes in the page that starts at address `page`, in segment number
-    /// `segment`. The requested size is not known.
+    /// `segment`.
     #[must_use]
     pub(crate) const fn new(class_size: usize, page: usize, segment: usize) -> BlockFacts {
-        BlockFacts { size: None, class_size, page, segment }
-    }
-
-    /// Adds the size that was asked for, in bytes.
-    #[must_use]
-    pub(crate) const fn with_size(mut self, size: usize) -> BlockFacts {
-        self.size = Some(size);
-        self
-    }
-
-    /// The size that was asked for, in bytes, if this build records it.
-    #[must_use]
-    pub const fn size(&self) -> Option<usize> {
-        self.size
+        BlockFacts { class_size, page, segment }
     }
 
     /// The size of the block, in bytes.
@@ -178,11 +164,7 @@ impl Report {
             line.push_str(word).push_hex(self.address);
         }
         if let Some(block) = &self.block {
-            line.push_str(" (");
-            if let Some(size) = block.size {
-                line.push_dec(size as u64).push_str("-byte ");
-            }
-            line.push_str("block of class ").push_dec(block.class_size as u64);
+            line.push_str(" (block of class ").push_dec(block.class_size as u64);
             line.push_str(", page ").push_hex(block.page);
             line.push_str(", segment ").push_dec(block.segment as u64).push_str(")");
         }
@@ -267,11 +249,6 @@ mod tests {
             known.to_string(),
             "double free of 0x7f3a5c0012c0 (block of class 64, page 0x7f3a5c000000, segment 3) by thread 4711"
         );
-        let sized = report(Kind::DoubleFree, Operation::Free).of_block(BLOCK.with_size(48));
-        assert_eq!(
-            sized.to_string(),
-            "double free of 0x7f3a5c0012c0 (48-byte block of class 64, page 0x7f3a5c000000, segment 3) by thread 4711"
-        );
     }
 
     #[test]
@@ -292,7 +269,7 @@ mod tests {
     #[test]
     fn the_longest_report_fits_a_line() {
         let mut longest = Report::new(Kind::NoRandomness, Operation::UsableSize, usize::MAX)
-            .of_block(BlockFacts::new(usize::MAX, usize::MAX, usize::MAX).with_size(usize::MAX))
+            .of_block(BlockFacts::new(usize::MAX, usize::MAX, usize::MAX))
             .with_layout(usize::MAX, usize::MAX);
         longest.thread = u64::MAX;
         assert!(longest.to_string().ends_with(" by thread 18446744073709551615"));

@@ -24,7 +24,7 @@ mod hook;
 mod kind;
 mod line;
 
-pub(crate) use death::{die, die_if_dying, dying, finish, is_reporter, warn};
+pub(crate) use death::{die, die_if_dying, dying, finish, internal, is_reporter, warn};
 pub(crate) use line::Line;
 
 pub use facts::{BlockFacts, Report};

@@ -10,7 +10,6 @@
 use super::super::{allocate_zeroed, reallocate};
 use super::*;
 use crate::geometry::{CLASSES, MEDIUM_MAX, SEGMENT, SLICE};
-use crate::os::Errno;
 use crate::os::mock::{self, Failing, advance_clock, fail_from, fail_nth, set_guards, set_map_limit};
 use crate::segment::{self, Role};
 use crate::testing::{Child, alone};
@@ -303,7 +302,7 @@ fn each_call_fails_in_a_process_of_its_own(test: &'static str, prepare: impl Fn(
     const CALL: &str = "FAIL_CALL";
     const KIND: &str = "FAIL_KIND";
     const DONE: &str = "that was all";
-    let no_randomness = ["mock: failed with errno ", &Errno::NOSYS.0.to_string(), "\n"].concat();
+    let no_randomness = ["mock: failed with errno ", &libc::ENOSYS.to_string(), "\n"].concat();
     for kind in 0..Plan::KINDS.len() {
         let mut deaths = 0;
         let calls = (1..MANY).find(|call| {

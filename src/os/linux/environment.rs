@@ -43,7 +43,7 @@ impl Iterator for Environment {
 }
 
 /// Whether the kernel started the program with more rights than its user has (set-uid and the like).
-pub(crate) fn is_privileged() -> bool {
+fn is_privileged() -> bool {
     // SAFETY: looks a number up in a list from the kernel.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }

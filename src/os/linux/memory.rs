@@ -233,34 +233,114 @@ pub(crate) unsafe fn purge(span: Span) -> Result<(), Errno> {
 }
 
 /// Moves the pages of `from` to the start of `to`, which is as long or longer; all of `to` is then readable and writable,
-/// and the part behind the moved pages reads as zero. `from` is no longer ours afterwards.
+/// and the part behind the moved pages reads as zero. `from` stays ours and open, and reads as zero.
+///
+/// ```text
+///   from |aaaa|      stopover |    |      to |........|       as reserved
+///        |    |               |aaaa|         |........|       moved, and `from` stays: that keeps the length
+///        |    |                              |aaaa    |       moved and grown: one map, which can be moved again
+/// ```
 ///
 /// # Safety
 /// - Both spans are ours, do not overlap, and nobody needs what `to` held.
-/// - `from` is open, and nothing in it is used again.
+/// - `from` is open, and nobody touches it meanwhile.
 ///
 /// # Errors
-/// EFAULT when `from` lies in several maps; ENOMEM; EINVAL when `to` is the shorter. `from` is then as it was, but `to` is
-/// no longer ours: neither to be used nor to be released.
+/// EFAULT when `from` lies in several maps; ENOMEM; EINVAL before Linux 5.7, and when `to` is the shorter. `from` then holds
+/// what it held and is open, but `to` is no longer ours: neither to be used nor to be released.
 pub(crate) unsafe fn move_pages(from: Span, to: Span) -> Result<(), Errno> {
-    // SAFETY: the caller's promise.
-    let moved = unsafe { remap(from, to) };
-    if moved.is_err() {
-        give_up(to);
-    }
+    let moved = if from.len() == to.len() {
+        // SAFETY: the caller's promise.
+        let moved = unsafe { remap(from, to, Source::Stays) };
+        moved.inspect_err(|_| give_up(to))
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { move_and_grow(from, to) }
+    };
     counted(&COUNTERS.remap, moved)
+}
+
+/// What becomes of the range that pages are moved from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// It stays mapped, and empty: so nobody else can map anything there.
+    Stays,
+    /// It goes.
+    Goes,
 }
 
 /// # Safety
 /// As [`move_pages`].
-unsafe fn remap(from: Span, to: Span) -> Result<(), Errno> {
+unsafe fn move_and_grow(from: Span, to: Span) -> Result<(), Errno> {
+    let stopover = match reserve_stopover(from, to) {
+        Ok(stopover) => stopover,
+        Err(error) => {
+            // SAFETY: nothing has happened to it yet, and the caller gives it up.
+            let _ = unsafe { unmap(to) };
+            return Err(error);
+        }
+    };
+    // SAFETY: the caller's promise; the stopover is known to nobody else.
+    if let Err(error) = unsafe { remap(from, stopover, Source::Stays) } {
+        give_up(stopover);
+        // SAFETY: nothing has happened to it yet, and the caller gives it up.
+        let _ = unsafe { unmap(to) };
+        return Err(error);
+    }
+    // SAFETY: both are ours, and apart; the stopover is not used again.
+    unsafe { remap(stopover, to, Source::Goes) }.inspect_err(|_| {
+        give_up(to);
+        // SAFETY: both are ours, as long as each other, and apart.
+        unsafe { move_back(stopover, from) };
+    })
+}
+
+/// A place for as much as `from` holds, that lies to the page tables as `to` does: whole tables can then be moved.
+fn reserve_stopover(from: Span, to: Span) -> Result<Span, Errno> {
+    const TABLE: usize = 2 << 20;
     if to.len() < from.len() {
         return Err(Errno::INVAL);
     }
-    let (source, target) = (from.start().as_ptr().cast(), to.start().as_ptr().cast::<c_void>());
-    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-    // SAFETY: both ranges are ours; what `to` held and where `from` was, the caller gives up.
-    let moved = unsafe { libc::mremap(source, from.len(), to.len(), flags, target) };
+    let skip = to.address() & TABLE.wrapping_sub(1);
+    let whole = reserve_aligned(skip.checked_add(from.len()).ok_or(Errno::NOMEM)?, TABLE, None)?;
+    let (Some(before), Some(stopover)) = (whole.part(0, skip), whole.part(skip, from.len())) else {
+        return Err(Errno::INVAL); // cannot be: that is how long it was made
+    };
+    if skip != 0 {
+        // SAFETY: nobody else knows of the range yet, and it is outside what is handed out.
+        let _ = unsafe { unmap(before) };
+    }
+    Ok(stopover)
+}
+
+/// Copies, for a second failure of the kernel would leave the program's block in the wrong place.
+///
+/// # Safety
+/// - Both are ours, as long as each other, and apart; nobody uses `stopover` again.
+#[cold]
+unsafe fn move_back(stopover: Span, from: Span) {
+    for span in [stopover, from] {
+        // They are open, unless the program has protected its own memory in parts.
+        // SAFETY: ours, and nobody counts on faults there.
+        let _ = unsafe { protect(span, libc::PROT_READ | libc::PROT_WRITE) };
+    }
+    // SAFETY: both are open, as long as each other, and apart.
+    unsafe { stopover.start().copy_to_nonoverlapping(from.start(), from.len()) };
+    // SAFETY: ours, and not used again.
+    let _ = unsafe { unmap(stopover) };
+}
+
+/// # Safety
+/// - Both ranges are ours and apart, and what `to` held is not needed; nor is `from`, if it goes.
+unsafe fn remap(from: Span, to: Span, source: Source) -> Result<(), Errno> {
+    let keep = match source {
+        Source::Stays => libc::MREMAP_DONTUNMAP,
+        Source::Goes => 0,
+    };
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | keep;
+    let (start, target) = (from.start().as_ptr().cast(), to.start().as_ptr().cast::<c_void>());
+    // SAFETY: the caller's promise.
+    let moved = unsafe { libc::mremap(start, from.len(), to.len(), flags, target) };
     if moved == libc::MAP_FAILED { Err(last()) } else { Ok(()) }
 }
 
@@ -298,18 +378,6 @@ pub(crate) unsafe fn hide_from_dumps(span: Span) -> Result<(), Errno> {
     unsafe { advise(span, libc::MADV_DONTDUMP) }
 }
 
-/// Has the kernel fetch memory for the whole span now rather than page by page.
-///
-/// # Safety
-/// - The span is ours and open.
-///
-/// # Errors
-/// EINVAL before Linux 5.14; EFAULT if a guard is inside.
-pub(crate) unsafe fn prefault(span: Span) -> Result<(), Errno> {
-    // SAFETY: the caller's promise.
-    unsafe { advise(span, libc::MADV_POPULATE_WRITE) }
-}
-
 /// No transparent huge pages here.
 ///
 /// # Safety
@@ -317,7 +385,7 @@ pub(crate) unsafe fn prefault(span: Span) -> Result<(), Errno> {
 ///
 /// # Errors
 /// EINVAL on a kernel without them.
-pub(crate) unsafe fn no_huge_pages(span: Span) -> Result<(), Errno> {
+unsafe fn no_huge_pages(span: Span) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
     unsafe { advise(span, libc::MADV_NOHUGEPAGE) }
 }

@@ -15,11 +15,6 @@ pub(crate) fn set_environment(entries: &'static [&'static [u8]]) {
     *ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner) = entries;
 }
 
-/// Never.
-pub(crate) fn is_privileged() -> bool {
-    false
-}
-
 /// None.
 pub(crate) fn address_space_limit() -> Option<usize> {
     None

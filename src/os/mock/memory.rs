@@ -149,11 +149,11 @@ fn zero(span: Span, index: usize) {
     }
 }
 
-/// Moves the pages of `from` to the start of `to`.
+/// Moves the pages of `from` to the start of `to`, which is as long or longer. `from` stays ours and open, and reads as zero.
 ///
 /// # Safety
 /// - Both spans are ours, do not overlap, and nobody needs what `to` held.
-/// - `from` is open, and nothing in it is used again.
+/// - `from` is open, and nobody touches it meanwhile.
 ///
 /// # Errors
 /// ENOMEM; EFAULT when `from` is not open; EINVAL when `to` is the shorter. `from` is then as it was, but `to` is no longer
@@ -184,7 +184,9 @@ fn move_open(from: Span, to: Span) -> Result<(), Errno> {
     let (source, target): (NonNull<u8>, NonNull<u8>) = (from.start(), to.start());
     // SAFETY: both ranges are reserved (checked above), `to` is as long as `from`, and the caller says that they do not overlap.
     unsafe { source.copy_to_nonoverlapping(target, from.len()) };
-    books.release(from)
+    // SAFETY: reserved, and open: the caller has given its contents up.
+    unsafe { source.write_bytes(0, from.len()) };
+    Ok(())
 }
 
 /// Would read as zero in a child.
@@ -206,28 +208,6 @@ pub(crate) unsafe fn wipe_on_fork(span: Span) -> Result<(), Errno> {
 /// # Errors
 /// EINVAL, as on an old kernel.
 pub(crate) unsafe fn hide_from_dumps(span: Span) -> Result<(), Errno> {
-    advise(span)
-}
-
-/// Would fetch memory for the whole span.
-///
-/// # Safety
-/// - The span is ours and open.
-///
-/// # Errors
-/// EINVAL, as on an old kernel.
-pub(crate) unsafe fn prefault(span: Span) -> Result<(), Errno> {
-    advise(span)
-}
-
-/// Would have no huge pages.
-///
-/// # Safety
-/// - The span is ours.
-///
-/// # Errors
-/// EINVAL, as on a kernel without them.
-pub(crate) unsafe fn no_huge_pages(span: Span) -> Result<(), Errno> {
     advise(span)
 }
 

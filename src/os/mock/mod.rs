@@ -24,9 +24,13 @@ pub(crate) mod testing;
 mod tests;
 pub(super) mod thread;
 
-pub(crate) use clock::advance_clock;
-pub(crate) use controls::{Failing, fail_aloud, fail_from, fail_nth, set_guards, set_map_limit};
-pub(crate) use environment::set_environment;
-pub(crate) use memory::{protection_of, reservations};
-pub(crate) use pages::Protection;
-pub(crate) use process::fork_handlers;
+/// What tests decide, and what they ask.
+#[cfg(test)]
+pub(crate) use {
+    clock::advance_clock,
+    controls::{Failing, fail_aloud, fail_from, fail_nth, set_guards, set_map_limit},
+    environment::set_environment,
+    memory::{protection_of, reservations},
+    pages::Protection,
+    process::fork_handlers,
+};

@@ -138,7 +138,8 @@ impl Books {
         }
         let holds = |mapping: &Mapping| {
             let first = mapping.start.addr().get();
-            span.address() >= first && span.end() <= first.wrapping_add(mapping.pages.len().wrapping_mul(PAGE))
+            let skipped = span.address().checked_sub(first);
+            skipped.is_some_and(|skipped| skipped.saturating_add(span.len()) <= mapping.pages.len().wrapping_mul(PAGE))
         };
         self.0.iter().position(|slot| slot.as_ref().is_some_and(holds)).ok_or(Errno::NOMEM)
     }

@@ -9,6 +9,6 @@ use crate::os::calls::{COUNTERS, counted};
 /// # Errors
 /// ENOSYS. `bytes` is then not to be used.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Errno> {
-    let filled = may_fail(Errno::NOSYS).and_then(|()| getrandom::fill(bytes).map_err(|_| Errno::NOSYS));
+    let filled = may_fail(Errno(libc::ENOSYS)).and_then(|()| getrandom::fill(bytes).map_err(|_| Errno(libc::ENOSYS)));
     counted(&COUNTERS.random, filled)
 }

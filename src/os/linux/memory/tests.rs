@@ -50,7 +50,7 @@ fn a_guard_costs_no_map() {
     unsafe { guard(middle) }.expect("guards");
     // Still one map with one protection, yet the page faults.
     let map = region::query(span.start().as_ptr()).expect("a map").as_range();
-    assert!(map.start <= span.address() && span.end() <= map.end);
+    assert!(map.start <= span.address() && span.address() + span.len() <= map.end);
     assert!(!is_readable(middle.start().as_ptr()));
     done(span);
 }
@@ -110,23 +110,6 @@ fn advice_reaches_the_kernel() {
 }
 
 #[test]
-fn prefaulted_pages_are_in_memory() {
-    if ignores_advice() {
-        return;
-    }
-    let span = opened(4);
-    // SAFETY: ours, and open.
-    if unsafe { prefault(span) }.is_err() {
-        return; // before Linux 5.14
-    }
-    let mut present = [0_u8; 4];
-    // SAFETY: one byte for each page of the span.
-    let result = unsafe { libc::mincore(span.start().as_ptr().cast(), span.len(), present.as_mut_ptr()) };
-    assert_eq!((result, present.map(|flags| flags & 1)), (0, [1; 4]));
-    done(span);
-}
-
-#[test]
 fn pages_of_two_maps_do_not_move() {
     let from = opened(2);
     // SAFETY: nobody touches the second page.
@@ -174,8 +157,8 @@ fn a_filter_s_refusals_are_errors_and_not_the_end() {
         let answers = unsafe { core::slice::from_raw_parts(answers, 5) };
         let [reserved, others @ ..] = answers else { unreachable!("five words") };
         // musl calls a refused mmap a lack of memory.
-        assert!([Errno::PERM, Errno::NOMEM].contains(&Errno(*reserved as i32)), "{reserved}");
-        assert_eq!(others, [Errno::PERM.0 as u64; 4]);
+        assert!([Errno(libc::EPERM), Errno::NOMEM].contains(&Errno(*reserved as i32)), "{reserved}");
+        assert_eq!(others, [libc::EPERM as u64; 4]);
     }
     done(span);
 }
