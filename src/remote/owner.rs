@@ -91,6 +91,13 @@ impl OwnerWord {
         if ptr::eq(self.0.load(Relaxed), me) { Some(Owned(())) } else { None }
     }
 
+    /// Slices are about to say that they belong to this page, which may be its first birth. A thread that is late with a
+    /// second free into an earlier page finds it from then on: it must not be the 0 that a thread without a mailbox names
+    /// itself by.
+    pub(crate) fn conceive(&self) {
+        self.0.swap(mark(GIVEN_UP), AcqRel);
+    }
+
     /// The page is born: `me` owns it from now on. Late marks of the page's earlier life are cleared first; one that
     /// comes later still is spurious.
     pub(crate) fn bear<R: Rules>(&self, summary: &AtomicU64, me: *mut Mailbox) -> Owned {

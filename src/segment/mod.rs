@@ -48,7 +48,7 @@ use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};
 use crate::os::Span;
 use crate::page::{Contents, Extent, Page, Tables};
 use crate::remote::{Mailbox, Owned, Owner};
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 use slices::SliceSet;
@@ -142,9 +142,13 @@ impl Segment {
 
     /// From now on these slices belong to the page that starts at `first`.
     fn set_heads(&self, first: usize, slices: usize) {
+        if let Some(page) = self.pages.get(first) {
+            page.face.owner.conceive();
+        }
         let offset = offset_of!(Segment, pages).wrapping_add(first.wrapping_mul(size_of::<Page>()));
         for head in self.heads.iter().skip(first).take(slices) {
-            head.store(offset as u32, Relaxed);
+            // Whoever finds the page by this sees that it was conceived: what it loads next depends on what it loads here.
+            head.store(offset as u32, Release);
         }
     }
 
