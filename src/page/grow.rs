@@ -7,7 +7,7 @@ use super::{Page, Tables};
 use crate::entropy::{self, Rng};
 use crate::geometry::{Class, GRANULE, SLICE};
 use crate::mitigations::MITIGATIONS;
-use crate::remote::{All, Mailbox, Owned};
+use crate::remote::{self, All, Mailbox, Owned};
 use crate::sync::Relaxed;
 use core::cell::Cell;
 use core::ptr;
@@ -226,22 +226,14 @@ impl Page {
 
     /// Throws all lists away and draws new ones, with a new key, from what the bits say: for the child of a fork, which
     /// must share no order with its parent, and which may find the page of a thread that exists no more between any two
-    /// of its stores. Nobody else uses the page meanwhile.
+    /// of its stores. The threads of this process may free blocks of the page meanwhile.
     ///
     /// All remote bits are collected, whatever the summary says.
-    fn rebuild(&self, tables: &'static Tables, _owned: &Owned, rng: &Rng) {
+    fn rebuild(&self, tables: &'static Tables, owned: &Owned, rng: &Rng) {
         let hot = &self.hot;
         // The owner's line may have been copied before the page was born: the face was complete when the owner was set.
         self.measure(tables);
-        self.summary().store(0, Relaxed);
-        let bits = self.bits();
-        for (state, remote) in bits.state.iter().zip(bits.remote) {
-            let freed = remote.load(Relaxed);
-            if freed != 0 {
-                remote.store(0, Relaxed);
-                state.store(state.load(Relaxed) & !freed, Relaxed);
-            }
-        }
+        remote::settle(&self.bits(), self.summary(), owned);
         // Caught while it was being extended, a page may have counted blocks whose links are not made: none is live.
         let capacity = hot.capacity.load(Relaxed).min(hot.reserved.load(Relaxed));
         self.set_capacity(capacity);

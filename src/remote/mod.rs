@@ -35,7 +35,7 @@ mod bits;
 mod owner;
 mod post;
 
-pub(crate) use bits::{Bits, NotLive, Out, Spot, collect};
+pub(crate) use bits::{Bits, NotLive, Out, Spot, collect, settle};
 pub(crate) use owner::{Owned, Owner, OwnerWord};
 pub(crate) use post::{Line, Mailbox, Posted, post, unmark};
 
