@@ -56,10 +56,16 @@ pub(super) fn collect_page(heap: &Heap, page: &'static Page, owned: &Owned) {
         thread.collected.store(thread.collected.load(Relaxed).wrapping_add(count), Relaxed);
     }
     if let Err(granule) = result {
-        let address = start.wrapping_add(granule.wrapping_mul(GRANULE));
-        let report = Report::new(Kind::DoubleFree, Operation::Collect, address);
-        report::die(&report.of_block(diagnose::facts(page)))
+        die_of_double_free(page, granule);
     }
+}
+
+/// The block at this granule of the page was freed when it was free already; whose call it was is not known any more.
+#[cold]
+pub(super) fn die_of_double_free(page: &'static Page, granule: usize) -> ! {
+    let address = page.face.start().addr().wrapping_add(granule.wrapping_mul(GRANULE));
+    let report = Report::new(Kind::DoubleFree, Operation::Collect, address);
+    report::die(&report.of_block(diagnose::facts(page)))
 }
 
 impl Thread {

@@ -41,6 +41,9 @@ pub(crate) enum Attention {
 
 impl Page {
     /// Makes this description that of a page of `class`, owned by the thread with mailbox `me`.
+    ///
+    /// # Errors
+    /// The granule's index of a block that was freed once more when nothing in these slices was live.
     pub(crate) fn bear(
         &self,
         tables: &'static Tables,
@@ -49,7 +52,7 @@ impl Page {
         contents: Contents,
         me: *mut Mailbox,
         rng: &Rng,
-    ) -> Owned {
+    ) -> Result<Owned, usize> {
         let hot = &self.hot;
         self.face.describe_blocks(class, extent);
         self.measure(tables);
@@ -61,7 +64,7 @@ impl Page {
         self.set_capacity(0);
         self.draw(rng);
         self.attend(Attention::WhenEmpty);
-        self.face.owner.bear::<All>(self.summary(), me)
+        self.face.owner.bear::<All>(&self.bits(), self.summary(), me)
     }
 
     /// Works the owner's measures out from what the page's face says.
@@ -89,7 +92,7 @@ impl Page {
         hot.full.store(false, Relaxed);
         hot.heap.store(ptr::null_mut(), Relaxed);
         self.face.describe_single(size, least, extent);
-        self.face.owner.bear_single(self.summary());
+        self.face.owner.bear_single();
     }
 
     /// When free is to call on the slow path.

@@ -159,6 +159,25 @@ pub(crate) fn collect<R: Rules>(
     Ok(())
 }
 
+/// A page is born: marks of its earlier life are cleared, and no block of it may be freed.
+///
+/// # Errors
+/// The granule's index of a block that was freed after all blocks of the earlier life had come back, or of a page that had
+/// some of these slices.
+pub(super) fn start<R: Rules>(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) -> Result<(), usize> {
+    collect::<R>(bits, summary, owned, |_| {})?;
+    if MITIGATIONS.free_checks {
+        // Words that the summary did not name: the page that had them may have had another one.
+        for (index, remote) in bits.remote.iter().enumerate() {
+            let freed = remote.load(Relaxed);
+            if freed != 0 {
+                return Err((index << 6) | freed.trailing_zeros() as usize);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The owner takes back what other threads have freed, whatever the summary says, and judges nobody: for the child of a
 /// fork, where a thread that is not in this process may have been between any two of its stores.
 pub(crate) fn settle(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) {

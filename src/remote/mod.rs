@@ -58,8 +58,8 @@ pub(crate) trait Rules {
     const OWNER_READ_LAST: bool = true;
     /// Whoever changes the owner looks at the summary afterwards.
     const LOOK_AFTER_CHANGE: bool = true;
-    /// A page is born with a clear summary.
-    const BORN_CLEAR: bool = true;
+    /// A page that is born is collected, after its owner was published.
+    const BIRTH_COLLECTS: bool = true;
     /// An abandoned page is claimed by compare-and-swap.
     const CLAIM_BY_SWAP: bool = true;
     /// An owner clears the marks of its own pages only.

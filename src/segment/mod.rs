@@ -210,8 +210,14 @@ pub(crate) fn segment_of(page: &Page) -> Option<&'static Segment> {
     map::find(UserPtr::new(page.face.start())).map(|(segment, _)| segment)
 }
 
-/// A page of `class` is born in slices that were claimed for it, owned by the thread with mailbox `me`.
-pub(crate) fn bear(run: &Run, class: Class, me: *mut Mailbox, rng: &Rng) -> Option<(&'static Page, Owned)> {
+/// A page of `class` is born in slices that were claimed for it, owned by the thread with mailbox `me`; or it is found that
+/// the block with this granule's index was freed once more when nothing in these slices was live.
+pub(crate) fn bear(
+    run: &Run,
+    class: Class,
+    me: *mut Mailbox,
+    rng: &Rng,
+) -> Option<(&'static Page, Result<Owned, usize>)> {
     let page = run.segment.page_at(run.first)?;
     let start = run.segment.span(run.first, run.count)?.start();
     run.segment.set_heads(run.first, run.count);
