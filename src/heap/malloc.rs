@@ -206,6 +206,7 @@ impl Heap {
         }
         let run = segment::claim(class.page_slices()).ok()?;
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
+        let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
         self.enter(page, class, &owned);
         page.extend(&owned, &self.rng).then_some(page)
     }
