@@ -128,11 +128,7 @@ pub(crate) fn claim(count: usize) -> Result<Run, Errno> {
 
 /// Takes slices out of the free ones and makes them accessible by `open`: at first as drawn; if the kernel refuses that,
 /// where it has allowed writing before, for it may count what a process is allowed to write.
-pub(super) fn take_open(
-    count: usize,
-    locked: &Locked,
-    open: impl Fn(&Run) -> Result<(), Errno>,
-) -> Result<Run, Errno> {
+pub(super) fn take_open(count: usize, locked: &Locked, open: impl Fn(&Run) -> Result<(), Errno>) -> Result<Run, Errno> {
     let opened = |run: Run| match open(&run) {
         Ok(()) => Ok(run),
         Err(error) => {
