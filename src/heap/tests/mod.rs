@@ -6,6 +6,7 @@
 //! | `pages` | a page's way: full, roomy, empty, kept for a while, given up |
 //! | `threads` | pages of ended threads are found, adopted, collected |
 //! | `large` | large and huge blocks: guards, quarantine, purge, resizing |
+//! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
 //! | `exhaustion` | no memory for any size: null, and all as before when there is some again (on the mock) |
 //! | `injection` | each system call failing in turn: null or success, and all as before (on the mock) |
 //!
@@ -17,6 +18,7 @@ mod exhaustion;
 mod injection;
 mod large;
 mod pages;
+mod resize;
 mod threads;
 mod under_miri;
 

@@ -1,18 +1,10 @@
-//! What the process was started with, as a test says.
+//! What the process was started with: nothing.
 
 use super::controls;
-use std::sync::{Mutex, PoisonError};
 
-static ENVIRONMENT: Mutex<&'static [&'static [u8]]> = Mutex::new(&[]);
-
-/// The environment, "NAME=value" each: empty unless a test has set it.
+/// The environment, "NAME=value" each: empty.
 pub(crate) fn environment() -> impl Iterator<Item = &'static [u8]> {
-    ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner).iter().copied()
-}
-
-/// Sets the environment, for the whole process: a test that sets it runs alone.
-pub(crate) fn set_environment(entries: &'static [&'static [u8]]) {
-    *ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner) = entries;
+    core::iter::empty()
 }
 
 /// None.

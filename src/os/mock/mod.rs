@@ -29,8 +29,6 @@ pub(super) mod thread;
 pub(crate) use {
     clock::advance_clock,
     controls::{Failing, fail_aloud, fail_from, fail_nth, set_guards, set_map_limit},
-    environment::set_environment,
     memory::{protection_of, reservations},
     pages::Protection,
-    process::fork_handlers,
 };

@@ -2,31 +2,18 @@
 
 use super::controls::may_fail;
 use crate::os::Errno;
-use std::sync::{Mutex, PoisonError};
 
 /// The number of this process.
 pub(crate) fn process_id() -> u32 {
     std::process::id()
 }
 
-/// Before a fork, and after it in the parent and in the child.
-pub(crate) type ForkHandlers = [extern "C" fn(); 3];
-
-static FORK: Mutex<Option<ForkHandlers>> = Mutex::new(None);
-
-/// Records the handlers: [`fork_handlers`] hands them to a test that plays a fork.
+/// Accepts the handlers, and never calls them: there are no forks here.
 ///
 /// # Errors
 /// ENOMEM.
-pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) -> Result<(), Errno> {
-    may_fail(Errno::NOMEM)?;
-    *FORK.lock().unwrap_or_else(PoisonError::into_inner) = Some([prepare, parent, child]);
-    Ok(())
-}
-
-/// What was registered last.
-pub(crate) fn fork_handlers() -> Option<ForkHandlers> {
-    *FORK.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn at_fork(_: extern "C" fn(), _: extern "C" fn(), _: extern "C" fn()) -> Result<(), Errno> {
+    may_fail(Errno::NOMEM)
 }
 
 /// Accepts the function, and never calls it.

@@ -7,7 +7,6 @@ use super::pages::Protection;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Exit(i32),
-    Signal(i32),
 }
 
 /// How a child is made.
