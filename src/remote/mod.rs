@@ -28,7 +28,7 @@
 //! Every clearing is a read-modify-write, and so is every look that follows a change of owner. Then acquire and release
 //! are enough: if the look came first, the one who posts reads what the look wrote, and so sees the new owner as well.
 //!
-//! Reading order: [`bits`] (the two bits of a block), [`post`] (a free by another thread), [`mail`]
+//! Reading order: [`bits`] (the two bits of a block), [`mod@post`] (a free by another thread), [`mail`]
 //! (how its owner learns of it), [`owner`] (who may touch a
 //! page, and how that changes).
 
