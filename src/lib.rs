@@ -71,29 +71,50 @@
 #[cfg(any(test, miri, ravelin_mock, ravelin_loom))]
 extern crate std;
 
+// Under loom only what its models run is compiled: loom's atomics can lie neither in statics nor in mapped memory.
+#[cfg(not(ravelin_loom))]
 mod entropy;
+#[cfg(not(ravelin_loom))]
 mod front;
+#[cfg_attr(ravelin_loom, allow(unused))]
 mod geometry;
+#[cfg(not(ravelin_loom))]
 mod heap;
 mod mitigations;
+#[cfg(all(test, ravelin_loom))]
+#[path = "remote/model/mod.rs"]
+mod model;
+#[cfg(not(ravelin_loom))]
 mod options;
+#[cfg_attr(ravelin_loom, allow(unused))]
 mod os;
+#[cfg(not(ravelin_loom))]
 mod page;
+#[cfg_attr(ravelin_loom, allow(unused))]
 mod remote;
+#[cfg(not(ravelin_loom))]
 mod report;
+#[cfg(not(ravelin_loom))]
 mod segment;
-#[cfg(feature = "serde")]
+#[cfg(all(feature = "serde", not(ravelin_loom)))]
 #[path = "stats/serialize.rs"]
 mod serialize;
+#[cfg(not(ravelin_loom))]
 mod stats;
+#[cfg_attr(ravelin_loom, allow(unused))]
 mod sync;
-#[cfg(test)]
+#[cfg(all(test, not(ravelin_loom)))]
 mod testing;
 
+#[cfg(not(ravelin_loom))]
 #[doc(hidden)]
 pub use front::raw;
+#[cfg(not(ravelin_loom))]
 pub use front::{Ravelin, check_heap, collect, stats, usable_size};
+#[cfg(not(ravelin_loom))]
 pub use heap::{Census, Collect, Corruption, Fault};
 pub use mitigations::{MITIGATIONS, Mitigations};
+#[cfg(not(ravelin_loom))]
 pub use report::{BlockFacts, Kind, Operation, Report, set_report_hook};
+#[cfg(not(ravelin_loom))]
 pub use stats::{ClassStats, LargeStats, Stats, SystemCalls};

@@ -1,7 +1,7 @@
 //! Atomics: core's, or loom's when the protocols are model-checked (`--cfg ravelin_loom`).
 //!
-//! loom's atomics cannot be made in constants and cannot lie in mapped memory. So only what a model runs (the lock, the
-//! remote protocol) takes its atomics from here; words that live in statics or in mapped pages are core's everywhere.
+//! loom's atomics cannot be made in constants, cannot lie in mapped memory, and exist only inside a model. So under loom only
+//! what a model runs is compiled: the lock, the remote protocol, sets of slices. The models bring the words themselves.
 
 #[cfg(not(ravelin_loom))]
 pub(crate) use core::sync::atomic::{
@@ -33,6 +33,10 @@ pub(crate) use constructor;
 
 /// Whether a checker runs this code, to which every step is dear: spins, sizes and counts shrink.
 pub(crate) const CHECKER: bool = cfg!(any(miri, ravelin_loom));
+
+/// Whether atomics can be made and used only inside [`model`], as loom's: tests without threads then have nothing to run on.
+#[cfg(test)]
+pub(crate) const MODELS_ONLY: bool = cfg!(ravelin_loom);
 
 /// Runs a test's threads: once, or under loom in every interleaving.
 #[cfg(all(test, not(ravelin_loom)))]

@@ -32,7 +32,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 const FRONT: usize = FLOORS.len() - 1;
 
-/// Where a `cfg` of a kind may stand. Beside these: on `mod` and `extern crate` lines of `lib.rs` all of them; and
+/// Where a `cfg` of a kind may stand. Beside these: on `mod`, `extern crate` and `use` lines of `lib.rs` all of them; and
 /// anywhere `cfg(test)`, whatever a test contains, and derives of serde.
 const PLACES: [(Choice, &[&str]); 3] = [
     (Choice::Feature, &["mitigations.rs"]),
@@ -285,7 +285,8 @@ impl Visit<'_> for Reader<'_> {
     fn visit_item(&mut self, item: &Item) {
         let (in_test, anything_goes) = (self.in_test, self.anything_goes);
         self.in_test |= attributes(item).iter().any(is_cfg_test);
-        let declares = matches!(item, Item::Mod(syn::ItemMod { content: None, .. }) | Item::ExternCrate(_));
+        let declares =
+            matches!(item, Item::Mod(syn::ItemMod { content: None, .. }) | Item::ExternCrate(_) | Item::Use(_));
         self.anything_goes = declares && self.path == "lib.rs";
         visit::visit_item(self, item);
         (self.in_test, self.anything_goes) = (in_test, anything_goes);

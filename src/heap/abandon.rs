@@ -165,7 +165,7 @@ pub(super) fn reclaim(page: &'static Page) {
     unnote(page, class);
     let Some(thread) = Thread::current() else {
         let Some(thread) = Thread::take() else {
-            // Without memory for a moment's heap: the next who frees or allocates collects it.
+            // Without memory for a moment's heap: the next who needs a page of the class collects it.
             publish(page, class, claimed);
             return;
         };

@@ -14,7 +14,7 @@
 //! State words are written by the page's owner alone, by plain loads and stores: no two pages share a word. Without
 //! `free-checks` the state bits are left alone, and every block that arrives is believed.
 
-use super::{Owned, Rules};
+use super::{All, Owned, Rules};
 use crate::mitigations::MITIGATIONS;
 use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed};
 
@@ -136,14 +136,14 @@ pub(crate) fn collect<R: Rules>(
     mut back: impl FnMut(usize),
 ) -> Result<(), usize> {
     // Top down: had the words been emptied first, a bit set in between would lose its summary bit.
-    let mut groups = if R::TOP_DOWN { summary.swap(0, AcqRel) } else { summary.load(Acquire) };
+    let mut groups = if R::SUMMARY_CLEARED_FIRST { summary.swap(0, AcqRel) } else { summary.load(Acquire) };
     while groups != 0 {
         let group = groups.trailing_zeros() as usize;
         groups &= groups.wrapping_sub(1);
         let first = group << bits.group_shift;
         let words = bits.state.iter().zip(bits.remote).enumerate().skip(first).take(1 << bits.group_shift);
         for (index, (state, remote)) in words {
-            let Emptied { mut freed, out } = empty(state, remote, owned);
+            let Emptied { mut freed, out } = empty::<R>(state, remote, owned);
             if R::STATE_BEHIND_REMOTE && freed & !out != 0 {
                 return Err((index << 6) | (freed & !out).trailing_zeros() as usize);
             }
@@ -153,7 +153,7 @@ pub(crate) fn collect<R: Rules>(
             }
         }
     }
-    if !R::TOP_DOWN {
+    if !R::SUMMARY_CLEARED_FIRST {
         summary.store(0, Relaxed);
     }
     Ok(())
@@ -183,7 +183,7 @@ pub(super) fn start<R: Rules>(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owne
 pub(crate) fn settle(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) {
     summary.swap(0, AcqRel);
     for (state, remote) in bits.state.iter().zip(bits.remote) {
-        empty(state, remote, owned);
+        empty::<All>(state, remote, owned);
     }
 }
 
@@ -194,19 +194,22 @@ struct Emptied {
 }
 
 /// Empties a word of remote bits, and clears the state bits of the same blocks.
-fn empty(state: &AtomicU64, remote: &AtomicU64, _owned: &Owned) -> Emptied {
+fn empty<R: Rules>(state: &AtomicU64, remote: &AtomicU64, _owned: &Owned) -> Emptied {
     // A read-modify-write even of a zero: whoever posts after it reads it, and so sees that the summary was cleared.
-    let mut freed = remote.fetch_or(0, AcqRel);
+    let mut freed = if R::ZEROS_WRITTEN { remote.fetch_or(0, AcqRel) } else { remote.load(Acquire) };
     let out = if MITIGATIONS.free_checks { state.load(Relaxed) } else { u64::MAX };
     while freed != 0 {
-        // State bits first: had a fork come in between, the block would be live for ever in the child.
-        if MITIGATIONS.free_checks {
+        // A remote bit over a clear state bit is what the child of a fork may find; a state bit alone would be a live block.
+        if MITIGATIONS.free_checks && R::STATE_CLEARED_FIRST {
             state.store(out & !freed, Relaxed);
         }
         match remote.compare_exchange(freed, 0, AcqRel, Acquire) {
             Ok(_) => break,
             Err(more) => freed = more,
         }
+    }
+    if MITIGATIONS.free_checks && !R::STATE_CLEARED_FIRST {
+        state.store(out & !freed, Relaxed);
     }
     Emptied { freed, out }
 }

@@ -30,13 +30,13 @@ impl Mailbox {
         if !self.has_mail() {
             return;
         }
-        let flags = if R::TOP_DOWN { self.take() } else { self.0.load(Acquire) };
+        let flags = if R::FLAGS_CLEARED_FIRST { self.take() } else { self.0.load(Acquire) };
         let mut left = flags;
         while left != 0 {
             look(left.trailing_zeros() as usize);
             left &= left.wrapping_sub(1);
         }
-        if !R::TOP_DOWN {
+        if !R::FLAGS_CLEARED_FIRST {
             self.0.fetch_and(!flags, AcqRel);
         }
     }
@@ -67,11 +67,11 @@ pub(crate) fn collect_marked<R: Rules, P>(
             }
             // The marks of others stay: their owners would never learn of them.
             let Some((page, owned)) = own(slice) else { continue };
-            if R::TOP_DOWN {
+            if R::MARKS_CLEARED_FIRST {
                 word.fetch_and(!mark, AcqRel);
             }
             collect(page, owned);
-            if !R::TOP_DOWN {
+            if !R::MARKS_CLEARED_FIRST {
                 word.fetch_and(!mark, AcqRel);
             }
         }

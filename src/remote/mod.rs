@@ -22,15 +22,39 @@
 //!
 //! # The rules
 //!
-//! Each is a constant of [`Rules`]; the model checker runs these very functions with one of them dropped at a time and
-//! must fail (`model.rs`).
+//! Each is a constant of [`Rules`], and says what goes wrong without it. The model checker runs these very functions, in
+//! every interleaving, and runs them again with one rule dropped at a time: then it must fail (`model`).
 //!
-//! Every clearing is a read-modify-write, and so is every look that follows a change of owner. Then acquire and release
-//! are enough: if the look came first, the one who posts reads what the look wrote, and so sees the new owner as well.
+//! # Why acquire and release are enough
 //!
-//! Reading order: [`bits`] (the two bits of a block), [`mod@post`] (a free by another thread), [`mail`]
-//! (how its owner learns of it), [`owner`] (who may touch a
-//! page, and how that changes).
+//! ```text
+//!   who posts         who changes the owner
+//!   summary |= bit    owner := new
+//!   read owner        look at the summary, by a read-modify-write
+//! ```
+//!
+//! Both write the summary, so one of them is first. If the bit was set first, the look sees it, and whoever looks collects.
+//! If the look came first, who posts has read what the look wrote, and so reads the new owner. There is no third case, hence
+//! no need of one order of all accesses, nor of reading the owner again once it was told: whoever becomes the owner later
+//! has yet to look. A flag in the mailbox of a thread that owns the page no more is spurious. A look that only reads would
+//! not do, and `LOOK_WRITES` shows it.
+//!
+//! In the same way a bit meets a collect: the one writes the word and reads the summary, the other writes the summary and
+//! then the word, even if that is zero. So a post whose word's summary bit is set already costs one read-modify-write and
+//! one load.
+//!
+//! The pending mark needs no look of its own. Whoever sets the first bit of a summary sets the mark after it and then reads
+//! the owner; all others rely on it. Whoever empties the summary, for whatever reason, takes the bits of all of them.
+//!
+//! # What is not caught
+//!
+//! A second free may look at the state bit in time and be held up before it sets the remote bit. If the block is handed out
+//! again before that, it counts as a free of its new owner's. If the block is only collected meanwhile, the bit is found: by
+//! pop and by the next collect, or at the page's next birth. What remains is one held up from before the block was collected
+//! until after its page was given up *and* its slices were cut into other pages: its marks are set on the page that was.
+//!
+//! Reading order: [`bits`] (the two bits of a block), [`mod@post`] (a free by another thread), [`mail`] (how its owner learns of
+//! it), [`owner`] (who may touch a page, and how that changes).
 
 mod bits;
 mod mail;
@@ -44,29 +68,55 @@ pub(crate) use post::{Line, Posted, post};
 
 /// Which rules of the protocol are kept. The allocator keeps [`All`]; the model checker drops one and must fail.
 pub(crate) trait Rules {
-    /// A remote free returns only after it has seen or set its summary bit, even if the word was not zero before: the
-    /// thread that made it so may be stalled before it set the summary.
+    /// A remote free returns only after it has seen or set its summary bit, even if the word was not zero before. The thread
+    /// that made it so may be stalled before it set the summary; meanwhile the owner's free and pop would test nothing.
     const SUMMARY_SEEN: bool = true;
-    /// While the summary is not zero, the owner's free tests the block's remote bit.
+    /// While the summary is not zero, the owner's free tests the block's remote bit. Else a block that another thread has
+    /// freed could be freed again, and an innocent malloc or collect would die of it. (No block would have two owners.)
     const FREE_TESTS_REMOTE: bool = true;
-    /// While the summary is not zero, the owner's pop tests the block's remote bit.
+    /// While the summary is not zero, the owner's pop tests the block's remote bit. Else a block that the owner has freed, and
+    /// another thread as well, would be handed out, collected, and handed out again.
     const POP_TESTS_REMOTE: bool = true;
-    /// A remote bit that is found over a clear state bit is a double free.
+    /// A remote bit that is found over a clear state bit is a double free. Else the block would be listed twice.
     const STATE_BEHIND_REMOTE: bool = true;
-    /// Marks are set from the bottom up.
-    const BOTTOM_UP: bool = true;
-    /// Marks are cleared from the top down.
-    const TOP_DOWN: bool = true;
-    /// The owner is read after the marks are set.
+
+    /// Setting goes bottom up: the remote bit before the marks. Else the owner follows the marks, finds no bit, and clears
+    /// them.
+    const BIT_SET_FIRST: bool = true;
+    /// The summary before the pending mark. Else the owner clears the mark, and finds an empty summary.
+    const SUMMARY_SET_BEFORE_MARK: bool = true;
+    /// The pending mark before the owner's flag. Else the owner takes the flag, and finds no mark.
+    const MARK_SET_BEFORE_FLAG: bool = true;
+    /// The owner is read after the summary and the mark were set. Else a thread is told that owns the page no more.
     const OWNER_READ_LAST: bool = true;
-    /// Whoever changes the owner looks at the summary afterwards.
-    const LOOK_AFTER_CHANGE: bool = true;
-    /// A page that is born is collected, after its owner was published.
-    const BIRTH_COLLECTS: bool = true;
-    /// An abandoned page is claimed by compare-and-swap.
-    const CLAIM_BY_SWAP: bool = true;
-    /// An owner clears the marks of its own pages only.
+
+    /// Clearing goes top down: the flags before the pending marks are read. Else a flag set in between is lost.
+    const FLAGS_CLEARED_FIRST: bool = true;
+    /// A pending mark before the page's summary. Else a mark set in between is lost.
+    const MARKS_CLEARED_FIRST: bool = true;
+    /// The summary before the words of remote bits. Else a summary bit set in between is lost.
+    const SUMMARY_CLEARED_FIRST: bool = true;
+    /// A word of remote bits is written even if it is zero. Else whoever sets a bit after the look may still read the summary
+    /// of before, and rely on it.
+    const ZEROS_WRITTEN: bool = true;
+    /// State bits are cleared before the remote bits that say so. Else a fork in between makes the block live for ever in the
+    /// child.
+    const STATE_CLEARED_FIRST: bool = true;
+    /// An owner clears the marks of its own pages only. Else their owners, when told, find none.
     const OWN_MARKS_ONLY: bool = true;
+
+    /// Whoever changes the owner looks at the summary afterwards. Else a bit set before, by one who read the owner that was,
+    /// is lost.
+    const LOOK_AFTER_CHANGE: bool = true;
+    /// And writes it while looking. Else each of the two may miss what the other wrote.
+    const LOOK_WRITES: bool = true;
+    /// A page that is born is collected. Else late marks of its earlier life stand, and nobody tells the owner of new ones; and
+    /// late second frees are forgotten.
+    const BIRTH_COLLECTS: bool = true;
+    /// After its owner was published. Else a late mark may be set in between, by one who finds nobody to tell.
+    const BIRTH_COLLECTS_LAST: bool = true;
+    /// An abandoned page is claimed by compare-and-swap. Else two threads own it.
+    const CLAIM_BY_SWAP: bool = true;
 }
 
 /// All rules are kept.

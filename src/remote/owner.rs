@@ -64,11 +64,14 @@ const fn mark(value: usize) -> *mut Mailbox {
     ptr::without_provenance_mut(value)
 }
 
-impl OwnerWord {
-    pub(crate) fn new() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
-    }
+/// Whether somebody has set a summary bit before the change of owner, and may have read the owner that was.
+fn look_after_change<R: Rules>(summary: &AtomicU64) -> bool {
+    // A look that writes: whoever sets a bit after it reads what it wrote, and so sees the new owner.
+    let marks = if R::LOOK_WRITES { summary.fetch_or(0, AcqRel) } else { summary.load(Acquire) };
+    R::LOOK_AFTER_CHANGE && marks != 0
+}
 
+impl OwnerWord {
     /// Wraps an atomic made in a constant: the model checker's have no constant constructor.
     pub(crate) const fn from(word: AtomicPtr<Mailbox>) -> Self {
         Self(word)
@@ -114,8 +117,11 @@ impl OwnerWord {
         me: *mut Mailbox,
     ) -> Result<Owned, usize> {
         let owned = Owned(());
+        if R::BIRTH_COLLECTS && !R::BIRTH_COLLECTS_LAST {
+            start::<R>(bits, summary, &owned)?;
+        }
         self.0.swap(me, AcqRel);
-        if R::BIRTH_COLLECTS {
+        if R::BIRTH_COLLECTS && R::BIRTH_COLLECTS_LAST {
             start::<R>(bits, summary, &owned)?;
         }
         Ok(owned)
@@ -129,9 +135,11 @@ impl OwnerWord {
     /// Claims an abandoned page for the moment: the token, if nobody else was faster.
     pub(crate) fn claim<R: Rules>(&self) -> Option<Owned> {
         if !R::CLAIM_BY_SWAP {
-            let abandoned = self.0.load(Acquire).addr() == ABANDONED;
-            self.0.store(mark(BUSY), Relaxed);
-            return abandoned.then_some(Owned(()));
+            let abandoned = self.load() == Owner::Abandoned;
+            return abandoned.then(|| {
+                self.0.swap(mark(BUSY), AcqRel);
+                Owned(())
+            });
         }
         self.0.compare_exchange(mark(ABANDONED), mark(BUSY), AcqRel, Relaxed).ok().map(|_| Owned(()))
     }
@@ -141,14 +149,14 @@ impl OwnerWord {
     #[must_use]
     pub(crate) fn abandon<R: Rules>(&self, summary: &AtomicU64, _owned: Owned) -> bool {
         self.0.swap(mark(ABANDONED), AcqRel);
-        R::LOOK_AFTER_CHANGE && summary.fetch_or(0, AcqRel) != 0
+        look_after_change::<R>(summary)
     }
 
     /// A claimed page becomes `me`'s. True: there is something to collect.
     #[must_use]
     pub(crate) fn adopt<R: Rules>(&self, summary: &AtomicU64, me: *mut Mailbox, _claimed: &Owned) -> bool {
         self.0.swap(me, AcqRel);
-        R::LOOK_AFTER_CHANGE && summary.fetch_or(0, AcqRel) != 0
+        look_after_change::<R>(summary)
     }
 
     /// The page is given up: none of its blocks is live.

@@ -31,12 +31,13 @@ pub(crate) enum Posted {
 #[inline(always)]
 pub(crate) fn post<R: Rules>(spot: &Spot<'_>, group: u64, line: &Line<'_>) -> Result<Posted, NotLive> {
     let early_owner = if R::OWNER_READ_LAST { Owner::Nobody } else { line.owner.load() };
-    if !R::BOTTOM_UP {
-        line.summary.fetch_or(group, AcqRel);
-    }
+    let early = if R::BIT_SET_FIRST { None } else { Some(announce::<R>(group, line, early_owner)) };
     let before = spot.remote.fetch_or(spot.mask(), AcqRel);
     if before & spot.mask() != 0 {
         return Err(NotLive);
+    }
+    if let Some(posted) = early {
+        return Ok(posted);
     }
     if !R::SUMMARY_SEEN && before != 0 {
         return Ok(Posted::Delivered);
@@ -50,13 +51,17 @@ pub(crate) fn post<R: Rules>(spot: &Spot<'_>, group: u64, line: &Line<'_>) -> Re
 /// The summary bit was not set yet: set it, and tell the owner if it was the page's first.
 #[inline(never)]
 fn announce<R: Rules>(group: u64, line: &Line<'_>, early_owner: Owner) -> Posted {
+    if !R::SUMMARY_SET_BEFORE_MARK {
+        line.pending.fetch_or(line.mark, AcqRel);
+    }
     if line.summary.fetch_or(group, AcqRel) != 0 {
         // Whoever set the first bit tells the owner, and until the owner has cleared the summary it takes ours as well.
         return Posted::Delivered;
     }
-    line.pending.fetch_or(line.mark, AcqRel);
-    let owner = if R::OWNER_READ_LAST { line.owner.load() } else { early_owner };
-    match owner {
+    if R::SUMMARY_SET_BEFORE_MARK && R::MARK_SET_BEFORE_FLAG {
+        line.pending.fetch_or(line.mark, AcqRel);
+    }
+    let posted = match if R::OWNER_READ_LAST { line.owner.load() } else { early_owner } {
         Owner::Thread(mailbox) => {
             // SAFETY: an owner word holds a sentinel or a thread's mailbox, and mailboxes are never unmapped.
             unsafe { &*mailbox }.put(line.flag);
@@ -65,5 +70,9 @@ fn announce<R: Rules>(group: u64, line: &Line<'_>, early_owner: Owner) -> Posted
         Owner::Abandoned => Posted::Abandoned,
         // Busy: it looks at the summary after it has published. Nobody: all blocks of the page came back, ours too.
         Owner::Busy | Owner::Nobody | Owner::Single => Posted::Delivered,
+    };
+    if !R::MARK_SET_BEFORE_FLAG {
+        line.pending.fetch_or(line.mark, AcqRel);
     }
+    posted
 }

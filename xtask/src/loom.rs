@@ -11,5 +11,5 @@ pub fn run() -> Result<()> {
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "false");
-    shell::run_tests(cargo.args(["test", "--package", "ravelin", "--release", "--lib", "loom"]))
+    shell::run_tests(cargo.args(["test", "--package", "ravelin", "--release", "--lib"]))
 }

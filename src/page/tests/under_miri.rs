@@ -205,6 +205,26 @@ fn a_remote_bit_over_a_block_that_is_free_is_found_by_collect() {
 }
 
 #[test]
+fn a_page_is_not_born_over_a_block_that_was_freed_late() {
+    if !MITIGATIONS.free_checks {
+        return;
+    }
+    for named_by_summary in [true, false] {
+        let room = Room::new(48);
+        let block = room.get().expect("room");
+        room.give(block).expect("a live block");
+        room.post(block).expect("nobody asks the state bit there");
+        if !named_by_summary {
+            // The slices were cut anew: the marks stand with a page that is not there any more.
+            room.page.summary().store(0, Relaxed);
+        }
+        let granule = (block.address() - room.page.face.start().addr()) / GRANULE;
+        let born = room.page.bear(room.tables, room.class, &room.extent, Contents::Unknown, room.me, &room.rng);
+        assert_eq!(born.err(), Some(granule));
+    }
+}
+
+#[test]
 fn free_calls_on_the_slow_path_when_the_page_is_empty_roomy_or_never() {
     let room = Room::new(1024);
     let mut blocks = room.get_many(16);
