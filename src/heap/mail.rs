@@ -73,8 +73,7 @@ impl Thread {
     /// Takes everything back that others have freed, and lets go of empty pages.
     pub(super) fn collect(&'static self) {
         take(self);
-        let mut visited = self.heap.pages();
-        while let Some(page) = visited.next() {
+        for page in self.heap.pages() {
             let owned = self.heap.own(page, Operation::Collect);
             page.renew(page.tables(), &owned, &self.heap.rng);
             collect_page(&self.heap, page, &owned);
