@@ -233,9 +233,14 @@ impl Reader<'_> {
             return;
         }
         for (choice, name) in choices(predicate) {
-            let serde_derive = name == "serde" && what_for == For::Derive;
+            let harmless = match what_for {
+                For::Derive => name == "serde",
+                // What only tests use is dead code outside of them, and saying so changes no code.
+                For::Lint => choice == Choice::Test,
+                For::Other => false,
+            };
             let in_place = PLACES.iter().any(|(kind, places)| *kind == choice && places.contains(&self.path));
-            if !serde_derive && !in_place {
+            if !harmless && !in_place {
                 self.complain(span, &format!("`cfg` of `{name}` may not stand here"));
             }
         }
@@ -272,6 +277,7 @@ impl Reader<'_> {
 #[derive(PartialEq, Eq)]
 enum For {
     Derive,
+    Lint,
     Other,
 }
 
@@ -317,8 +323,12 @@ impl Visit<'_> for Reader<'_> {
             let is_comma = |token: &TokenTree| is_punct(token, ',');
             let predicate = list.tokens.clone().into_iter().take_while(|token| !is_comma(token)).collect();
             let mut decided = list.tokens.clone().into_iter().skip_while(|token| !is_comma(token)).skip(1);
-            let derive = matches!(decided.next(), Some(TokenTree::Ident(name)) if name == "derive");
-            self.predicate(&predicate, if derive { For::Derive } else { For::Other }, attribute.span());
+            let what_for = match decided.next().map(|name| name.to_string()).as_deref() {
+                Some("derive") => For::Derive,
+                Some("allow" | "expect") => For::Lint,
+                _ => For::Other,
+            };
+            self.predicate(&predicate, what_for, attribute.span());
         }
     }
 

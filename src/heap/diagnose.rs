@@ -64,13 +64,9 @@ fn is_live_now(pointer: UserPtr) -> bool {
 fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
     let address = pointer.address();
     let Some(segment) = pointer.segment_number().and_then(map::find_number) else {
+        // Foreign memory is foreign whatever the pointer's alignment.
         let wild = address < NULL_PAGE || pointer.segment_number().is_none();
-        let misaligned = address % GRANULE != 0;
-        return match (wild, misaligned) {
-            (true, _) => (Kind::Wild, None),
-            // Foreign memory is foreign whatever its alignment.
-            (false, _) => (Kind::Foreign, None),
-        };
+        return (if wild { Kind::Wild } else { Kind::Foreign }, None);
     };
     let Some(page) = page_at(segment, pointer) else {
         return match (segment.role(), huge_around(pointer)) {
@@ -90,14 +86,14 @@ fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
         return match offset {
             0 => (Kind::DoubleFree, Some(page)),
             _ if offset >= size => (Kind::NeverAllocated, Some(page)),
-            _ if address % GRANULE != 0 => (Kind::Misaligned, Some(page)),
+            _ if !address.is_multiple_of(GRANULE) => (Kind::Misaligned, Some(page)),
             _ => (Kind::InteriorPointer, Some(page)),
         };
     }
     if offset.checked_div(size).unwrap_or(0) >= page.capacity() as usize {
         return (Kind::NeverAllocated, Some(page));
     }
-    if address % GRANULE != 0 {
+    if !address.is_multiple_of(GRANULE) {
         return (Kind::Misaligned, Some(page));
     }
     if offset.checked_rem(size) != Some(0) {

@@ -4,44 +4,32 @@ use super::diagnose;
 use super::thread::{Heap, Thread};
 use crate::geometry::GRANULE;
 use crate::page::Page;
-use crate::remote::{self, All, Owned, unmark};
+use crate::remote::{self, All, Owned};
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, Role, Segment};
-use crate::sync::{Acquire, Relaxed};
+use crate::sync::Relaxed;
 
 /// Collects the pages of this thread that other threads have told it of.
 pub(super) fn take(thread: &'static Thread) {
-    if !thread.mailbox().has_mail() {
-        return;
-    }
-    let mut flags = thread.mailbox().take();
-    while flags != 0 {
-        let flag = flags.trailing_zeros() as usize;
-        flags &= flags.wrapping_sub(1);
+    thread.mailbox().open::<All>(|flag| {
         for segment in segment::segments_of(flag).filter(|segment| segment.role() == Role::Shared) {
             take_from(thread, segment);
         }
-    }
+    });
 }
 
 /// Collects this thread's marked pages of one segment.
 fn take_from(thread: &'static Thread, segment: &'static Segment) {
-    for (index, word) in segment.tables().all_pending().iter().enumerate() {
-        let mut marks = word.load(Acquire);
-        while marks != 0 {
-            let mark = marks & marks.wrapping_neg();
-            let slice = (index << 6) | marks.trailing_zeros() as usize;
-            marks &= marks.wrapping_sub(1);
-            let Some(page) = segment.page_at(slice) else { continue };
-            // The marks of others stay: their owners would never learn of them.
-            let Some(owned) = page.owned_by(thread.me()) else { continue };
-            unmark(word, mark, &owned);
-            collect_page(&thread.heap, page, &owned);
-            if page.wants_attention() {
-                thread.heap_of(page).attend(page, owned);
-            }
+    let own = |slice| {
+        let page = segment.page_at(slice)?;
+        Some((page, page.owned_by(thread.me())?))
+    };
+    remote::collect_marked::<All, _>(segment.tables().all_pending(), own, |page, owned| {
+        collect_page(&thread.heap, page, &owned);
+        if page.wants_attention() {
+            thread.heap_of(page).attend(page, owned);
         }
-    }
+    });
 }
 
 /// Takes back what other threads have freed in this page.
@@ -56,10 +44,16 @@ pub(super) fn collect_page(heap: &Heap, page: &'static Page, owned: &Owned) {
         thread.collected.store(thread.collected.load(Relaxed).wrapping_add(count), Relaxed);
     }
     if let Err(granule) = result {
-        let address = start.wrapping_add(granule.wrapping_mul(GRANULE));
-        let report = Report::new(Kind::DoubleFree, Operation::Collect, address);
-        report::die(&report.of_block(diagnose::facts(page)))
+        die_of_double_free(page, granule);
     }
+}
+
+/// The block at this granule of the page was freed when it was free already; whose call it was is not known any more.
+#[cold]
+pub(super) fn die_of_double_free(page: &'static Page, granule: usize) -> ! {
+    let address = page.face.start().addr().wrapping_add(granule.wrapping_mul(GRANULE));
+    let report = Report::new(Kind::DoubleFree, Operation::Collect, address);
+    report::die(&report.of_block(diagnose::facts(page)))
 }
 
 impl Thread {

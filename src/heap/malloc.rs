@@ -1,7 +1,7 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{abandon, mail, start};
+use super::{Collect, abandon, mail, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -133,8 +133,7 @@ fn allocate_single(size: usize, align: usize, fill: Fill) -> *mut u8 {
     }
     let Some(shape) = SingleShape::of(size, align) else { return ptr::null_mut() };
     let single = segment::allocate_single(&shape).or_else(|_| {
-        // What waits in quarantines and caches may be just what is missing.
-        segment::purge_all();
+        super::collect(Collect::Fully);
         segment::allocate_single(&shape)
     });
     let Ok(single) = single else { return ptr::null_mut() };
@@ -162,8 +161,7 @@ impl Heap {
             let page = match self.find_page(class) {
                 Some(page) => page,
                 None => {
-                    // What waits in quarantines may be just what is missing.
-                    segment::purge_all();
+                    self.relieve();
                     self.find_page(class)?
                 }
             };
@@ -175,6 +173,16 @@ impl Heap {
                 Err(Refused::Corrupt(address)) => die_of_corruption(page, address),
             }
         }
+    }
+
+    /// There is no memory: what waits in empty pages and in quarantines may be just what is missing.
+    #[cold]
+    fn relieve(&'static self) {
+        if let Some(thread) = self.thread() {
+            thread.collect();
+            abandon::sweep(thread);
+        }
+        segment::purge_all();
     }
 
     /// A page of `class` whose free list is not empty.
@@ -198,6 +206,7 @@ impl Heap {
         }
         let run = segment::claim(class.page_slices()).ok()?;
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
+        let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
         self.enter(page, class, &owned);
         page.extend(&owned, &self.rng).then_some(page)
     }

@@ -18,7 +18,7 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`free`], [`mail`], [`abandon`], [`resize`], [`start`], [`fork`],
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`mod@free`], [`mail`], [`abandon`], [`resize`], [`mod@start`], [`fork`],
 //! [`diagnose`], [`verify`].
 
 mod abandon;

@@ -7,7 +7,7 @@ use super::{Page, Tables};
 use crate::entropy::{self, Rng};
 use crate::geometry::{Class, GRANULE, SLICE};
 use crate::mitigations::MITIGATIONS;
-use crate::remote::{All, Mailbox, Owned};
+use crate::remote::{self, All, Mailbox, Owned};
 use crate::sync::Relaxed;
 use core::cell::Cell;
 use core::ptr;
@@ -41,6 +41,9 @@ pub(crate) enum Attention {
 
 impl Page {
     /// Makes this description that of a page of `class`, owned by the thread with mailbox `me`.
+    ///
+    /// # Errors
+    /// The granule's index of a block that was freed once more when nothing in these slices was live.
     pub(crate) fn bear(
         &self,
         tables: &'static Tables,
@@ -49,7 +52,7 @@ impl Page {
         contents: Contents,
         me: *mut Mailbox,
         rng: &Rng,
-    ) -> Owned {
+    ) -> Result<Owned, usize> {
         let hot = &self.hot;
         self.face.describe_blocks(class, extent);
         self.measure(tables);
@@ -61,7 +64,7 @@ impl Page {
         self.set_capacity(0);
         self.draw(rng);
         self.attend(Attention::WhenEmpty);
-        self.face.owner.bear::<All>(self.summary(), me)
+        self.face.owner.bear::<All>(&self.bits(), self.summary(), me)
     }
 
     /// Works the owner's measures out from what the page's face says.
@@ -89,7 +92,7 @@ impl Page {
         hot.full.store(false, Relaxed);
         hot.heap.store(ptr::null_mut(), Relaxed);
         self.face.describe_single(size, least, extent);
-        self.face.owner.bear_single(self.summary());
+        self.face.owner.bear_single();
     }
 
     /// When free is to call on the slow path.
@@ -226,22 +229,14 @@ impl Page {
 
     /// Throws all lists away and draws new ones, with a new key, from what the bits say: for the child of a fork, which
     /// must share no order with its parent, and which may find the page of a thread that exists no more between any two
-    /// of its stores. Nobody else uses the page meanwhile.
+    /// of its stores. The threads of this process may free blocks of the page meanwhile.
     ///
     /// All remote bits are collected, whatever the summary says.
-    fn rebuild(&self, tables: &'static Tables, _owned: &Owned, rng: &Rng) {
+    fn rebuild(&self, tables: &'static Tables, owned: &Owned, rng: &Rng) {
         let hot = &self.hot;
         // The owner's line may have been copied before the page was born: the face was complete when the owner was set.
         self.measure(tables);
-        self.summary().store(0, Relaxed);
-        let bits = self.bits();
-        for (state, remote) in bits.state.iter().zip(bits.remote) {
-            let freed = remote.load(Relaxed);
-            if freed != 0 {
-                remote.store(0, Relaxed);
-                state.store(state.load(Relaxed) & !freed, Relaxed);
-            }
-        }
+        remote::settle(&self.bits(), self.summary(), owned);
         // Caught while it was being extended, a page may have counted blocks whose links are not made: none is live.
         let capacity = hot.capacity.load(Relaxed).min(hot.reserved.load(Relaxed));
         self.set_capacity(capacity);

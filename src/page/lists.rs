@@ -182,7 +182,10 @@ mod tests {
         fn deal(&self) -> (Owned, BTreeSet<usize>, BTreeSet<usize>) {
             let class = Class::of(1024).unwrap();
             let me = ptr::from_ref(&self.mailbox).cast_mut();
-            let owned = self.page.bear(self.tables, class, &self.extent, Contents::Unknown, me, &self.rng);
+            let owned = self
+                .page
+                .bear(self.tables, class, &self.extent, Contents::Unknown, me, &self.rng)
+                .expect("nothing was freed late");
             self.page.bits().state.iter().for_each(|word| word.store(0, Relaxed));
             let mut blocks = std::vec::Vec::new();
             while self.page.extend(&owned, &self.rng) {

@@ -132,7 +132,7 @@ pub(crate) struct Bits<'a> {
 pub(crate) fn collect<R: Rules>(
     bits: &Bits<'_>,
     summary: &AtomicU64,
-    _owned: &Owned,
+    owned: &Owned,
     mut back: impl FnMut(usize),
 ) -> Result<(), usize> {
     // Top down: had the words been emptied first, a bit set in between would lose its summary bit.
@@ -143,14 +143,9 @@ pub(crate) fn collect<R: Rules>(
         let first = group << bits.group_shift;
         let words = bits.state.iter().zip(bits.remote).enumerate().skip(first).take(1 << bits.group_shift);
         for (index, (state, remote)) in words {
-            // A swap even of a zero: whoever posts after it reads it, and so sees that the summary was cleared.
-            let mut freed = remote.swap(0, AcqRel);
-            if MITIGATIONS.free_checks {
-                let out = state.load(Relaxed);
-                if R::STATE_BEHIND_REMOTE && freed & !out != 0 {
-                    return Err((index << 6) | (freed & !out).trailing_zeros() as usize);
-                }
-                state.store(out & !freed, Relaxed);
+            let Emptied { mut freed, out } = empty(state, remote, owned);
+            if R::STATE_BEHIND_REMOTE && freed & !out != 0 {
+                return Err((index << 6) | (freed & !out).trailing_zeros() as usize);
             }
             while freed != 0 {
                 back((index << 6) | freed.trailing_zeros() as usize);
@@ -162,4 +157,56 @@ pub(crate) fn collect<R: Rules>(
         summary.store(0, Relaxed);
     }
     Ok(())
+}
+
+/// A page is born: marks of its earlier life are cleared, and no block of it may be freed.
+///
+/// # Errors
+/// The granule's index of a block that was freed after all blocks of the earlier life had come back, or of a page that had
+/// some of these slices.
+pub(super) fn start<R: Rules>(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) -> Result<(), usize> {
+    collect::<R>(bits, summary, owned, |_| {})?;
+    if MITIGATIONS.free_checks {
+        // Words that the summary did not name: the page that had them may have had another one.
+        for (index, remote) in bits.remote.iter().enumerate() {
+            let freed = remote.load(Relaxed);
+            if freed != 0 {
+                return Err((index << 6) | freed.trailing_zeros() as usize);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The owner takes back what other threads have freed, whatever the summary says, and judges nobody: for the child of a
+/// fork, where a thread that is not in this process may have been between any two of its stores.
+pub(crate) fn settle(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) {
+    summary.swap(0, AcqRel);
+    for (state, remote) in bits.state.iter().zip(bits.remote) {
+        empty(state, remote, owned);
+    }
+}
+
+/// What a word of remote bits held, and the state bits of before.
+struct Emptied {
+    freed: u64,
+    out: u64,
+}
+
+/// Empties a word of remote bits, and clears the state bits of the same blocks.
+fn empty(state: &AtomicU64, remote: &AtomicU64, _owned: &Owned) -> Emptied {
+    // A read-modify-write even of a zero: whoever posts after it reads it, and so sees that the summary was cleared.
+    let mut freed = remote.fetch_or(0, AcqRel);
+    let out = if MITIGATIONS.free_checks { state.load(Relaxed) } else { u64::MAX };
+    while freed != 0 {
+        // State bits first: had a fork come in between, the block would be live for ever in the child.
+        if MITIGATIONS.free_checks {
+            state.store(out & !freed, Relaxed);
+        }
+        match remote.compare_exchange(freed, 0, AcqRel, Acquire) {
+            Ok(_) => break,
+            Err(more) => freed = more,
+        }
+    }
+    Emptied { freed, out }
 }

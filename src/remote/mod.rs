@@ -28,16 +28,19 @@
 //! Every clearing is a read-modify-write, and so is every look that follows a change of owner. Then acquire and release
 //! are enough: if the look came first, the one who posts reads what the look wrote, and so sees the new owner as well.
 //!
-//! Reading order: [`bits`] (the two bits of a block), [`post`] (a free by another thread), [`owner`] (who may touch a
+//! Reading order: [`bits`] (the two bits of a block), [`mod@post`] (a free by another thread), [`mail`]
+//! (how its owner learns of it), [`owner`] (who may touch a
 //! page, and how that changes).
 
 mod bits;
+mod mail;
 mod owner;
 mod post;
 
-pub(crate) use bits::{Bits, NotLive, Out, Spot, collect};
+pub(crate) use bits::{Bits, NotLive, Out, Spot, collect, settle};
+pub(crate) use mail::{Mailbox, collect_marked};
 pub(crate) use owner::{Owned, Owner, OwnerWord};
-pub(crate) use post::{Line, Mailbox, Posted, post, unmark};
+pub(crate) use post::{Line, Posted, post};
 
 /// Which rules of the protocol are kept. The allocator keeps [`All`]; the model checker drops one and must fail.
 pub(crate) trait Rules {
@@ -58,8 +61,8 @@ pub(crate) trait Rules {
     const OWNER_READ_LAST: bool = true;
     /// Whoever changes the owner looks at the summary afterwards.
     const LOOK_AFTER_CHANGE: bool = true;
-    /// A page is born with a clear summary.
-    const BORN_CLEAR: bool = true;
+    /// A page that is born is collected, after its owner was published.
+    const BIRTH_COLLECTS: bool = true;
     /// An abandoned page is claimed by compare-and-swap.
     const CLAIM_BY_SWAP: bool = true;
     /// An owner clears the marks of its own pages only.

@@ -12,7 +12,8 @@
 //!   NOBODY ---> SINGLE   a page with one block belongs to nobody's lists: whoever frees it retires it
 //! ```
 
-use super::{Mailbox, NotLive, Rules};
+use super::bits::start;
+use super::{Bits, Mailbox, NotLive, Rules};
 use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU64, Relaxed};
 use core::ptr;
 
@@ -91,19 +92,37 @@ impl OwnerWord {
         if ptr::eq(self.0.load(Relaxed), me) { Some(Owned(())) } else { None }
     }
 
-    /// The page is born: `me` owns it from now on. Late marks of the page's earlier life are cleared first; one that
-    /// comes later still is spurious.
-    pub(crate) fn bear<R: Rules>(&self, summary: &AtomicU64, me: *mut Mailbox) -> Owned {
-        if R::BORN_CLEAR {
-            summary.swap(0, AcqRel);
-        }
-        self.0.swap(me, AcqRel);
-        Owned(())
+    /// Slices are about to say that they belong to this page, which may be its first birth. A thread that is late with a
+    /// second free into an earlier page finds it from then on: it must not be the 0 that a thread without a mailbox names
+    /// itself by.
+    pub(crate) fn conceive(&self) {
+        self.0.swap(mark(GIVEN_UP), AcqRel);
     }
 
-    /// The page is born with one block, and belongs to whoever frees that.
-    pub(crate) fn bear_single(&self, summary: &AtomicU64) {
-        summary.swap(0, AcqRel);
+    /// The page is born: `me` owns it from now on.
+    ///
+    /// Then it is collected, though no block of it was made yet: a thread may be late with the marks of its earlier life.
+    /// They are cleared only after the owner is known, so that whoever sets the first one later finds whom to tell; all who
+    /// set one after it rely on that.
+    ///
+    /// # Errors
+    /// The granule's index of a block that was freed once more when all of the earlier life were free.
+    pub(crate) fn bear<R: Rules>(
+        &self,
+        bits: &Bits<'_>,
+        summary: &AtomicU64,
+        me: *mut Mailbox,
+    ) -> Result<Owned, usize> {
+        let owned = Owned(());
+        self.0.swap(me, AcqRel);
+        if R::BIRTH_COLLECTS {
+            start::<R>(bits, summary, &owned)?;
+        }
+        Ok(owned)
+    }
+
+    /// The page is born with one block, and belongs to whoever frees that. Nobody asks for its summary.
+    pub(crate) fn bear_single(&self) {
         self.0.swap(mark(SINGLE), AcqRel);
     }
 

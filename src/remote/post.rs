@@ -3,34 +3,6 @@
 use super::{NotLive, Owner, OwnerWord, Rules, Spot};
 use crate::sync::{AcqRel, Acquire, AtomicU64};
 
-/// Where a thread is told that pages of its own have something to collect: one bit for the segments whose number is the
-/// same modulo 64. Lies in memory that is never unmapped, so that a late flag finds a valid place.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(crate) struct Mailbox(AtomicU64);
-
-impl Mailbox {
-    pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    /// Whether there is anything: a cheap look that may be late.
-    #[inline]
-    pub(crate) fn has_mail(&self) -> bool {
-        self.0.load(Acquire) != 0
-    }
-
-    /// Takes the flags out.
-    pub(crate) fn take(&self) -> u64 {
-        self.0.swap(0, AcqRel)
-    }
-
-    /// Tells the thread to look at the segments of `flag`.
-    pub(crate) fn put(&self, flag: u64) {
-        self.0.fetch_or(flag, AcqRel);
-    }
-}
-
 /// The words of a page that every thread may write, and its place among the marks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
@@ -94,9 +66,4 @@ fn announce<R: Rules>(group: u64, line: &Line<'_>, early_owner: Owner) -> Posted
         // Busy: it looks at the summary after it has published. Nobody: all blocks of the page came back, ours too.
         Owner::Busy | Owner::Nobody | Owner::Single => Posted::Delivered,
     }
-}
-
-/// The owner takes its page's pending mark away, before it collects.
-pub(crate) fn unmark(pending: &AtomicU64, mark: u64, _owned: &super::Owned) {
-    pending.fetch_and(!mark, AcqRel);
 }

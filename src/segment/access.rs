@@ -11,7 +11,7 @@
 //! memory), a guard is a mapping of its own, and the kernel allows a process only so many of those. So they are counted,
 //! and past the budget protections are left out, and that is counted too: an allocation never fails for want of a guard.
 
-use super::slices::WINDOW;
+use super::slices::{SliceSet, WINDOW};
 use super::space::Locked;
 use super::{Role, Segment, committed};
 use crate::geometry::{SLICE, SLICES};
@@ -78,6 +78,11 @@ fn guard(span: Span) -> Result<(), Errno> {
 }
 
 impl Segment {
+    /// Slices that are writable, unless guards lie in them: these need no more from the kernel than that those go.
+    pub(super) fn writable(&self) -> &SliceSet {
+        &self.writable
+    }
+
     /// Slices that may ever be accessible: all but the first and the last.
     fn usable(first: usize, count: usize) -> (usize, usize) {
         let start = first.max(1);
@@ -121,8 +126,9 @@ impl Segment {
         let window = first - first % WINDOW;
         let end = first.wrapping_add(count).next_multiple_of(WINDOW);
         let (start, length) = Self::usable(window, end.wrapping_sub(window));
-        if has_guards() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length) {
-            self.make_writable(start, length)?;
+        let fresh = has_guards() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
+        // Less than a window may be left of what the process is allowed to write.
+        if fresh && self.make_writable(start, length).is_ok() {
             self.guarded.add(start, length);
             if self.span(start, length).is_some_and(|span| guard(span).is_ok()) {
                 return Ok(());
@@ -136,12 +142,13 @@ impl Segment {
         if may_split() && self.make_writable(first, count).is_ok() {
             return Ok(());
         }
-        // Out of maps: fewer borders are needed if the neighbours are opened with it. Closed memory is not shown again.
-        leave_out();
+        // Out of maps: fewer borders are needed if the neighbours are opened with it.
         self.make_writable(start, length).or_else(|_| {
             let (start, length) = Self::usable(0, SLICES);
             self.make_writable(start, length)
-        })
+        })?;
+        leave_out();
+        Ok(())
     }
 
     fn remove_guards(&self, first: usize, count: usize, span: Span) -> Result<(), Errno> {

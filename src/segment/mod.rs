@@ -50,7 +50,7 @@ use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};
 use crate::os::Span;
 use crate::page::{Contents, Extent, Page, Tables};
 use crate::remote::{Mailbox, Owned, Owner};
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 use slices::SliceSet;
@@ -144,9 +144,13 @@ impl Segment {
 
     /// From now on these slices belong to the page that starts at `first`.
     fn set_heads(&self, first: usize, slices: usize) {
+        if let Some(page) = self.pages.get(first) {
+            page.face.owner.conceive();
+        }
         let offset = offset_of!(Segment, pages).wrapping_add(first.wrapping_mul(size_of::<Page>()));
         for head in self.heads.iter().skip(first).take(slices) {
-            head.store(offset as u32, Relaxed);
+            // Whoever finds the page by this sees that it was conceived: what it loads next depends on what it loads here.
+            head.store(offset as u32, Release);
         }
     }
 
@@ -208,8 +212,14 @@ pub(crate) fn segment_of(page: &Page) -> Option<&'static Segment> {
     map::find(UserPtr::new(page.face.start())).map(|(segment, _)| segment)
 }
 
-/// A page of `class` is born in slices that were claimed for it, owned by the thread with mailbox `me`.
-pub(crate) fn bear(run: &Run, class: Class, me: *mut Mailbox, rng: &Rng) -> Option<(&'static Page, Owned)> {
+/// A page of `class` is born in slices that were claimed for it, owned by the thread with mailbox `me`; or it is found that
+/// the block with this granule's index was freed once more when nothing in these slices was live.
+pub(crate) fn bear(
+    run: &Run,
+    class: Class,
+    me: *mut Mailbox,
+    rng: &Rng,
+) -> Option<(&'static Page, Result<Owned, usize>)> {
     let page = run.segment.page_at(run.first)?;
     let start = run.segment.span(run.first, run.count)?.start();
     run.segment.set_heads(run.first, run.count);

@@ -108,6 +108,12 @@ impl SliceSet {
         Some((first, count))
     }
 
+    /// The same as [`draw_gap`](Self::draw_gap), and all of them are members of `wanted`.
+    pub(crate) fn draw_gap_within(&self, wanted: &SliceSet, count: usize, below: impl Fn(u32) -> u32) -> Option<usize> {
+        let mut words = self.0.iter().zip(&wanted.0).map(|(word, wanted)| word.load(Relaxed) | !wanted.load(Relaxed));
+        SliceSet(core::array::from_fn(|_| AtomicU64::new(words.next().unwrap_or(u64::MAX)))).draw_gap(count, below)
+    }
+
     /// A place for `count` slices that are not members: drawn by `below` in the lowest window with room, or the lowest
     /// that there is where none has it.
     pub(crate) fn draw_gap(&self, count: usize, below: impl Fn(u32) -> u32) -> Option<usize> {
@@ -172,6 +178,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_gap_within_a_set_is_free_and_lies_in_the_set(
+            used in proptest::collection::vec(0..SLICES, 0..SLICES / 2),
+            wanted in proptest::collection::vec(0..SLICES, 0..SLICES),
+            count in 1_usize..4, dice: u32,
+        ) {
+            let (set, within) = (SliceSet::new(), SliceSet::new());
+            used.iter().for_each(|&slice| set.add(slice, 1));
+            wanted.iter().for_each(|&slice| within.add(slice, 1));
+            let fits = |first: usize| !set.has_any(first, count) && within.has_all(first, count);
+            match set.draw_gap_within(&within, count, |n| dice % n) {
+                Some(first) => prop_assert!(fits(first)),
+                None => prop_assert!(!(0..=SLICES - count).any(fits)),
+            }
+        }
+
         #[test]
         fn a_drawn_gap_is_free_and_lies_in_the_lowest_window_with_room(
             used in proptest::collection::vec(0..SLICES, 0..SLICES), count in 1..SLICES, dice: u32,

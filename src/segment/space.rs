@@ -119,15 +119,24 @@ pub(super) fn remove_huge_bytes(bytes: usize) {
 /// Claims slices for a page of blocks and makes them accessible.
 pub(crate) fn claim(count: usize) -> Result<Run, Errno> {
     let locked = lock();
-    let run = take(count, &locked)?;
-    if let Err(error) = run.segment.open_all(run.first, run.count, &locked) {
-        give(&run, &locked);
-        return Err(error);
-    }
+    let run = take_open(count, &locked, |run| run.segment.open_all(run.first, run.count, &locked))?;
     run.segment.commit(run.first, run.count, &locked);
     drop(locked);
     peak::look_if_due();
     Ok(run)
+}
+
+/// Takes slices out of the free ones and makes them accessible by `open`: at first as drawn; if the kernel refuses that,
+/// where it has allowed writing before, for it may count what a process is allowed to write.
+pub(super) fn take_open(count: usize, locked: &Locked, open: impl Fn(&Run) -> Result<(), Errno>) -> Result<Run, Errno> {
+    let opened = |run: Run| match open(&run) {
+        Ok(()) => Ok(run),
+        Err(error) => {
+            give(&run, locked);
+            Err(error)
+        }
+    };
+    opened(take(count, locked)?).or_else(|error| opened(take_writable(count, locked).ok_or(error)?))
 }
 
 /// Gives the slices of a page of blocks back. They are purged after the delay.
@@ -138,29 +147,44 @@ pub(crate) fn release(run: &Run) {
     purge::schedule(run.segment, &locked);
 }
 
-/// Takes slices out of the free ones. They are as they were, accessible or not; who uses them commits them.
-pub(super) fn take(count: usize, locked: &Locked) -> Result<Run, Errno> {
+/// Segments with free slices.
+fn roomy() -> impl Iterator<Item = &'static Segment> {
     let mut next = ROOM.load(Relaxed);
-    loop {
+    core::iter::from_fn(move || {
         // SAFETY: null or a segment's metadata, which is never unmapped.
-        let Some(segment) = (unsafe { next.as_ref() }) else { break };
+        let segment = unsafe { next.as_ref() }?;
         next = segment.room_next.load(Relaxed);
-        if let Some(run) = take_from(segment, count, locked) {
-            return Ok(run);
-        }
-    }
-    let segment = add_segment(locked)?;
-    take_from(segment, count, locked).ok_or(Errno::NOMEM)
+        Some(segment)
+    })
 }
 
-fn take_from(segment: &'static Segment, count: usize, locked: &Locked) -> Option<Run> {
-    let first = segment.used.draw_gap(count, |n| dice().below(n))?;
+/// Takes slices out of the free ones. They are as they were, accessible or not; who uses them commits them.
+fn take(count: usize, locked: &Locked) -> Result<Run, Errno> {
+    let draw = |segment: &'static Segment| {
+        let first = segment.used.draw_gap(count, |n| dice().below(n))?;
+        Some(take_at(segment, first, count, locked))
+    };
+    match roomy().find_map(draw) {
+        Some(run) => Ok(run),
+        None => draw(add_segment(locked)?).ok_or(Errno::NOMEM),
+    }
+}
+
+/// The same, of those that the kernel lets us write already.
+fn take_writable(count: usize, locked: &Locked) -> Option<Run> {
+    roomy().find_map(|segment| {
+        let first = segment.used.draw_gap_within(segment.writable(), count, |n| dice().below(n))?;
+        Some(take_at(segment, first, count, locked))
+    })
+}
+
+fn take_at(segment: &'static Segment, first: usize, count: usize, locked: &Locked) -> Run {
     segment.used.add(first, count);
     let contents = if segment.zero.has_all(first, count) { Contents::Zero } else { Contents::Unknown };
     if segment.used.len() == SLICES {
         leave_room(segment, locked);
     }
-    Some(Run { segment, first, count, contents })
+    Run { segment, first, count, contents }
 }
 
 /// Puts slices back among the free ones.

@@ -73,6 +73,8 @@ fn refuses_cfg_outside_of_its_place() {
     refused("heap/mod.rs", "#[cfg(not(test))] fn f() {}", "`cfg` of `test`");
     refused("heap/mod.rs", "#[cfg(debug_assertions)] fn f() {}", "`cfg` of `debug_assertions`");
     refused("heap/mod.rs", "#[cfg_attr(miri, inline(never))] fn f() {}", "`cfg` of `miri`");
+    refused("heap/mod.rs", "#[cfg_attr(miri, allow(dead_code))] fn f() {}", "`cfg` of `miri`");
+    refused("heap/mod.rs", "#[cfg_attr(not(test), inline)] fn f() {}", "`cfg` of `test`");
     refused("heap/mod.rs", "macro_rules! m { () => { #[cfg(miri)] fn f() {} } }", "`cfg` of `miri`");
     refused("heap/mod.rs", "fn f() { g!(cfg!(miri)); }", "`cfg` of `miri`");
     refused("heap/mod.rs", "cfg_if::cfg_if! { if #[cfg(unix)] { fn f() {} } }", "may not stand here");
@@ -93,6 +95,7 @@ fn accepts_cfg_in_its_place_and_in_tests() {
     accepted("stats/mod.rs", "#[cfg_attr(feature = \"serde\", derive(serde::Serialize))] struct S;");
     accepted("heap/mod.rs", "#[cfg(test)] mod tests { #[cfg_attr(miri, ignore)] #[test] fn f() { if cfg!(miri) {} } }");
     accepted("heap/mod.rs", "#[cfg(all(test, ravelin_loom))] mod model {}");
+    accepted("os/mod.rs", "#[cfg_attr(not(test), allow(dead_code))] fn f() {}");
     let helper = ("lib.rs".to_owned(), "#[cfg(test)] mod testing;".to_owned());
     let user = ("os/mod.rs".to_owned(), "#[cfg(test)] mod tests { use crate::testing::f; }".to_owned());
     let itself = ("testing.rs".to_owned(), "use crate::os::abort; #[cfg(miri)] fn f() {}".to_owned());

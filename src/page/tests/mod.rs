@@ -63,13 +63,16 @@ impl Room {
         let first_slice = Granule::of(start.addr().get()).slice();
         let extent = Extent { first_slice, slices: class.page_slices(), segment_number: 7, start };
         let rng = Rng::new();
-        let owned = page.bear(tables, class, &extent, Contents::Zero, me, &rng);
+        let owned = page.bear(tables, class, &extent, Contents::Zero, me, &rng).expect("nothing was freed late");
         Room { page, tables, class, extent, me, rng, owned, parts }
     }
 
     /// The same page in another life.
     fn bear_again(&mut self, contents: Contents) {
-        self.owned = self.page.bear(self.tables, self.class, &self.extent, contents, self.me, &self.rng);
+        self.owned = self
+            .page
+            .bear(self.tables, self.class, &self.extent, contents, self.me, &self.rng)
+            .expect("nothing was freed late");
     }
 
     /// As malloc does: a block, made if need be. None: the page is full.

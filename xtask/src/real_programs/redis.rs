@@ -26,7 +26,7 @@ pub fn run(bench: &Bench) -> Result<String> {
     await_socket(&server, || UnixStream::connect(&socket).is_ok())?;
 
     // How fast it is differs; that every test was done does not.
-    let requests = bench.size.pick("40000", "1000000");
+    let requests = bench.size.pick("15000", "1000000");
     let mut benchmark = client("redis-benchmark", "redis-tools")?;
     benchmark.args(["-n", requests, "-c", "20", "-P", "4", "-d", "100", "-r", "20000", "--csv"]);
     let said =
