@@ -50,7 +50,7 @@ mod span;
 mod tests;
 
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
-#[cfg_attr(not(test), allow(dead_code, reason = "only tests decide what fails, and ask what is protected"))]
+#[allow(dead_code, reason = "only tests decide what fails, and ask what is protected")]
 pub(crate) mod mock;
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
 use mock as backend;

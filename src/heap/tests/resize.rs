@@ -3,6 +3,7 @@
 use super::super::{free_with_layout, reallocate, reallocate_with_layout, usable_size};
 use super::*;
 use crate::geometry::SEGMENT;
+use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::os::testing::is_readable;
 use crate::segment;
@@ -79,7 +80,7 @@ fn the_old_addresses_wait_as_if_the_block_had_been_freed() {
         assert!(segment::quarantined() >= OLD);
         let (segment, granule) = map::find(old).expect("the range is still ours");
         assert!(segment.first_page().is_none());
-        assert!(!crate::MITIGATIONS.free_checks || !segment.tables().spot(granule).is_live());
+        assert!(!MITIGATIONS.free_checks || !segment.tables().spot(granule).is_live());
         collect(Collect::Fully);
         assert_eq!(segment::quarantined(), 0);
         assert!(map::find(old).is_none());
@@ -186,7 +187,7 @@ fn many_threads_resize_huge_blocks_and_hand_them_on() {
 #[test]
 #[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
 fn whoever_uses_the_old_pointer_dies() {
-    if !crate::MITIGATIONS.free_checks {
+    if !MITIGATIONS.free_checks {
         return;
     }
     let deeds: [(&str, fn(UserPtr)); 4] = [
@@ -231,6 +232,8 @@ fn a_huge_realloc_costs_so_much() {
     let median = |deed: &dyn Fn(*mut u8) -> *mut u8| {
         let mut times: Vec<Duration> = (0..21)
             .map(|_| {
+                // What waits in the quarantine goes back now, and not in the middle.
+                collect(Collect::Fully);
                 let block = filled();
                 let start = Instant::now();
                 let new = deed(block);
@@ -251,5 +254,6 @@ fn a_huge_realloc_costs_so_much() {
         free(UserPtr::new(block));
         new
     });
+    // On Linux 6.18: moved in 0.10 ms, copied in 89 ms.
     std::println!("64 MiB -> 128 MiB: moved in {moved:?}, copied in {copied:?}");
 }
