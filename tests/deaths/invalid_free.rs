@@ -171,7 +171,7 @@ fn near_a_block(cases: &mut Vec<Case>, size: usize, who: Who) {
         cases.push(inside("b8_misaligned", MISALIGNED, size, offset, who));
     }
     let room = ravelin::raw::good_size(size);
-    for offset in [16, 32, room / 2 & !15, room - 16].into_iter().filter(|&offset| offset != 0 && offset < room) {
+    for offset in [16, 32, (room / 2) & !15, room - 16].into_iter().filter(|&offset| offset != 0 && offset < room) {
         cases.push(inside("b9_interior", INTERIOR, size, offset, who));
     }
     if room > 16 << 10 {

@@ -154,7 +154,7 @@ fn wrong_layout(cases: &mut Vec<Case>, size: usize, who: Who) {
     if size > 16 {
         add("smaller", layout(size / 2, 8));
     }
-    if Layout::from_size_align(size, 4096).is_ok() && raw::good_size(size) % 4096 != 0 {
+    if Layout::from_size_align(size, 4096).is_ok() && !raw::good_size(size).is_multiple_of(4096) {
         add("aligned", layout(size, 4096));
     }
 }
