@@ -78,7 +78,7 @@ impl Held {
     /// memory of which a part was last written atomically, as the allocator writes links, and a part not.
     fn words(&self) -> impl Iterator<Item = usize> + use<> {
         let whole = self.size & !7;
-        [0, whole / 2 & !7, whole.saturating_sub(8)].into_iter().filter(move |offset| offset + 8 <= whole)
+        [0, (whole / 2) & !7, whole.saturating_sub(8)].into_iter().filter(move |offset| offset + 8 <= whole)
     }
 
     fn place(&self, offset: usize) -> *mut u64 {
