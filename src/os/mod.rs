@@ -100,7 +100,7 @@ pub(crate) use backend::futex::{wait, wake};
 pub(crate) use backend::local::{local, local_state, set_local, set_local_state};
 pub(crate) use backend::memory::{
     close, guard, has_guards, hide_from_dumps, move_pages, no_huge_pages, open, page_size, prefault, purge, release,
-    reserve, reserve_table, unguard, wipe_on_fork,
+    renew, reserve, reserve_table, unguard, wipe_on_fork,
 };
 pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id};
 pub(crate) use backend::random::random;

@@ -150,6 +150,9 @@ impl Segment {
         }
         // SAFETY: guards of our own.
         let removed = unsafe { os::unguard(span) };
+        // A filter that the program has put on since may refuse the call: then the memory itself is replaced.
+        // SAFETY: what is under guards holds nothing, and what is not is yet to be handed out.
+        let removed = removed.or_else(|_| unsafe { os::renew(span) });
         if removed.is_err() {
             // Some may be gone: the slices are not sealed any more.
             self.dirty.add(first, count);
