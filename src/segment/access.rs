@@ -137,11 +137,12 @@ impl Segment {
             return Ok(());
         }
         // Out of maps: fewer borders are needed if the neighbours are opened with it. Closed memory is not shown again.
-        leave_out();
         self.make_writable(start, length).or_else(|_| {
             let (start, length) = Self::usable(0, SLICES);
             self.make_writable(start, length)
-        })
+        })?;
+        leave_out();
+        Ok(())
     }
 
     fn remove_guards(&self, first: usize, count: usize, span: Span) -> Result<(), Errno> {
