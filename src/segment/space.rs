@@ -119,12 +119,7 @@ pub(super) fn remove_huge_bytes(bytes: usize) {
 /// Claims slices for a page of blocks and makes them accessible.
 pub(crate) fn claim(count: usize) -> Result<Run, Errno> {
     let locked = lock();
-    let run = take(count, &locked)?;
-    if let Err(error) = run.segment.open_all(run.first, run.count, &locked) {
-        give(&run, &locked);
-        return Err(error);
-    }
-    run.segment.commit(run.first, run.count, &locked);
+    let run = take(count, |run| run.segment.open_all(run.first, run.count, &locked), &locked)?;
     drop(locked);
     peak::look_if_due();
     Ok(run)
@@ -138,29 +133,70 @@ pub(crate) fn release(run: &Run) {
     purge::schedule(run.segment, &locked);
 }
 
-/// Takes slices out of the free ones. They are as they were, accessible or not; who uses them commits them.
-pub(super) fn take(count: usize, locked: &Locked) -> Result<Run, Errno> {
-    let mut next = ROOM.load(Relaxed);
-    loop {
-        // SAFETY: null or a segment's metadata, which is never unmapped.
-        let Some(segment) = (unsafe { next.as_ref() }) else { break };
-        next = segment.room_next.load(Relaxed);
-        if let Some(run) = take_from(segment, count, locked) {
-            return Ok(run);
+/// Takes slices out of the free ones and has `open` make of them what they are to be.
+///
+/// Where the system lets no more memory be opened, slices that are open already may be left, here or in another segment; and where
+/// it is maps that there are no more of, some are won by leaving guards out.
+pub(super) fn take(count: usize, open: impl Fn(&Run) -> Result<(), Errno>, locked: &Locked) -> Result<Run, Errno> {
+    let anywhere = |segment: &'static Segment| segment.used.draw_gap(count, |n| dice().below(n));
+    let within_reach =
+        |segment: &'static Segment| segment.used.draw_gap_within(segment.within_reach(), count, |n| dice().below(n));
+    let fused = |segment: &'static Segment| segment.fuse(locked).ok().and_then(|()| within_reach(segment));
+    match take_where(&anywhere, count, &open, locked) {
+        Some(Ok(run)) => return Ok(run),
+        Some(Err(_)) => {}
+        None => {
+            let segment = add_segment(locked)?;
+            return take_from(segment, &anywhere, count, &open, locked).unwrap_or(Err(Errno::NOMEM));
         }
     }
-    let segment = add_segment(locked)?;
-    take_from(segment, count, locked).ok_or(Errno::NOMEM)
+    if let Some(Ok(run)) = take_where(&within_reach, count, &open, locked) {
+        return Ok(run);
+    }
+    take_where(&fused, count, &open, locked).unwrap_or(Err(Errno::NOMEM))
 }
 
-fn take_from(segment: &'static Segment, count: usize, locked: &Locked) -> Option<Run> {
-    let first = segment.used.draw_gap(count, |n| dice().below(n))?;
+/// The first that can be opened. None if no segment has a place.
+fn take_where(
+    place: &impl Fn(&'static Segment) -> Option<usize>,
+    count: usize,
+    open: &impl Fn(&Run) -> Result<(), Errno>,
+    locked: &Locked,
+) -> Option<Result<Run, Errno>> {
+    let mut next = ROOM.load(Relaxed);
+    let mut failed = None;
+    loop {
+        // SAFETY: null or a segment's metadata, which is never unmapped.
+        let Some(segment) = (unsafe { next.as_ref() }) else { return failed };
+        next = segment.room_next.load(Relaxed);
+        match take_from(segment, place, count, open, locked) {
+            Some(Ok(run)) => return Some(Ok(run)),
+            Some(failure) => failed = Some(failure),
+            None => {}
+        }
+    }
+}
+
+fn take_from(
+    segment: &'static Segment,
+    place: &impl Fn(&'static Segment) -> Option<usize>,
+    count: usize,
+    open: &impl Fn(&Run) -> Result<(), Errno>,
+    locked: &Locked,
+) -> Option<Result<Run, Errno>> {
+    let first = place(segment)?;
     segment.used.add(first, count);
     let contents = if segment.zero.has_all(first, count) { Contents::Zero } else { Contents::Unknown };
+    let run = Run { segment, first, count, contents };
+    if let Err(error) = open(&run) {
+        segment.used.remove(first, count);
+        return Some(Err(error));
+    }
+    segment.commit(first, count, locked);
     if segment.used.len() == SLICES {
         leave_room(segment, locked);
     }
-    Some(Run { segment, first, count, contents })
+    Some(Ok(run))
 }
 
 /// Puts slices back among the free ones.
