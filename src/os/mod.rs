@@ -100,8 +100,8 @@ pub(crate) use backend::error::{errno, set_errno};
 pub(crate) use backend::futex::{wait, wake};
 pub(crate) use backend::local::{local, local_state, set_local, set_local_state};
 pub(crate) use backend::memory::{
-    close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, purge, release, reserve, reserve_table,
-    unguard, wipe_on_fork,
+    close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, purge, release, renew, reserve,
+    reserve_table, unguard, wipe_on_fork,
 };
 pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id};
 pub(crate) use backend::random::random;

@@ -139,6 +139,25 @@ fn a_guard_stays_when_the_protection_under_it_changes() {
 }
 
 #[test]
+fn renewed_pages_are_writable_and_zero_whatever_they_were() {
+    let span = opened(4);
+    (0..4).for_each(|index| write(page(span, index).start(), 7));
+    // SAFETY: ours, and not touched until it is renewed.
+    let _ = unsafe { guard(page(span, 1)) };
+    // SAFETY: as above.
+    unsafe { close(page(span, 2)) }.expect("closing");
+    let middle = span.part(page_size(), 2 * page_size()).expect("a part");
+    // SAFETY: nobody needs what they held.
+    unsafe { renew(middle) }.expect("memory");
+    for place in [middle.start(), page(span, 2).start()] {
+        assert!(is_writable(place.as_ptr()));
+        assert_eq!(read(place), 0);
+    }
+    assert_eq!((read(span.start()), read(page(span, 3).start())), (7, 7));
+    done(span);
+}
+
+#[test]
 fn purged_pages_read_as_zero_and_others_keep_theirs() {
     let span = opened(2);
     write(span.start(), 7);

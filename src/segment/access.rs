@@ -17,7 +17,7 @@ use super::{Role, Segment, committed};
 use crate::geometry::{SLICE, SLICES};
 use crate::options::{self, Setting};
 use crate::os::{self, Errno, Span};
-use crate::page::Page;
+use crate::page::{Kind, Page};
 use crate::sync::{AtomicBool, AtomicUsize, Relaxed};
 
 /// Borders between accessible and inaccessible mappings that we have made, about one map each.
@@ -78,11 +78,6 @@ fn guard(span: Span) -> Result<(), Errno> {
 }
 
 impl Segment {
-    /// Slices that are writable, unless guards lie in them: these need no more from the kernel than that those go.
-    pub(super) fn writable(&self) -> &SliceSet {
-        &self.writable
-    }
-
     /// Slices that may ever be accessible: all but the first and the last.
     fn usable(first: usize, count: usize) -> (usize, usize) {
         let start = first.max(1);
@@ -157,6 +152,9 @@ impl Segment {
         }
         // SAFETY: guards of our own.
         let removed = unsafe { os::unguard(span) };
+        // A filter that the program has put on since may refuse the call: then the memory itself is replaced.
+        // SAFETY: what is under guards holds nothing, and what is not is yet to be handed out.
+        let removed = removed.or_else(|_| unsafe { os::renew(span) });
         if removed.is_err() {
             // Some may be gone: the slices are not sealed any more.
             self.dirty.add(first, count);
@@ -231,6 +229,42 @@ impl Segment {
         self.remove_guards(first, count, inner)?;
         self.guarded.add(first, count);
         Ok(has_guards() && (sealed || around.into_iter().flatten().all(|span| guard(span).is_ok())))
+    }
+
+    /// Slices that need no change of protection to be used: at a limit of the system they may be all that is left.
+    pub(super) fn within_reach(&self) -> &SliceSet {
+        &self.writable
+    }
+
+    /// Opens everything between the first and the last accessible byte: that needs no new map, and ends many. The guards and
+    /// the closed ranges in between are left out from then on.
+    ///
+    /// # Errors
+    /// The kernel's; ENOMEM if nothing of the segment is accessible.
+    pub(super) fn fuse(&'static self, _locked: &Locked) -> Result<(), Errno> {
+        let base = self.base().addr();
+        let offset = |address: usize| address.wrapping_sub(base);
+        let marked =
+            self.writable.iter().map(|slice| (slice.wrapping_mul(SLICE), slice.wrapping_add(1).wrapping_mul(SLICE)));
+        // Opened as parts of their slices, which are not marked then.
+        let parts = || {
+            let singles = self.pages().filter(|page| page.face.kind() == Kind::Single);
+            singles.filter(|page| !self.writable.has_any(page.face.first_slice(), page.face.slices())).map(|page| {
+                let start = offset(page.face.start().addr());
+                (start, start.wrapping_add(page.face.block_size()))
+            })
+        };
+        let ends = marked.chain(parts()).reduce(|(low, high), (start, end)| (low.min(start), high.max(end)));
+        let (low, high) = ends.ok_or(Errno::NOMEM)?;
+        let span = self.span(0, SLICES).and_then(|span| span.part(low, high.wrapping_sub(low))).ok_or(Errno::NOMEM)?;
+        let count = parts().count();
+        // SAFETY: part of our slices; nobody relies on their being inaccessible but this module.
+        unsafe { os::open(span) }?;
+        BORDERS.fetch_sub(count.wrapping_mul(2), Relaxed);
+        let first = low.div_ceil(SLICE);
+        self.mark_writable(first, (high / SLICE).saturating_sub(first), true);
+        LEFT_OUT.fetch_add(count.max(1), Relaxed);
+        Ok(())
     }
 
     /// Whether a large block stands between guards: not so where they had to be left out.

@@ -82,11 +82,9 @@ pub(crate) fn allocate(shape: &SingleShape) -> Result<Single, Errno> {
 }
 
 fn allocate_shared(shape: &SingleShape, locked: &Locked) -> Result<Single, Errno> {
-    let run = space::take_open(shape.slices(), locked, |run| {
-        run.segment.open_part(run.first, run.count, shape.front, shape.size, locked)
-    })?;
+    let open = |run: &Run| run.segment.open_part(run.first, run.count, shape.front, shape.size, locked);
+    let run = space::take(shape.slices(), open, locked)?;
     let segment = run.segment;
-    segment.commit(run.first, run.count, locked);
     let span = segment.span(run.first, run.count).ok_or(Errno::NOMEM)?;
     let start = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?.start();
     segment.set_heads(run.first, run.count);

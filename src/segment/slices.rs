@@ -108,12 +108,6 @@ impl SliceSet {
         Some((first, count))
     }
 
-    /// The same as [`draw_gap`](Self::draw_gap), and all of them are members of `wanted`.
-    pub(crate) fn draw_gap_within(&self, wanted: &SliceSet, count: usize, below: impl Fn(u32) -> u32) -> Option<usize> {
-        let mut words = self.0.iter().zip(&wanted.0).map(|(word, wanted)| word.load(Relaxed) | !wanted.load(Relaxed));
-        SliceSet(core::array::from_fn(|_| AtomicU64::new(words.next().unwrap_or(u64::MAX)))).draw_gap(count, below)
-    }
-
     /// A place for `count` slices that are not members: drawn by `below` in the lowest window with room, or the lowest
     /// that there is where none has it.
     pub(crate) fn draw_gap(&self, count: usize, below: impl Fn(u32) -> u32) -> Option<usize> {
@@ -141,6 +135,15 @@ impl SliceSet {
             }
         }
         None
+    }
+
+    /// The same among the members of `within` only.
+    pub(crate) fn draw_gap_within(&self, within: &SliceSet, count: usize, below: impl Fn(u32) -> u32) -> Option<usize> {
+        let barred = SliceSet([const { AtomicU64::new(0) }; SET_WORDS]);
+        for ((word, used), allowed) in barred.0.iter().zip(&self.0).zip(&within.0) {
+            word.store(used.load(Relaxed) | !allowed.load(Relaxed), Relaxed);
+        }
+        barred.draw_gap(count, below)
     }
 
     /// Where in the window a run of `count` slices that are not members starts, one bit each.
@@ -179,6 +182,15 @@ mod tests {
         assert_eq!(set.next_run(0), Some((3, 1)));
         assert_eq!(set.next_run(4), Some((5, 3)));
         assert_eq!((set.len(), set.count(0, 6), set.count(5, SLICES)), (4, 2, 3));
+    }
+
+    #[test]
+    fn a_gap_within_a_set_is_drawn_from_its_members() {
+        let (used, within) = (SliceSet::new(), SliceSet::new());
+        within.add(WINDOW, 4);
+        used.add(WINDOW + 1, 1);
+        assert_eq!(used.draw_gap_within(&within, 2, |_| 0), Some(WINDOW + 2));
+        assert_eq!(used.draw_gap_within(&within, 3, |_| 0), None);
     }
 
     proptest! {

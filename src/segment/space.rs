@@ -119,24 +119,10 @@ pub(super) fn remove_huge_bytes(bytes: usize) {
 /// Claims slices for a page of blocks and makes them accessible.
 pub(crate) fn claim(count: usize) -> Result<Run, Errno> {
     let locked = lock();
-    let run = take_open(count, &locked, |run| run.segment.open_all(run.first, run.count, &locked))?;
-    run.segment.commit(run.first, run.count, &locked);
+    let run = take(count, |run| run.segment.open_all(run.first, run.count, &locked), &locked)?;
     drop(locked);
     peak::look_if_due();
     Ok(run)
-}
-
-/// Takes slices out of the free ones and makes them accessible by `open`: at first as drawn; if the kernel refuses that,
-/// where it has allowed writing before, for it may count what a process is allowed to write.
-pub(super) fn take_open(count: usize, locked: &Locked, open: impl Fn(&Run) -> Result<(), Errno>) -> Result<Run, Errno> {
-    let opened = |run: Run| match open(&run) {
-        Ok(()) => Ok(run),
-        Err(error) => {
-            give(&run, locked);
-            Err(error)
-        }
-    };
-    opened(take(count, locked)?).or_else(|error| opened(take_writable(count, locked).ok_or(error)?))
 }
 
 /// Gives the slices of a page of blocks back. They are purged after the delay.
@@ -147,44 +133,70 @@ pub(crate) fn release(run: &Run) {
     purge::schedule(run.segment, &locked);
 }
 
-/// Segments with free slices.
-fn roomy() -> impl Iterator<Item = &'static Segment> {
-    let mut next = ROOM.load(Relaxed);
-    core::iter::from_fn(move || {
-        // SAFETY: null or a segment's metadata, which is never unmapped.
-        let segment = unsafe { next.as_ref() }?;
-        next = segment.room_next.load(Relaxed);
-        Some(segment)
-    })
+/// Takes slices out of the free ones and has `open` make of them what they are to be.
+///
+/// Where the system lets no more memory be opened, slices that are open already may be left, here or in another segment; and where
+/// it is maps that there are no more of, some are won by leaving guards out.
+pub(super) fn take(count: usize, open: impl Fn(&Run) -> Result<(), Errno>, locked: &Locked) -> Result<Run, Errno> {
+    let anywhere = |segment: &'static Segment| segment.used.draw_gap(count, |n| dice().below(n));
+    let within_reach =
+        |segment: &'static Segment| segment.used.draw_gap_within(segment.within_reach(), count, |n| dice().below(n));
+    let fused = |segment: &'static Segment| segment.fuse(locked).ok().and_then(|()| within_reach(segment));
+    match take_where(&anywhere, count, &open, locked) {
+        Some(Ok(run)) => return Ok(run),
+        Some(Err(_)) => {}
+        None => {
+            let segment = add_segment(locked)?;
+            return take_from(segment, &anywhere, count, &open, locked).unwrap_or(Err(Errno::NOMEM));
+        }
+    }
+    if let Some(Ok(run)) = take_where(&within_reach, count, &open, locked) {
+        return Ok(run);
+    }
+    take_where(&fused, count, &open, locked).unwrap_or(Err(Errno::NOMEM))
 }
 
-/// Takes slices out of the free ones. They are as they were, accessible or not; who uses them commits them.
-fn take(count: usize, locked: &Locked) -> Result<Run, Errno> {
-    let draw = |segment: &'static Segment| {
-        let first = segment.used.draw_gap(count, |n| dice().below(n))?;
-        Some(take_at(segment, first, count, locked))
-    };
-    match roomy().find_map(draw) {
-        Some(run) => Ok(run),
-        None => draw(add_segment(locked)?).ok_or(Errno::NOMEM),
+/// The first that can be opened. None if no segment has a place.
+fn take_where(
+    place: &impl Fn(&'static Segment) -> Option<usize>,
+    count: usize,
+    open: &impl Fn(&Run) -> Result<(), Errno>,
+    locked: &Locked,
+) -> Option<Result<Run, Errno>> {
+    let mut next = ROOM.load(Relaxed);
+    let mut failed = None;
+    loop {
+        // SAFETY: null or a segment's metadata, which is never unmapped.
+        let Some(segment) = (unsafe { next.as_ref() }) else { return failed };
+        next = segment.room_next.load(Relaxed);
+        match take_from(segment, place, count, open, locked) {
+            Some(Ok(run)) => return Some(Ok(run)),
+            Some(failure) => failed = Some(failure),
+            None => {}
+        }
     }
 }
 
-/// The same, of those that the kernel lets us write already.
-fn take_writable(count: usize, locked: &Locked) -> Option<Run> {
-    roomy().find_map(|segment| {
-        let first = segment.used.draw_gap_within(segment.writable(), count, |n| dice().below(n))?;
-        Some(take_at(segment, first, count, locked))
-    })
-}
-
-fn take_at(segment: &'static Segment, first: usize, count: usize, locked: &Locked) -> Run {
+fn take_from(
+    segment: &'static Segment,
+    place: &impl Fn(&'static Segment) -> Option<usize>,
+    count: usize,
+    open: &impl Fn(&Run) -> Result<(), Errno>,
+    locked: &Locked,
+) -> Option<Result<Run, Errno>> {
+    let first = place(segment)?;
     segment.used.add(first, count);
     let contents = if segment.zero.has_all(first, count) { Contents::Zero } else { Contents::Unknown };
+    let run = Run { segment, first, count, contents };
+    if let Err(error) = open(&run) {
+        segment.used.remove(first, count);
+        return Some(Err(error));
+    }
+    segment.commit(first, count, locked);
     if segment.used.len() == SLICES {
         leave_room(segment, locked);
     }
-    Run { segment, first, count, contents }
+    Some(Ok(run))
 }
 
 /// Puts slices back among the free ones.

@@ -178,6 +178,22 @@ pub(crate) unsafe fn unguard(span: Span) -> Result<(), Errno> {
     counted(&COUNTERS.unguard, unsafe { advise(span, MADV_GUARD_REMOVE) })
 }
 
+/// Puts new memory in the place of what the span was: readable, writable and zero, without guards. For guards that cannot be
+/// [taken off](unguard), because a filter refuses that since they were put on; costs two maps at worst.
+///
+/// # Safety
+/// - The span is ours, nobody needs its contents, and nobody counts on its pages to fault.
+///
+/// # Errors
+/// The kernel's: at the map limit. The span is then as it was.
+pub(crate) unsafe fn renew(span: Span) -> Result<(), Errno> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+    let (start, protection) = (span.start().as_ptr().cast(), libc::PROT_READ | libc::PROT_WRITE);
+    // SAFETY: replaces what the caller gives up, and nothing else.
+    let renewed = unsafe { libc::mmap(start, span.len(), protection, flags, -1, 0) };
+    counted(&COUNTERS.reserve, if renewed == libc::MAP_FAILED { Err(last()) } else { Ok(()) })
+}
+
 const UNKNOWN: u8 = 0;
 const ABSENT: u8 = 1;
 const PRESENT: u8 = 2;

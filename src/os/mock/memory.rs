@@ -107,6 +107,26 @@ pub(crate) unsafe fn unguard(span: Span) -> Result<(), Errno> {
     counted(&COUNTERS.unguard, unguarded)
 }
 
+/// Puts new memory in the place of what the span was: open, zero and without guards.
+///
+/// # Safety
+/// - The span is ours, nobody needs its contents, and nobody counts on its pages to fault.
+///
+/// # Errors
+/// ENOMEM; also when a page of it is not reserved.
+pub(crate) unsafe fn renew(span: Span) -> Result<(), Errno> {
+    let renewed = may_fail(Errno::NOMEM).and_then(|()| {
+        for (index, page) in books().pages(span)?.iter_mut().enumerate() {
+            if page.dirty {
+                zero(span, index);
+            }
+            *page = Page { protection: Some(Protection::Open), under: Protection::Open, dirty: true };
+        }
+        Ok(())
+    });
+    counted(&COUNTERS.reserve, renewed)
+}
+
 /// Whether [`guard`] works here.
 pub(crate) fn has_guards() -> bool {
     guards()
