@@ -7,7 +7,6 @@ use super::mail::collect_page;
 use super::queue::class_of;
 use super::thread::{Heap, Thread};
 use crate::geometry::{CLASSES, Class};
-use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::page::{Kind, Page};
 use crate::remote::{All, Owned, Owner};
@@ -128,23 +127,18 @@ pub(super) fn adopt(heap: &'static Heap, class: Class) -> Option<&'static Page> 
                 continue;
             }
             if let Some(claimed) = page.face.owner.claim::<All>() {
-                unnote(page, class);
                 // What a page was may have changed before it was claimed.
-                if page.face.kind() == Kind::Blocks(class) && take_back(heap, page, &claimed) {
+                let Kind::Blocks(found) = page.face.kind() else { continue };
+                unnote(page, found);
+                if found == class && take_back(heap, page, &claimed) {
                     keep(heap, page, class, claimed);
                     return Some(page);
                 }
-                give_away_if_blocks(heap, page, claimed);
+                give_away(heap, page, found, claimed);
             }
         }
     }
     None
-}
-
-fn give_away_if_blocks(heap: &Heap, page: &'static Page, owned: Owned) {
-    if let Kind::Blocks(class) = page.face.kind() {
-        give_away(heap, page, class, owned);
-    }
 }
 
 /// A claimed page becomes one of the heap's.
@@ -215,8 +209,8 @@ pub(super) fn visit<E>(heap: &Heap, mut visit: impl FnMut(&'static Page, &Owned)
             let Some(claimed) = page.face.owner.claim::<All>() else { continue };
             let Kind::Blocks(class) = page.face.kind() else { continue };
             unnote(page, class);
-            let trusted = !MITIGATIONS.free_checks || page.is_current();
-            let result = if trusted { visit(page, &claimed) } else { Ok(()) };
+            // A page that a fork has torn must be rebuilt before its count is believed.
+            let result = if take_back(heap, page, &claimed) { visit(page, &claimed) } else { Ok(()) };
             give_away(heap, page, class, claimed);
             result?;
         }

@@ -11,8 +11,17 @@ use super::thread::Thread;
 use crate::entropy;
 use crate::remote::Owner;
 use crate::segment::space;
-use crate::sync::Relaxed;
+use crate::sync::{AtomicBool, Relaxed};
 use core::ptr;
+
+/// Whether a thread without a heap has ever freed a block of another's.
+static STRANGERS: AtomicBool = AtomicBool::new(false);
+
+/// The calling thread has no heap, and is about to free a block of another's.
+#[cold]
+pub(super) fn remember_stranger() {
+    STRANGERS.store(true, Relaxed);
+}
 
 pub(super) extern "C" fn before() {
     space::hold_over_fork();
@@ -32,7 +41,8 @@ pub(super) extern "C" fn after_in_child() {
     let me = Thread::current();
     let is_me = |thread: &'static Thread| me.is_some_and(|me| ptr::eq(me, thread));
     let others = Thread::all().filter(|thread| thread.is_active() && !is_me(thread));
-    let mut had_others = false;
+    // A thread without a heap may have been in the middle of a free.
+    let mut had_others = STRANGERS.load(Relaxed);
     for thread in others {
         had_others = true;
         thread.mailbox().take();

@@ -1,7 +1,7 @@
 //! free.
 
 use super::thread::Thread;
-use super::{abandon, diagnose};
+use super::{abandon, diagnose, fork};
 use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -66,6 +66,9 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
     if page.face.kind() == Kind::Single {
         return free_single(pointer, operation, segment, page);
     }
+    if os::local().is_null() {
+        fork::remember_stranger();
+    }
     let granule = Granule::of(pointer.address());
     match post::<All>(&segment.tables().spot(granule), page.group(granule), &page.line()) {
         Ok(Posted::Delivered) => {}
@@ -80,8 +83,9 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
 fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
     report::die_if_dying();
     preserving_errno(|| {
+        // Whoever comes too late for the claim is never mistaken: no second look.
         if let Err(NotLive) = segment::free_single(segment, page) {
-            refuse(pointer, operation);
+            diagnose::die(pointer, operation);
         }
     });
 }

@@ -101,7 +101,7 @@ fn pop_of(class: Class) -> Option<(Block, &'static Page)> {
     let owned = unsafe { Owned::known() };
     let mut popped = page.pop(&owned);
     // A short list runs out often, and what the thread itself has freed is at hand.
-    if popped == Err(Refused::Empty) && heap.skips_a_beat() && page.refill(&owned) {
+    if popped == Err(Refused::Empty) && heap.skips_a_beat() && page.is_current() && page.refill(&owned) {
         popped = page.pop(&owned);
     }
     popped.ok().map(|block| (block, page))

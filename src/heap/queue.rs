@@ -233,6 +233,9 @@ impl Heap {
                 let owned = self.own(page, Operation::Collect);
                 if page.used() == 0 {
                     self.retire(page, class, owned);
+                } else {
+                    page.hot.patience.store(0, Relaxed);
+                    page.attend(Attention::WhenEmpty);
                 }
             }
         }

@@ -8,6 +8,7 @@ use crate::os;
 use crate::report::{self, Kind, Operation, Report};
 use crate::sync::{AtomicBool, AtomicU64, Relaxed, SeqCst};
 use core::ffi::c_void;
+use core::ptr;
 
 /// Rounds of destructors that the C library runs at least: pages are kept until the last of them.
 const ROUNDS: u8 = 4;
@@ -46,10 +47,9 @@ pub(crate) fn open() {
 #[inline]
 pub(super) fn renew_if_cloned() -> Result<(), NoMemory> {
     match entropy::renew_if_cloned() {
-        Ok(Renewed::No) => Ok(()),
-        Ok(Renewed::Yes) => {
+        Ok(Renewed::No | Renewed::Yes) => {
             if let Some(thread) = Thread::current() {
-                thread.heap.forget_direct();
+                thread.heap.follow_generation();
             }
             Ok(())
         }
@@ -106,16 +106,21 @@ fn warn_once(said: &AtomicBool, words: &[u8]) {
 
 /// Called at the end of a thread, after the destructors of thread-locals, up to [`ROUNDS`] times.
 extern "C" fn end_of_thread(value: *mut c_void) {
-    let Some(thread) = Thread::current() else { return };
-    if thread.me().cast::<c_void>() != value {
-        return;
+    // SAFETY: null or what was armed: a thread's metadata, which is never unmapped.
+    let Some(thread) = (unsafe { value.cast::<Thread>().as_ref() }) else { return };
+    match Thread::current() {
+        // With `dynamic-tls` the word may have been cleared before this destructor ran.
+        None => os::set_local(value),
+        Some(now) if ptr::eq(now, thread) => {}
+        // And a destructor in between may have made the thread another heap: that is armed itself.
+        Some(_) => return abandon::abandon_all(thread),
     }
     let round = thread.rounds.load(Relaxed).wrapping_add(1);
     thread.rounds.store(round, Relaxed);
     if round < ROUNDS && os::arm_thread_exit(value).is_ok() {
         return;
     }
-    os::set_local(core::ptr::null_mut());
+    os::set_local(ptr::null_mut());
     os::set_local_state(GONE);
     abandon::abandon_all(thread);
 }

@@ -1,7 +1,7 @@
 //! What a thread has: a mailbox and a heap. Lies in metadata that is never given back, and serves the next thread.
 
 use super::queue::Queue;
-use crate::entropy::Rng;
+use crate::entropy::{self, Rng};
 use crate::geometry::{CLASSES, Class, GRANULE, SMALL_MAX, SMALL_STEPS};
 use crate::os;
 use crate::page::{EMPTY, Page};
@@ -26,6 +26,8 @@ pub(crate) struct Heap {
     thread: AtomicPtr<Thread>,
     /// Classes whose only page is empty and kept for a while, one bit each.
     pub(super) lingering: AtomicU64,
+    /// The fork generation that the tables were aimed under.
+    generation: AtomicU32,
     /// Slow paths so far.
     pub(super) beats: AtomicU32,
     /// Pages of ended threads that this heap has adopted by freeing into them.
@@ -94,6 +96,15 @@ impl Heap {
         }
     }
 
+    /// In a clone whose secret was renewed, by whatever path: no page is popped from before it was redrawn.
+    pub(super) fn follow_generation(&self) {
+        let now = entropy::generation();
+        if self.generation.load(Relaxed) != now {
+            self.generation.store(now, Relaxed);
+            self.forget_direct();
+        }
+    }
+
     /// No page is popped from without a slow path first.
     pub(super) fn forget_direct(&self) {
         for entry in self.direct.iter().chain(&self.by_class) {
@@ -124,6 +135,7 @@ impl Heap {
         self.full.clear();
         self.thread.store(ptr::from_ref(thread).cast_mut(), Relaxed);
         self.lingering.store(0, Relaxed);
+        self.generation.store(entropy::generation(), Relaxed);
         self.adopted.store(0, Relaxed);
     }
 }

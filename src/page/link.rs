@@ -66,7 +66,7 @@ impl Wild {
     #[inline(always)]
     pub(crate) const fn decode(self, key: u64, own: u32) -> (u32, bool) {
         if !MITIGATIONS.encoded_links {
-            return (self.0 as u32, true);
+            return (self.0 as u32, self.0 < POSITIONS as u64);
         }
         let plain = (self.0 ^ key).wrapping_mul(INVERSE);
         ((plain as u32) & (POSITIONS - 1), plain >> POSITION_BITS == own as u64)

@@ -34,7 +34,7 @@ impl Page {
         }
         let block = self.block_at(position);
         let (next, sound) = Wild::new(block.first_word()).decode(hot.key.load(Relaxed), position);
-        if MITIGATIONS.encoded_links && !(sound && self.is_position(next)) {
+        if MITIGATIONS.free_checks && !(sound && self.is_position(next)) {
             return Err(Refused::Corrupt(block.address()));
         }
         let spot = self.spot(Granule::of(block.address()));

@@ -71,10 +71,25 @@ fn leave_out() {
 fn guard(span: Span) -> Result<(), Errno> {
     // SAFETY: the callers bring ranges that no live block lies in.
     let result = unsafe { os::guard(span) };
-    if result.is_err() {
+    if result.is_err() && !admits_guards() {
         REFUSED.store(true, Relaxed);
     }
     result
+}
+
+/// Whether the kernel still takes a guard on new memory: it may have refused one only because the program has locked that
+/// range.
+#[cold]
+fn admits_guards() -> bool {
+    let page = os::page_size();
+    let Ok(span) = os::reserve(page, page, None) else { return false };
+    // SAFETY: a page of this function's own.
+    let opened = unsafe { os::open(span) };
+    // SAFETY: as above.
+    let admitted = opened.is_ok() && unsafe { os::guard(span) }.is_ok();
+    // SAFETY: as above; nobody knows of it.
+    unsafe { os::release(span) };
+    admitted
 }
 
 impl Segment {

@@ -146,6 +146,10 @@ pub(crate) fn shrink(segment: &'static Segment, page: &'static Page, shape: &Sin
         return false;
     }
     let locked = lock();
+    // Another thread may have freed the block meanwhile, and its description may serve another.
+    if page.face.owner.load() != Owner::Single || page.face.block_size() != old {
+        return false;
+    }
     let Some(tail) = segment.huge_block(page).and_then(|inner| inner.part(shape.size, old.wrapping_sub(shape.size)))
     else {
         return false;

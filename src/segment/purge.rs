@@ -64,7 +64,11 @@ pub(crate) fn tick() {
 }
 
 fn come_by(now: u64) {
-    DUE.store(0, Relaxed);
+    {
+        // Under the lock: what is scheduled from now on is seen below, or finds nothing due and sets it anew.
+        let _locked = space::lock();
+        DUE.store(0, Relaxed);
+    }
     let delay = options::milliseconds(Setting::PurgeDelay).unwrap_or(0);
     for segment in space::segments() {
         if segment.due.load(Relaxed) == 0 {
@@ -124,8 +128,7 @@ fn purge_segment(segment: &'static Segment, which: Which, locked: &Locked) -> bo
         if done >= BATCH {
             return false;
         }
-        segment.seal(first, count, locked);
-        segment.set_clean(first, count);
+        segment.purge_run(first, count, locked);
         done = done.wrapping_add(count);
         from = first.wrapping_add(count);
     }
@@ -133,6 +136,12 @@ fn purge_segment(segment: &'static Segment, which: Which, locked: &Locked) -> bo
 }
 
 impl Segment {
+    /// Gives the memory of slices without a live block back now.
+    pub(super) fn purge_run(&self, first: usize, count: usize, locked: &Locked) {
+        self.seal(first, count, locked);
+        self.set_clean(first, count);
+    }
+
     /// These slices are in use, or hold no memory.
     pub(super) fn set_clean(&self, first: usize, count: usize) {
         self.dirty.remove(first, count);

@@ -53,6 +53,13 @@ pub(super) fn enter(run: Run, locked: &Locked) {
         return;
     }
     let length = charge(&run, most_bytes);
+    if length == most_bytes {
+        // As large as all that may wait: it waits alone, and its memory does not.
+        match run.segment.role() {
+            Role::Huge => run.segment.purge_huge(true, locked),
+            _ => run.segment.purge_run(run.first, run.count, locked),
+        }
+    }
     while COUNT.load(Relaxed) >= most || BYTES.load(Relaxed).wrapping_add(length) > most_bytes {
         evict(locked);
     }
