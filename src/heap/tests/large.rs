@@ -31,34 +31,66 @@ fn pass(milliseconds: u64) {
     std::thread::sleep(core::time::Duration::from_millis(milliseconds + 10));
 }
 
-#[test]
-fn a_large_block_lies_between_inaccessible_pages() {
-    let _turn = turn();
-    for (size, align) in shapes() {
-        let block = Held::try_aligned(size, align).expect("memory");
-        let room = usable_size(block.pointer());
-        assert!(room >= size && room - size < os::page_size());
-        assert_eq!(block.address() % align, 0);
-        inaccessible(block.start.as_ptr().wrapping_sub(1), "the byte before a block");
-        inaccessible(block.start.as_ptr().wrapping_add(room), "the byte behind a block");
-        inaccessible(block.start.as_ptr().wrapping_add(room + os::page_size() - 1), "the page behind a block");
-        assert!(is_writable(block.start.as_ptr().wrapping_add(room - 1)));
-        block.free();
-    }
-}
-
-#[test]
-fn a_large_block_is_inaccessible_as_soon_as_it_is_freed() {
-    let _turn = turn();
+/// A block of each shape, between inaccessible pages while it lives, and inaccessible as soon as it is freed.
+fn every_shape_is_guarded() {
     for (size, align) in shapes() {
         let block = Held::try_aligned(size, align).expect("memory");
         let start = block.start.as_ptr();
         let room = usable_size(block.pointer());
+        assert!(room >= size && room - size < os::page_size());
+        assert_eq!(block.address() % align, 0);
+        inaccessible(start.wrapping_sub(1), "the byte before a block");
+        inaccessible(start.wrapping_add(room), "the byte behind a block");
+        inaccessible(start.wrapping_add(room + os::page_size() - 1), "the page behind a block");
+        assert!(is_writable(start.wrapping_add(room - 1)));
         block.free();
         for offset in [0, room / 2, room - 1] {
             inaccessible(start.wrapping_add(offset), "a freed block");
         }
     }
+}
+
+#[test]
+fn a_large_block_lies_between_inaccessible_pages_and_is_so_itself_when_it_is_freed() {
+    let _turn = turn();
+    every_shape_is_guarded();
+}
+
+#[test]
+#[cfg(any(miri, ravelin_mock))]
+fn protections_guard_as_well_where_the_kernel_has_no_guards() {
+    alone("heap::tests::large::protections_guard_as_well_where_the_kernel_has_no_guards", || {
+        os::mock::set_guards(false);
+        for _ in 0..2 {
+            every_shape_is_guarded();
+            free_all([1000, 100_000].map(Held::of));
+            collect(Collect::Fully);
+            assert_eq!(segment::borders(), 0, "all is inaccessible again, so no map is split");
+        }
+        assert_eq!(segment::left_out(), 0);
+        os::mock::set_guards(true);
+    });
+}
+
+#[test]
+#[cfg(any(miri, ravelin_mock))]
+fn past_the_budget_guards_are_left_out_and_counted_and_no_allocation_fails() {
+    alone("heap::tests::large::past_the_budget_guards_are_left_out_and_counted_and_no_allocation_fails", || {
+        os::mock::set_guards(false);
+        options::set(Setting::GuardLimit, 6);
+        let blocks = many(if CHECKER { 3 } else { 12 }, 200_000);
+        let left_out = segment::left_out();
+        assert!(left_out != 0 && segment::borders() <= 6 + 2, "{left_out} left out, {} borders", segment::borders());
+        blocks.iter().for_each(Held::check);
+        free_all(blocks);
+        collect(Collect::Fully);
+        is_well();
+        // Within the budget again, guards are put on again. That some were left out stays known.
+        options::set(Setting::GuardLimit, 10_000);
+        every_shape_is_guarded();
+        assert!(segment::left_out() >= left_out);
+        os::mock::set_guards(true);
+    });
 }
 
 #[test]

@@ -7,8 +7,9 @@ use super::*;
 use crate::entropy::Rng;
 use crate::geometry::{Class, GRANULE, SLICE};
 use crate::remote::{All, NotLive, Posted, post};
+use core::alloc::Layout;
 use core::ptr::NonNull;
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{alloc_zeroed, dealloc};
 use std::collections::BTreeSet;
 use std::vec::Vec;
 

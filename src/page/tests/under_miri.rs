@@ -17,7 +17,7 @@ fn every_block_is_handed_out_once_within_the_page_and_on_its_boundary() {
         assert_eq!(distinct.len(), blocks.len());
         for address in distinct {
             let offset = address - start;
-            assert!(offset % size == 0 && offset + size <= room.class.page_slices() * SLICE);
+            assert!(offset.is_multiple_of(size) && offset + size <= room.class.page_slices() * SLICE);
         }
         room.holds(blocks.len(), 0);
         if !CHECKER {
