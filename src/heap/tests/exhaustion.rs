@@ -28,7 +28,7 @@ fn for_each(sizes: impl IntoIterator<Item = (usize, usize)>, deed: impl Fn(usize
 }
 
 fn classes() -> impl Iterator<Item = (usize, usize)> {
-    Class::all().step_by(if CHECKER { 20 } else { 1 }).map(|class| (class.block_size(), GRANULE))
+    Class::all().map(|class| (class.block_size(), GRANULE))
 }
 
 /// Sizes of blocks with pages of their own, and of wide alignments.

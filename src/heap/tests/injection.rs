@@ -9,7 +9,7 @@
 
 use super::super::{allocate_zeroed, reallocate};
 use super::*;
-use crate::geometry::{CLASSES, MEDIUM_MAX, SEGMENT, SLICE};
+use crate::geometry::{MEDIUM_MAX, SEGMENT, SLICE};
 use crate::os::mock::{self, Failing, advance_clock, fail_from, fail_nth, set_guards, set_map_limit};
 use crate::segment::{self, Role};
 use crate::testing::{Child, alone};
@@ -105,7 +105,7 @@ fn each_call_of_an_allocation_fails(allocate: impl Fn() -> Option<Held> + Sync) 
 #[test]
 fn a_page_of_every_class_is_born_or_not() {
     alone("heap::tests::injection::a_page_of_every_class_is_born_or_not", || {
-        for class in Class::all().step_by(if CHECKER { CLASSES } else { 5 }) {
+        for class in Class::all().step_by(5) {
             assert_ne!(each_call_of_an_allocation_fails(|| Held::try_of(class.block_size())), 0);
         }
     });
@@ -246,7 +246,6 @@ fn without_guards_each_call_may_fail_as_well() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "changes a limit for good")]
 fn at_the_limit_of_maps_each_call_may_fail_as_well() {
     alone("heap::tests::injection::at_the_limit_of_maps_each_call_may_fail_as_well", || {
         set_guards(false);
@@ -341,21 +340,18 @@ fn allocate_once(size: usize, plan: Plan) -> bool {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts processes")]
 fn the_first_allocation_of_a_process_succeeds_or_gives_null() {
     let test = "heap::tests::injection::the_first_allocation_of_a_process_succeeds_or_gives_null";
     each_call_fails_in_a_process_of_its_own(test, || {}, |plan| allocate_once(48, plan));
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts processes")]
 fn the_first_large_allocation_of_a_process_succeeds_or_gives_null() {
     let test = "heap::tests::injection::the_first_large_allocation_of_a_process_succeeds_or_gives_null";
     each_call_fails_in_a_process_of_its_own(test, || {}, |plan| allocate_once(300_000, plan));
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "starts processes")]
 fn a_thread_starts_and_ends_whatever_fails() {
     let test = "heap::tests::injection::a_thread_starts_and_ends_whatever_fails";
     each_call_fails_in_a_process_of_its_own(

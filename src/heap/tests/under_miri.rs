@@ -202,3 +202,27 @@ fn metadata_of_ended_threads_serves_the_next() {
     }
     assert_eq!(count(), before);
 }
+
+/// The last by its name: a guard that was refused is not asked for again by any test in the same process.
+#[test]
+#[cfg(any(miri, ravelin_mock))]
+fn whatever_call_fails_all_is_as_it_was() {
+    use crate::os::mock::fail_nth;
+    use crate::testing::alone;
+    alone("heap::tests::under_miri::whatever_call_fails_all_is_as_it_was", || {
+        for size in [1600, 200_000] {
+            let calls = (1..).find(|&call| {
+                let kept = Held::of(48);
+                collect(Collect::Fully);
+                let failing = fail_nth(call);
+                Held::try_of(size).into_iter().for_each(Held::free);
+                let fired = failing.fired();
+                drop(failing);
+                kept.free();
+                !fired
+            });
+            assert!(calls > Some(1), "{size} bytes ask nothing of the system");
+        }
+        is_well();
+    });
+}
