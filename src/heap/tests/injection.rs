@@ -9,8 +9,7 @@
 
 use super::super::{allocate_zeroed, reallocate};
 use super::*;
-use crate::geometry::{CLASSES, MEDIUM_MAX, SEGMENT, SLICE};
-use crate::os::Errno;
+use crate::geometry::{MEDIUM_MAX, SEGMENT, SLICE};
 use crate::os::mock::{self, Failing, advance_clock, fail_from, fail_nth, set_guards, set_map_limit};
 use crate::segment::{self, Role};
 use crate::testing::{Child, alone};
