@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_forger_who_has_the_key_gets_only_free_blocks_of_the_page() {
-        if !MITIGATIONS.encoded_links {
+        if !MITIGATIONS.free_checks {
             return;
         }
         let stand = Stand::new();
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn links_forged_in_every_block_lose_no_more_than_free_blocks() {
-        if !MITIGATIONS.encoded_links {
+        if !MITIGATIONS.free_checks {
             return;
         }
         let stand = Stand::new();
