@@ -203,7 +203,7 @@ fn empty<R: Rules>(state: &AtomicU64, remote: &AtomicU64, _owned: &Owned) -> Emp
         if MITIGATIONS.free_checks && R::STATE_CLEARED_FIRST {
             state.store(out & !freed, Relaxed);
         }
-        match remote.compare_exchange(freed, 0, AcqRel, Acquire) {
+        match remote.compare_exchange(freed, 0, AcqRel, Relaxed) {
             Ok(_) => break,
             Err(more) => freed = more,
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const REACH: Reach = Reach::Preemptions(4);
+const REACH: Reach = Reach::Preemptions(6);
 
 /// A thread frees the last block of a page and is held up before it has told anyone; the owner collects the block all the
 /// same, because another free of its word was told. The page is given up and born again as another thread's.

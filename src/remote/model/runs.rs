@@ -4,7 +4,7 @@ use super::slices::SliceSet;
 use super::*;
 use crate::os::Lock;
 
-const REACH: Reach = Reach::Preemptions(4);
+const REACH: Reach = Reach::Preemptions(6);
 
 /// The slices of a segment; each cell is written by whoever has the slice.
 struct Slices {
