@@ -144,7 +144,7 @@ impl Segment {
                 return Ok(());
             }
             // Nothing of the window was in use: but for what was asked for, it becomes as it was.
-            if !self.close(start, length) {
+            if !self.close(start, length) && self.writable.has_all(first, count) {
                 leave_out();
                 return Ok(());
             }
@@ -297,9 +297,10 @@ impl Segment {
         }
         // SAFETY: slices without a live block.
         let closed = unsafe { os::close(span) }.is_ok();
-        if closed {
-            self.mark_writable(first, count, false);
-        }
+        // The kernel goes from map to map, and may have closed some before it came to its limit. To open all needs no map.
+        // SAFETY: as above.
+        let is_open = !closed && unsafe { os::open(span) }.is_ok();
+        self.mark_writable(first, count, is_open);
         closed
     }
 
