@@ -371,7 +371,7 @@ pub(crate) fn odds() -> Vec<Case> {
                 }
                 say(format_args!("same block {same} times of {rounds}"));
                 let odds = f64::from(same) / f64::from(rounds);
-                let most = if size <= 1024 { 0.02 } else { 0.35 };
+                let most = 1.0 / 64.0;
                 assert!(odds <= most, "the block just freed comes back with probability {odds}, size {size}");
             });
         };

@@ -134,7 +134,7 @@ impl Block {
         (0..size).all(|offset| self.read_byte(offset) == self.pattern(offset))
     }
 
-    fn pattern(self, offset: usize) -> u8 {
+    pub(crate) fn pattern(self, offset: usize) -> u8 {
         ((self.address() >> 4) + offset * 7 + 1) as u8
     }
 }

@@ -48,8 +48,10 @@ pub(crate) enum Expect {
     Faults,
     /// Nothing: the play comes to its end, and not a word is on stderr.
     Survives,
-    /// The same, with lines of these beginnings on stderr, and no others of ours.
-    Warns(&'static [&'static str]),
+    /// The same, and the play's last word is this: it is said when the rest of the process has ended.
+    Says(&'static str),
+    /// The process dies with one report that begins with these words, and this holds besides.
+    ReportsAnd(&'static [&'static str], fn(&End) -> Result<(), String>),
 }
 
 impl Expect {
@@ -83,14 +85,13 @@ impl Expect {
                 end.exited_well()?;
                 end.ours().next().map_or(Ok(()), |line| Err(format!("flagged: {line}")))
             }
-            Expect::Warns(words) => {
-                end.exited_well()?;
-                let known = |line: &str| words.iter().any(|word| line.starts_with(word));
-                match end.ours().find(|line| !known(line)) {
-                    Some(line) => Err(format!("not a line to be expected: {line}")),
-                    None if end.ours().next().is_none() => Err("no warning".into()),
-                    None => Ok(()),
-                }
+            Expect::Says(word) => {
+                Expect::Survives.judge(end)?;
+                if end.has_said(word) { Ok(()) } else { Err(format!("should have said {word:?} at last")) }
+            }
+            Expect::ReportsAnd(words, holds) => {
+                Expect::Reports(words).judge(end)?;
+                holds(end)
             }
         }
     }

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// Seconds after which a play counts as hung.
-const PATIENCE: u32 = 120;
+pub(crate) const PATIENCE: u32 = 120;
 /// What a play says when the machine does not let it be played.
 const SKIPPED: &str = "skipped: ";
 
@@ -36,6 +36,8 @@ pub(super) fn of(case: &Case) -> End {
     let program = std::env::current_exe().expect("this test is a file");
     let mut command = Command::new(program);
     command.args([super::PLAY, &case.name]).env_remove(super::FULL_VARIABLE).stdin(Stdio::null());
+    // A play that fails says why: no more, for a trace takes memory, which some plays have none of.
+    command.env("RUST_BACKTRACE", "0");
     if super::sized(0, 1) == 1 {
         command.arg(super::FULL);
     }
@@ -62,6 +64,11 @@ impl End {
 
     pub(crate) fn has_said(&self, word: &str) -> bool {
         self.stdout.lines().any(|line| line == word)
+    }
+
+    /// How often a line with these words is on stdout or stderr.
+    pub(crate) fn count(&self, words: &str) -> usize {
+        self.stdout.lines().chain(self.stderr.lines()).filter(|line| line.contains(words)).count()
     }
 
     /// Why the case could not be played here, if so.
