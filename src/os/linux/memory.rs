@@ -146,8 +146,8 @@ pub(crate) unsafe fn close(span: Span) -> Result<(), Errno> {
 /// As [`open`] and [`close`].
 unsafe fn protect(span: Span, protection: c_int) -> Result<(), Errno> {
     // Not by `region`, which divides by a size of the page that the compiler cannot know not to be 0: a panic. The kernel
-    // would widen a ragged end to a whole page, and with it what is protected.
-    if !is_whole(span.len()) || span.len() == 0 {
+    // would widen a ragged end to a whole page, and musl a ragged start, and with them what is protected.
+    if !is_whole(span.len()) || !is_whole(span.address()) || span.len() == 0 {
         return Err(Errno::INVAL);
     }
     // SAFETY: whole pages, ours; the caller answers for who touches them.
