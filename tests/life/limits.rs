@@ -49,10 +49,11 @@ pub(crate) fn cases() -> Vec<Case> {
     ];
     for size in SIZES {
         // Of the smallest blocks some millions are enough: one segment.
-        let (small, plays): (bool, [(&str, fn(&mut Command)); 2]) = if size < 1024 {
-            (true, [("little_address_space", in_next_to_no_address_space), ("data", with_next_to_no_data)])
+        let small = size < 1024;
+        let plays: [(&str, fn(&mut Command)); 2] = if small {
+            [("little_address_space", in_next_to_no_address_space), ("data", with_next_to_no_data)]
         } else {
-            (false, [("address_space", in_little_address_space), ("data", with_little_data)])
+            [("address_space", in_little_address_space), ("data", with_little_data)]
         };
         for (name, arrange) in plays {
             let most = (small && name != "data").then_some(8 * MIB);
