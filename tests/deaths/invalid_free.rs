@@ -2,9 +2,10 @@
 //! allocator's own: `our_own_memory`.)
 
 use crate::stage::{Block, Case, Expect, Needs, SIZES, Who, is_class, is_huge};
+use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
 use core::ptr;
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::System;
 
 const WILD: &[&str] = &["invalid free (wild pointer) of "];
 const FOREIGN: &[&str] = &["invalid free (foreign pointer) of "];

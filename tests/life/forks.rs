@@ -79,7 +79,7 @@ fn storm() {
 
 /// A code other than 0 says what went wrong: to panic here could hang, for a lock of std's may have been held.
 fn in_the_child(number: usize) -> i32 {
-    let keep = number % 2 == 0;
+    let keep = number & 1 == 0;
     let mine: [Block; 200] = core::array::from_fn(|turn| make(turn * 31 + number));
     for (index, place) in POOL.iter().enumerate() {
         if keep && index % 3 == 0 {

@@ -1,7 +1,7 @@
 //! Limits of the system: address space, data, locked memory, maps.
 
 use super::exercise::exercise;
-use super::memory::{Limit, address_space, limit, page_size};
+use super::memory::{Limit, address_space, is_limited, limit, page_size};
 use crate::stage::{Block, Case, GUARDS, PATIENCE, SIZES, is_huge, maps, on_thread, refuse, sized, skip};
 use core::ptr;
 use ravelin::{check_heap, collect, raw, stats};
@@ -48,14 +48,18 @@ pub(crate) fn cases() -> Vec<Case> {
         }),
     ];
     for size in SIZES {
-        cases.push(
-            Case::survives(format!("i8_null_on_exhaustion/address_space/{size}"), move || exhaust(size))
-                .arranged(in_little_address_space),
-        );
-        cases.push(
-            Case::survives(format!("i8_null_on_exhaustion/data/{size}"), move || exhaust(size))
-                .arranged(with_little_data),
-        );
+        // Of the smallest blocks some millions are enough: one segment.
+        let small = size < 1024;
+        let plays: [(&str, fn(&mut Command)); 2] = if small {
+            [("little_address_space", in_next_to_no_address_space), ("data", with_next_to_no_data)]
+        } else {
+            [("address_space", in_little_address_space), ("data", with_little_data)]
+        };
+        for (name, arrange) in plays {
+            let most = (small && name != "data").then_some(8 * MIB);
+            let play = move || exhaust(size, most);
+            cases.push(Case::survives(format!("i8_null_on_exhaustion/{name}/{size}"), play).arranged(arrange));
+        }
     }
     cases
 }
@@ -63,6 +67,14 @@ pub(crate) fn cases() -> Vec<Case> {
 /// From before the program's first instruction on.
 fn in_little_address_space(command: &mut Command) {
     before_start(command, || limit(Limit::AddressSpace, 512 * MIB));
+}
+
+fn in_next_to_no_address_space(command: &mut Command) {
+    before_start(command, || limit(Limit::AddressSpace, 200 * MIB));
+}
+
+fn with_next_to_no_data(command: &mut Command) {
+    before_start(command, || limit(Limit::Data, 48 * MIB));
 }
 
 fn with_little_data(command: &mut Command) {
@@ -103,11 +115,15 @@ fn works_in_little() {
 }
 
 /// Allocates until nothing is left, gives all back, and allocates on. The blocks hold each other: the test has no memory either.
-fn exhaust(size: usize) {
+/// With `most`, of address space no more than so many bytes on top of what it has now. (Not beside a limit of data: near that of
+/// address space Linux forgets the other.)
+fn exhaust(size: usize, most: Option<usize>) {
+    if !is_limited() {
+        skip("to be played under a limit only: it would take all memory of the machine");
+    }
     on_thread(|| {
-        if size < 1024 {
-            // As much as takes some millions of blocks.
-            limit(Limit::AddressSpace, address_space() + 96 * MIB);
+        if let Some(most) = most {
+            limit(Limit::AddressSpace, address_space() + most);
         }
         let first = exhaust_once(size);
         for other in SIZES {

@@ -46,3 +46,13 @@ pub(crate) fn limit(what: Limit, bytes: usize) {
     // SAFETY: reads the limit that it is given.
     unsafe { libc::setrlimit(resource, &raw const limit) };
 }
+
+/// Whether there is a limit of address space or of data.
+pub(crate) fn is_limited() -> bool {
+    [libc::RLIMIT_AS, libc::RLIMIT_DATA].into_iter().any(|resource| {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: writes to the limit that it is given.
+        assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
+        limit.rlim_cur != libc::RLIM_INFINITY
+    })
+}

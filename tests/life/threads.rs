@@ -77,6 +77,7 @@ extern "C" fn round(value: *mut c_void) {
     arm(held);
 }
 
+#[allow(clippy::box_collection, reason = "a key holds one pointer")]
 fn arm(held: Box<Vec<Block>>) {
     let key = KEY.load(SeqCst) as libc::pthread_key_t;
     // SAFETY: the key was made, and `round` knows what to do with the value.
