@@ -59,8 +59,8 @@
 //! |---|---|---|
 //! | malloc(16), free | 56 | 113 |
 //! | malloc(48), free | 57 | 114 |
-//! | malloc(1024), free | 81 | 138 |
-//! | free of another thread's 48 bytes | 80 | 88 |
+//! | malloc(1024), free | 84 | 142 |
+//! | free of another thread's 48 bytes | 86 | 94 |
 //!
 //! # Platforms
 //!
