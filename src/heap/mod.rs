@@ -25,6 +25,8 @@ mod abandon;
 mod diagnose;
 mod fork;
 mod free;
+mod handle;
+mod life;
 mod mail;
 mod malloc;
 mod queue;
@@ -34,15 +36,21 @@ mod start;
 mod tests;
 mod thread;
 mod verify;
+mod visit;
 
 pub(crate) use abandon::count as abandoned_pages;
 pub(crate) use free::{free, free_with_layout};
-pub(crate) use malloc::{allocate, allocate_aligned, allocate_aligned_zeroed, allocate_zeroed};
-pub(crate) use resize::{good_size, owns, reallocate, reallocate_aligned, reallocate_with_layout, usable_size};
+pub use handle::HeapHandle;
+pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, set_default};
+pub(crate) use malloc::{Fill, allocate, allocate_aligned, allocate_aligned_zeroed, allocate_in, allocate_zeroed};
+pub(crate) use resize::{
+    Target, good_size, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout, usable_size,
+};
 pub(crate) use start::{forks, open, start};
 pub(crate) use thread::Thread;
 pub(crate) use verify::check_heap;
 pub use verify::{Census, Corruption, Fault};
+pub(crate) use visit::{check_owned, contains};
 
 use crate::segment;
 
