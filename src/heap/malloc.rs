@@ -1,7 +1,7 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, mail, start};
+use super::{Collect, abandon, deferred, mail, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -113,6 +113,7 @@ fn allocate_slower(size: usize, align: usize, class: Option<Class>, fill: Fill) 
     if start::renew_if_cloned().is_err() {
         return ptr::null_mut();
     }
+    deferred::call_deferred(Collect::Gently);
     match class {
         Some(class) => {
             let block = match Thread::current_or_new() {
