@@ -244,7 +244,7 @@ fn the_table_is_shown_once_at_exit_when_it_was_asked_for() {
 
 #[test]
 fn statistics_are_shown_at_exit_in_the_form_that_was_asked_for() {
-    let shown = |variables| stderr(&child(ACTOR, "exit", variables));
+    let shown = |variables: &[(&str, &str)]| stderr(&child(ACTOR, "exit", variables));
     let json = shown(&[("RAVELIN_STATS", "json")]);
     let json: serde_json::Value = serde_json::from_str(json.get(json.find('{').unwrap()..).unwrap()).unwrap();
     assert_eq!((&json["ravelin"], &json["schema"]), (&env!("CARGO_PKG_VERSION").into(), &1.into()));
