@@ -23,7 +23,7 @@ pub(crate) fn get_bytes(number: i32) -> i64 {
     by_number(number).map_or(0, store::get)
 }
 
-/// How [`set_number`] treats an option that has been given a value.
+/// How `set_number` treats an option that has been given a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setter {
     /// The new value counts.

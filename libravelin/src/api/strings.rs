@@ -44,10 +44,11 @@ export! {
         if text.is_null() {
             return null_mut();
         }
-        let mut count = 0_usize;
+        let (mut count, mut next) = (0_usize, text);
         // SAFETY: the string goes on up to its zero, and this is not behind it.
-        while unsafe { text.add(count).read() } != 0 {
+        while unsafe { next.read() } != 0 {
             count = count.wrapping_add(1);
+            next = next.wrapping_add(1);
         }
         let bytes = count.wrapping_add(1).wrapping_mul(size_of::<c_ushort>());
         let copy = give(bytes).cast::<c_ushort>();
