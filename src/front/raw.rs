@@ -7,6 +7,7 @@ use core::ptr;
 
 mod heaps;
 
+pub use super::talk::*;
 pub use crate::heap::Collect;
 pub use heaps::*;
 
