@@ -1,7 +1,7 @@
 //! What must never be flagged, and must go on, wherever a program may find itself: the ends of threads and of the process, forks, limits,
 //! filters of system calls; and the last moments of a process that is being stopped.
 //!
-//! Each test runs in a process of its own (see `stage`). Long tests have a CI size and, with `RAVELIN_TEST_FULL=1` in the environment,
+//! Each test runs in a process of its own (see `stage`). Long tests have a CI size and, with `FULL_SIZE_TESTS=1` in the environment,
 //! a full size.
 
 #![allow(clippy::indexing_slicing, reason = "a test may fail by panicking")]

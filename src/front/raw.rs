@@ -5,6 +5,7 @@ use crate::heap;
 use crate::stats;
 use core::ptr;
 
+pub use super::talk::*;
 pub use crate::heap::Collect;
 
 /// Makes the allocator ready. Every other function does so itself, and so does a constructor that runs before `main`.

@@ -1,7 +1,7 @@
 //! What other threads have freed: taking it back.
 
-use super::diagnose;
 use super::thread::{Heap, Thread};
+use super::{diagnose, malloc};
 use crate::geometry::GRANULE;
 use crate::page::Page;
 use crate::remote::{self, All, Owned};
@@ -37,7 +37,10 @@ pub(super) fn collect_page(heap: &Heap, page: &'static Page, owned: &Owned) {
     let start = page.face.start().addr();
     let mut count = 0_u64;
     let result = remote::collect::<All>(&page.bits(), page.summary(), owned, |granule| {
-        page.push(start.wrapping_add(granule.wrapping_mul(GRANULE)), owned);
+        let address = start.wrapping_add(granule.wrapping_mul(GRANULE));
+        if let Err(refused) = page.push_posted(address, owned) {
+            malloc::die_of_damage(page, refused, Operation::Collect);
+        }
         count = count.wrapping_add(1);
     });
     if let Some(thread) = heap.thread() {

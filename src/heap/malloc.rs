@@ -1,7 +1,7 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, mail, start};
+use super::{Collect, abandon, deferred, mail, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -113,6 +113,7 @@ fn allocate_slower(size: usize, align: usize, class: Option<Class>, fill: Fill) 
     if start::renew_if_cloned().is_err() {
         return ptr::null_mut();
     }
+    deferred::call_deferred(Collect::Gently);
     match class {
         Some(class) => {
             let block = match Thread::current_or_new() {
@@ -137,7 +138,7 @@ fn allocate_single(size: usize, align: usize, fill: Fill) -> *mut u8 {
         segment::allocate_single(&shape)
     });
     let Ok(single) = single else { return ptr::null_mut() };
-    if fill == Fill::Zero && single.contents == Contents::Unknown {
+    if (fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
         // SAFETY: a block that was just made, and has room for that much.
         unsafe { single.start.as_ptr().write_bytes(0, shape.size) };
     }
@@ -170,7 +171,7 @@ impl Heap {
                 Ok(block) if fill == Fill::Zero => return Some(zeroed(block, page)),
                 Ok(block) => return Some(block),
                 Err(Refused::Empty) => {}
-                Err(Refused::Corrupt(address)) => die_of_corruption(page, address),
+                Err(refused) => die_of_damage(page, refused, Operation::Malloc),
             }
         }
     }
@@ -244,8 +245,14 @@ impl Heap {
 
 /// A free block was written to.
 #[cold]
-fn die_of_corruption(page: &'static Page, address: usize) -> ! {
-    let report = Report::new(Kind::CorruptedFreeList, Operation::Malloc, address);
+pub(super) fn die_of_damage(page: &'static Page, refused: Refused, operation: Operation) -> ! {
+    let report = match refused {
+        Refused::Corrupt(address) => Report::new(Kind::CorruptedFreeList, operation, address),
+        Refused::Written(address) => {
+            Report::new(Kind::WriteAfterFree, operation, address).at_offset(page.first_unwiped(address))
+        }
+        Refused::Empty => report::internal("an empty list is no damage", operation, page.face.start().addr()),
+    };
     report::die(&report.of_block(super::diagnose::facts(page)))
 }
 

@@ -19,9 +19,10 @@
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
 //! Reading order: [`thread`], [`queue`], [`malloc`], [`mod@free`], [`mail`], [`abandon`], [`resize`], [`mod@start`], [`fork`],
-//! [`diagnose`], [`verify`].
+//! [`diagnose`], [`verify`], [`deferred`].
 
 mod abandon;
+mod deferred;
 mod diagnose;
 mod fork;
 mod free;
@@ -36,9 +37,13 @@ mod thread;
 mod verify;
 
 pub(crate) use abandon::count as abandoned_pages;
+pub use deferred::Deferred;
+pub(crate) use deferred::set_deferred;
 pub(crate) use free::{free, free_with_layout};
 pub(crate) use malloc::{allocate, allocate_aligned, allocate_aligned_zeroed, allocate_zeroed};
-pub(crate) use resize::{good_size, owns, reallocate, reallocate_aligned, reallocate_with_layout, usable_size};
+pub(crate) use resize::{
+    good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_with_layout, usable_size,
+};
 pub(crate) use start::{forks, open, start};
 pub(crate) use thread::Thread;
 pub(crate) use verify::check_heap;
@@ -69,6 +74,7 @@ pub(crate) fn threads() -> usize {
 /// Takes blocks that other threads have freed back into the calling thread's pages, and gives empty pages and free memory
 /// back.
 pub(crate) fn collect(how: Collect) {
+    deferred::call_deferred(how);
     Thread::with_one(|thread| {
         thread.collect();
         abandon::sweep(thread);

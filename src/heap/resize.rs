@@ -6,7 +6,7 @@ use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Page};
 use crate::remote::NotLive;
 use crate::report::{self, Operation};
-use crate::segment::{self, Segment, SingleShape, map};
+use crate::segment::{self, Role, Segment, SingleShape, map};
 use core::ptr::{self, NonNull};
 
 /// A live block, its page and its segment.
@@ -61,6 +61,13 @@ pub(crate) fn good_size(size: usize) -> usize {
 pub(crate) fn owns(pointer: UserPtr) -> bool {
     map::find(pointer)
         .is_some_and(|(segment, granule)| !MITIGATIONS.free_checks || segment.tables().spot(granule).is_live())
+}
+
+/// Whether the address lies in memory of this allocator. Harmless for any pointer.
+pub(crate) fn in_region(pointer: UserPtr) -> bool {
+    let address = pointer.address();
+    let start = UserPtr::new(ptr::without_provenance_mut(address & !(GRANULE - 1)));
+    map::find(start).is_some_and(|(segment, _)| segment.role() == Role::Shared || segment.maps_huge(address))
 }
 
 /// C's realloc, but for size 0, which is a size like any other. Null: no memory, and the old block is untouched.

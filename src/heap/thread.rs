@@ -51,6 +51,10 @@ pub(crate) struct Thread {
     pub(super) armed: AtomicBool,
     /// Blocks that other threads have freed and this one has collected. Never reset: the sum over all is a statistic.
     pub(super) collected: AtomicU64,
+    /// The program's deferred frees are running.
+    pub(super) in_deferred: AtomicBool,
+    /// How often they were called by this thread.
+    pub(super) heartbeat: AtomicU64,
 }
 
 // SAFETY: atomics throughout, for which zero is valid; a queue and a generator are such.
@@ -211,6 +215,8 @@ impl Thread {
         thread.heap.reset(thread);
         thread.rounds.store(0, Relaxed);
         thread.armed.store(false, Relaxed);
+        thread.in_deferred.store(false, Relaxed);
+        thread.heartbeat.store(0, Relaxed);
         thread.active.store(1, Relaxed);
         Some(thread)
     }

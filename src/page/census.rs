@@ -32,6 +32,8 @@ pub(crate) enum PageFault {
     Link(usize),
     /// The block at this address is on a list, and live.
     LiveOnList(usize),
+    /// The free block at this address was written to.
+    Written(usize),
     /// A list runs in a circle, or holds more than the page has.
     Endless(usize),
     /// A block was freed by another thread after its owner had taken it back.
@@ -43,8 +45,7 @@ pub(crate) enum PageFault {
 impl Page {
     /// Whether the block with this index was handed out and its owner has not taken it back.
     pub(super) fn is_out(&self, index: u32) -> bool {
-        let position = index.wrapping_add(1).wrapping_mul(self.hot.stride.load(Relaxed));
-        self.spot(Granule::of(self.block_at(position).address())).is_out()
+        self.spot(Granule::of(self.block_at(self.position_of(index)).address())).is_out()
     }
 
     /// Blocks that are used, as the owner counts: a block that another thread has freed is, until it is collected.
@@ -116,7 +117,7 @@ impl Page {
     /// Whether a block just popped holds zeros.
     #[inline(always)]
     pub(crate) fn gives_zeroed(&self) -> bool {
-        self.hot.zeroed.load(Relaxed)
+        MITIGATIONS.zero_on_free || self.hot.zeroed.load(Relaxed)
     }
 
     /// Counts the page and checks it: lists against bits against counters, every link decoded.
@@ -171,6 +172,9 @@ impl Page {
             let (next, sound) = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), position);
             if !(sound && self.is_position(next)) {
                 return Err(PageFault::Link(block.address()));
+            }
+            if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
+                return Err(PageFault::Written(block.address()));
             }
             count = count.wrapping_add(1);
             position = next;

@@ -144,6 +144,11 @@ impl Page {
         let wanted = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
         let count = wanted.min(left).min(SHUFFLED) as u32;
         self.set_capacity(capacity.wrapping_add(count));
+        if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {
+            // What an earlier page's blocks left: a link in each, if nothing else.
+            (capacity..capacity.wrapping_add(count))
+                .for_each(|index| self.wipe(self.block_at(self.position_of(index))));
+        }
         self.chain(capacity..capacity.wrapping_add(count), rng);
         hot.untouched.store(true, Relaxed);
         hot.zeroed.store(hot.fresh.load(Relaxed), Relaxed);
@@ -227,6 +232,11 @@ impl Page {
         hot.used.store(hot.used.load(Relaxed).saturating_sub(blocks as u32), Relaxed);
     }
 
+    /// The position of the block with this index.
+    pub(super) fn position_of(&self, index: u32) -> u32 {
+        index.wrapping_add(1).wrapping_mul(self.hot.stride.load(Relaxed))
+    }
+
     /// Throws all lists away and draws new ones, with a new key, from what the bits say: for the child of a fork, which
     /// must share no order with its parent, and which may find the page of a thread that exists no more between any two
     /// of its stores. The threads of this process may free blocks of the page meanwhile.
@@ -242,6 +252,8 @@ impl Page {
         self.set_capacity(capacity);
         self.draw(rng);
         hot.fresh.store(false, Relaxed);
+        // A thread that is no more may have been in the middle of wiping one.
+        let wipes = MITIGATIONS.zero_on_free && hot.torn.load(Relaxed);
         hot.torn.store(false, Relaxed);
         let mut used = 0_u32;
         let mut first = 0_u32;
@@ -250,6 +262,9 @@ impl Page {
             let free = (first..end).filter(|&index| !self.is_out(index));
             let before = free.clone().count() as u32;
             used = used.wrapping_add(end.wrapping_sub(first).wrapping_sub(before));
+            if wipes {
+                free.clone().for_each(|index| self.wipe(self.block_at(self.position_of(index))));
+            }
             self.chain(free, rng);
             first = end;
         }

@@ -21,10 +21,12 @@ pub(crate) enum Refused {
     Empty,
     /// The block at this address carries a wrong link, or is not free: its word was written to after it was freed.
     Corrupt(usize),
+    /// The block at this address was wiped when it was freed, and written to since.
+    Written(usize),
 }
 
 impl Page {
-    /// Takes a block off the free list and marks it live. Its first word is zero.
+    /// Takes a block off the free list and marks it live. Its first word is zero; with `zero-on-free` all of it.
     #[inline(always)]
     pub(crate) fn pop(&self, owned: &Owned) -> Result<Block, Refused> {
         let hot = &self.hot;
@@ -36,6 +38,9 @@ impl Page {
         let (next, sound) = Wild::new(block.first_word()).decode(hot.key.load(Relaxed), position);
         if MITIGATIONS.free_checks && !(sound && self.is_position(next)) {
             return Err(Refused::Corrupt(block.address()));
+        }
+        if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
+            return Err(Refused::Written(block.address()));
         }
         let spot = self.spot(Granule::of(block.address()));
         if let Err(NotLive) = spot.give::<All>(self.summary(), owned) {
@@ -55,7 +60,42 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_back(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<bool, NotLive> {
         out.take::<All>(self.summary(), owned)?;
+        if MITIGATIONS.zero_on_free {
+            self.wipe(self.face.block(address));
+        }
         Ok(self.push(address, owned))
+    }
+
+    /// Takes a block back that another thread has freed, and wiped.
+    ///
+    /// # Errors
+    /// [`Refused::Written`] if it was written to since: the link would hide it.
+    pub(crate) fn push_posted(&self, address: usize, owned: &Owned) -> Result<bool, Refused> {
+        if MITIGATIONS.zero_on_free && self.face.block(address).first_word() != 0 {
+            return Err(Refused::Written(address));
+        }
+        Ok(self.push(address, owned))
+    }
+
+    /// Wipes a block that is being freed.
+    #[inline(always)]
+    pub(crate) fn wipe(&self, block: Block) {
+        // SAFETY: the block's size; it is the caller's.
+        unsafe { block.wipe(self.face.block_size()) }
+    }
+
+    /// Whether a free block is still wiped, but for its link.
+    #[inline(always)]
+    pub(super) fn is_wiped(&self, block: Block) -> bool {
+        // SAFETY: the block's size; free blocks of a page are wiped.
+        unsafe { block.is_wiped(self.face.block_size()) }
+    }
+
+    /// Where the first byte of a free block lies that is not wiped any more; 0 if it is one of the link's, or none.
+    #[cold]
+    pub(crate) fn first_unwiped(&self, address: usize) -> usize {
+        // SAFETY: as in `is_wiped`.
+        unsafe { self.face.block(address).first_unwiped(self.face.block_size()) }.unwrap_or(0)
     }
 
     /// Puts a block that is not live any more on a local list. Result as `take_back`.
@@ -217,7 +257,7 @@ mod tests {
                 match self.page.pop(owned) {
                     Ok(block) => assert!(left.remove(&block.address()), "not a free block of the page, or twice"),
                     Err(Refused::Empty) if self.page.refill(owned) => {}
-                    Err(Refused::Empty | Refused::Corrupt(_)) => break,
+                    Err(_) => break,
                 }
             }
             let is_live = |address: &usize| self.page.spot(Granule::of(*address)).is_live();

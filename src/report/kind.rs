@@ -20,6 +20,8 @@ pub enum Kind {
     Wild,
     /// A link in a free block is not the one that was written there: something wrote into freed memory.
     CorruptedFreeList,
+    /// A freed block was written to: it was wiped then, and is not found wiped now.
+    WriteAfterFree,
     /// The `Layout` given for a block is not the one that it was allocated with.
     WrongLayout,
     /// A freed block was used: its size was asked, it was to be resized, or its bytes have changed.
@@ -42,6 +44,7 @@ impl Kind {
             Kind::Foreign => "invalid free (foreign pointer)",
             Kind::Wild => "invalid free (wild pointer)",
             Kind::CorruptedFreeList => "corrupted free list",
+            Kind::WriteAfterFree => "write after free",
             Kind::WrongLayout => "wrong layout",
             Kind::UseAfterFree => "use after free",
             Kind::NoRandomness => "no source of randomness",
@@ -58,9 +61,12 @@ impl Kind {
             | Kind::NeverAllocated
             | Kind::Foreign
             | Kind::Wild => true,
-            Kind::CorruptedFreeList | Kind::WrongLayout | Kind::UseAfterFree | Kind::NoRandomness | Kind::Internal => {
-                false
-            }
+            Kind::CorruptedFreeList
+            | Kind::WriteAfterFree
+            | Kind::WrongLayout
+            | Kind::UseAfterFree
+            | Kind::NoRandomness
+            | Kind::Internal => false,
         }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) mod space;
 mod tally;
 
 pub(crate) use access::{borders, left_out};
-pub(crate) use arena::reserved;
+pub(crate) use arena::{count as arenas, reserved};
 pub(crate) use huge::{grow as grow_huge, shrink as shrink_huge};
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
 pub(crate) use quarantine::bytes as quarantined;

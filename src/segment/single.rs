@@ -89,7 +89,16 @@ fn allocate_shared(shape: &SingleShape, locked: &Locked) -> Result<Single, Errno
     let start = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?.start();
     segment.set_heads(run.first, run.count);
     bear(segment, run.first, run.count, shape, start)?;
-    Ok(Single { start, contents: run.contents })
+    let mut contents = run.contents;
+    if MITIGATIONS.zero_on_free && contents == Contents::Unknown {
+        // The memory of a block freed a moment ago: the kernel's zeros cost less than ours where not all is written to.
+        let block = span.part(shape.front, shape.size);
+        // SAFETY: the new block's memory, which nobody knows of yet.
+        if block.is_some_and(|block| unsafe { os::purge(block) }.is_ok()) {
+            contents = Contents::Zero;
+        }
+    }
+    Ok(Single { start, contents })
 }
 
 pub(super) fn bear(

@@ -28,7 +28,7 @@ pub(super) fn prepare() {
     // SAFETY: reads the limit that it is given.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     // SAFETY: ends this process, if anything, later.
-    unsafe { libc::alarm(PATIENCE) };
+    unsafe { libc::alarm(super::sized(PATIENCE as usize, 30 * PATIENCE as usize) as u32) };
 }
 
 /// Plays the case in a process of its own.

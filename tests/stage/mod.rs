@@ -47,9 +47,9 @@ use std::process::ExitCode;
 const PLAY: &str = "--play";
 const FULL: &str = "--full";
 /// Set to 1 by whoever wants the long sizes of long tests.
-const FULL_VARIABLE: &str = "RAVELIN_TEST_FULL";
+const FULL_VARIABLE: &str = "FULL_SIZE_TESTS";
 
-/// `short` in everyday runs, `full` when the environment has `RAVELIN_TEST_FULL=1`.
+/// `short` in everyday runs, `full` when the environment has `FULL_SIZE_TESTS=1`.
 pub(crate) fn sized(short: usize, full: usize) -> usize {
     let is_full =
         env::var(FULL_VARIABLE).is_ok_and(|value| value == "1") || env::args().any(|argument| argument == FULL);

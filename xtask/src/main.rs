@@ -37,7 +37,7 @@ struct Cli {
 enum Task {
     /// Everything at CI size, timed, with a summary
     Ci(ci::Args),
-    /// Everything at full size (RAVELIN_TEST_FULL=1): hours, not minutes
+    /// Everything at full size (FULL_SIZE_TESTS=1): hours, not minutes
     Full,
     /// Build dist/lib: libravelin.so and .a of every build, and compare what they export with libravelin/exports.txt
     Dist,
