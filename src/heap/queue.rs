@@ -131,6 +131,16 @@ impl Heap {
         self.aim(class);
     }
 
+    /// The page enters the heap where malloc looks last.
+    pub(super) fn join(&'static self, page: &'static Page, class: Class, _owned: &Owned) {
+        page.hot.heap.store(ptr::from_ref(self).cast_mut().cast(), Relaxed);
+        page.hot.full.store(false, Relaxed);
+        page.hot.patience.store(0, Relaxed);
+        page.attend(Attention::WhenEmpty);
+        self.queue(class).insert(page, End::Last);
+        self.aim(class);
+    }
+
     /// The page leaves the heap; its owner is unchanged.
     pub(super) fn leave(&self, page: &'static Page, class: Class) {
         if page.hot.full.swap_relaxed(false) {

@@ -10,7 +10,7 @@ use super::link::{Wild, encode};
 use super::{Block, Page};
 use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
-use crate::remote::{All, NotLive, Out, Owned};
+use crate::remote::{self, All, NotLive, Out, Owned};
 use crate::sync::{AtomicU32, Relaxed};
 use core::ptr::NonNull;
 
@@ -115,6 +115,16 @@ impl Page {
         let used = used.wrapping_sub(1);
         hot.used.store(used, Relaxed);
         used as i32 <= hot.trigger.load(Relaxed)
+    }
+
+    /// All blocks are free from now on, whoever holds them, and on no list: the page is about to be given up.
+    pub(crate) fn free_all(&self, owned: &Owned) {
+        if MITIGATIONS.zero_on_free {
+            let out = (0..self.capacity()).filter(|&index| self.is_out(index));
+            out.for_each(|index| self.wipe(self.block_at(self.position_of(index))));
+        }
+        remote::release(&self.bits(), self.summary(), owned);
+        self.hot.used.store(0, Relaxed);
     }
 
     /// The local list for the next push: tossed by one of the page's secret coins.

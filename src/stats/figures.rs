@@ -29,6 +29,8 @@ pub struct Stats {
     pub large: LargeStats,
     /// Bytes of address space for blocks: arenas, and mappings of huge blocks. Exact.
     pub reserved: u64,
+    /// Arenas from which segments are made. Exact; they are never given up.
+    pub arenas: u64,
     /// Bytes of memory for blocks that the kernel may have behind it: what was handed to pages and not given back since,
     /// whether the program has touched it or not. Exact at its moment.
     pub committed: u64,
