@@ -120,8 +120,8 @@ impl Page {
     /// All blocks are free from now on, whoever holds them, and on no list: the page is about to be given up.
     pub(crate) fn free_all(&self, owned: &Owned) {
         if MITIGATIONS.zero_on_free {
-            let out = (0..self.capacity()).filter(|&index| self.is_out(index));
-            out.for_each(|index| self.wipe(self.block_at(self.position_of(index))));
+            let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
+            out.for_each(|number| self.wipe(self.block_at(number)));
         }
         remote::release(&self.bits(), self.summary(), owned);
         self.hot.used.store(0, Relaxed);
