@@ -5,7 +5,7 @@
 //!                                          |
 //!    direct[size / 16] --------------------+----> page of the class, first in its queue
 //!    queues[class]   page <-> page <-> page       pages with free blocks, or nearly
-//!    full            page <-> page                pages without; one comes back when an eighth of it is free
+//!    full            page <-> page                pages without; one comes back when enough of it is free
 //! ```
 //!
 //! malloc pops from the page that the table names, and goes the slow way when that page's free list is empty; free finds

@@ -152,7 +152,7 @@ impl Heap {
         page.hot.heap.store(ptr::null_mut(), Relaxed);
     }
 
-    /// The page has nothing to give: it waits among the full ones until an eighth of it is free.
+    /// The page has nothing to give: it waits among the full ones until enough of it is free ([`crate::page::Attention`]).
     pub(super) fn set_full(&self, page: &'static Page, class: Class, _owned: &Owned) {
         self.queue(class).remove(page);
         self.aim(class);

@@ -1,8 +1,8 @@
 //! Counting a page: the invariant of [`super`] checked against bits and lists, for `check_heap` and the statistics.
 
 use super::link::Wild;
-use super::{Kind, Page};
-use crate::geometry::{GRANULE, Granule, SLICE};
+use super::{Block, Kind, Page};
+use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
 use crate::remote::Owned;
 use crate::sync::{AtomicU32, Relaxed};
@@ -42,73 +42,10 @@ pub(crate) enum PageFault {
     Count,
 }
 
-/// Most blocks that a page has: those of the smallest class, in one slice.
-const MOST: usize = SLICE / GRANULE;
-
-/// A set of a page's blocks, by their indices.
-#[derive(Debug)]
-pub(crate) struct BlockSet([u64; MOST.div_ceil(64)]);
-
-impl BlockSet {
-    fn put(&mut self, index: u32, is_member: bool) {
-        if let Some(word) = self.0.get_mut(index as usize >> 6) {
-            let mask = 1_u64.wrapping_shl(index);
-            *word = if is_member { *word | mask } else { *word & !mask };
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
-    /// The members, lowest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
-        (0..MOST as u32)
-            .filter(|&index| self.0.get(index as usize >> 6).is_some_and(|word| word.wrapping_shr(index) & 1 != 0))
-    }
-}
-
 impl Page {
-    /// The blocks that the program holds now.
-    pub(crate) fn live_blocks(&self, _owned: &Owned) -> BlockSet {
-        let hot = &self.hot;
-        let mut set = BlockSet([0; MOST.div_ceil(64)]);
-        for index in 0..self.capacity() {
-            let spot = self.spot(Granule::of(self.block_at(self.position_of(index)).address()));
-            set.put(index, if MITIGATIONS.free_checks { spot.is_live() } else { !spot.is_posted() });
-        }
-        if MITIGATIONS.free_checks {
-            return set;
-        }
-        // Without state bits a block is live if it is on no list.
-        let [heads, tails] = &hot.local;
-        for list in [&hot.free, heads, tails] {
-            let mut position = list.load(Relaxed);
-            for _ in 0..self.capacity() {
-                if position == 0 || !self.is_position(position) {
-                    break;
-                }
-                let index = position.checked_div(hot.stride.load(Relaxed)).unwrap_or(0).wrapping_sub(1);
-                set.put(index, false);
-                (position, _) = Wild::new(self.block_at(position).first_word()).decode(hot.key.load(Relaxed), position);
-            }
-        }
-        set
-    }
-
-    /// How often the description was that of a new page: whoever remembers it knows the page again.
-    pub(crate) fn life(&self) -> u32 {
-        self.hot.births.load(Relaxed)
-    }
-
-    /// Blocks that the page has room for.
-    pub(crate) fn room(&self) -> u32 {
-        self.hot.reserved.load(Relaxed)
-    }
-
-    /// Whether the block with this index was handed out and its owner has not taken it back.
-    pub(super) fn is_out(&self, index: u32) -> bool {
-        self.spot(Granule::of(self.block_at(self.position_of(index)).address())).is_out()
+    /// Whether the block with this number was handed out and its owner has not taken it back.
+    pub(super) fn is_out(&self, number: u32) -> bool {
+        self.spot(Granule::of(self.block_at(number).address())).is_out()
     }
 
     /// Blocks that are used, as the owner counts: a block that another thread has freed is, until it is collected.
@@ -149,20 +86,17 @@ impl Page {
         if !self.hot.untouched.load(Relaxed) {
             return true;
         }
-        let mut position = self.hot.free.load(Relaxed);
+        let mut number = self.hot.free.load(Relaxed);
         for _ in 0..self.capacity() {
-            if position == 0 {
+            if number == 0 {
                 return true;
             }
-            let block = self.block_at(position);
+            let block = self.block_at(number);
             if block.address() == address {
                 return false;
             }
-            let (next, sound) = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), position);
-            if !(sound && self.is_position(next)) {
-                return true;
-            }
-            position = next;
+            let Some(next) = self.next_of(block, number) else { return true };
+            number = next;
         }
         true
     }
@@ -219,12 +153,18 @@ impl Page {
         Ok(PageCensus { live, free, posted })
     }
 
+    /// What the link of the free block with this number says; none if it is not a link of that block.
+    fn next_of(&self, block: Block, number: u32) -> Option<u32> {
+        let next = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), number);
+        (next <= u64::from(self.capacity())).then_some(next as u32)
+    }
+
     /// Walks one list, at most `most` blocks of it.
     fn count_list(&self, list: &AtomicU32, most: usize) -> Result<usize, PageFault> {
-        let mut position = list.load(Relaxed);
+        let mut number = list.load(Relaxed);
         let mut count = 0_usize;
-        while position != 0 {
-            let block = self.block_at(position);
+        while number != 0 {
+            let block = self.block_at(number);
             if count == most {
                 return Err(PageFault::Endless(block.address()));
             }
@@ -232,15 +172,12 @@ impl Page {
             if MITIGATIONS.free_checks && spot.is_out() {
                 return Err(PageFault::LiveOnList(block.address()));
             }
-            let (next, sound) = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), position);
-            if !(sound && self.is_position(next)) {
-                return Err(PageFault::Link(block.address()));
-            }
+            let next = self.next_of(block, number).ok_or(PageFault::Link(block.address()))?;
             if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
                 return Err(PageFault::Written(block.address()));
             }
             count = count.wrapping_add(1);
-            position = next;
+            number = next;
         }
         Ok(count)
     }
