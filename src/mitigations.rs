@@ -15,6 +15,8 @@ pub struct Mitigations {
     pub random_order: bool,
     /// `dealloc` and `realloc` stop the process when the `Layout` is not of the block's class.
     pub layout_checks: bool,
+    /// A block is wiped when it is freed, and is still found wiped when it is handed out again.
+    pub zero_on_free: bool,
 }
 
 /// What this build has.
@@ -23,31 +25,78 @@ pub const MITIGATIONS: Mitigations = Mitigations {
     encoded_links: cfg!(feature = "encoded-links"),
     random_order: cfg!(feature = "random-order"),
     layout_checks: cfg!(feature = "layout-checks"),
+    zero_on_free: cfg!(feature = "zero-on-free"),
 };
 
 /// Whether thread-local words go through the C library instead of the fixed offset that only libraries loaded at
 /// start can have. Not a defence, but a feature, and features are read here.
 pub(crate) const DYNAMIC_TLS: bool = cfg!(feature = "dynamic-tls");
 
+/// The first build that has a defence.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Hardened,
+    Paranoid,
+}
+
+/// How many defences there are.
+const COUNT: usize = 5;
+
 impl Mitigations {
-    /// The build's name: `hardened`, `fast`, or `custom` for a choice of features that is neither.
+    /// Each defence by its feature's name, whether it is in force, and the first build that has it.
+    const fn table(&self) -> [(&'static str, bool, Since); COUNT] {
+        [
+            ("free-checks", self.free_checks, Since::Hardened),
+            ("encoded-links", self.encoded_links, Since::Hardened),
+            ("random-order", self.random_order, Since::Hardened),
+            ("layout-checks", self.layout_checks, Since::Hardened),
+            ("zero-on-free", self.zero_on_free, Since::Paranoid),
+        ]
+    }
+
+    /// The build's name: `fast`, `hardened`, `paranoid`, or `custom` for a choice of features that is none of these.
     #[must_use]
-    pub const fn build_name(&self) -> &'static str {
-        match (self.free_checks, self.encoded_links, self.random_order, self.layout_checks) {
-            (true, true, true, true) => "hardened",
-            (false, false, false, false) => "fast",
+    pub fn build_name(&self) -> &'static str {
+        let (mut fast, mut hardened, mut paranoid) = (true, true, true);
+        for (_, on, since) in self.table() {
+            fast &= !on;
+            hardened &= on == matches!(since, Since::Hardened);
+            paranoid &= on;
+        }
+        match (fast, hardened, paranoid) {
+            (true, _, _) => "fast",
+            (_, true, _) => "hardened",
+            (_, _, true) => "paranoid",
             _ => "custom",
         }
     }
 
     /// Each defence by its feature's name, and whether it is in force.
     #[must_use]
-    pub const fn list(&self) -> [(&'static str, bool); 4] {
-        [
-            ("free-checks", self.free_checks),
-            ("encoded-links", self.encoded_links),
-            ("random-order", self.random_order),
-            ("layout-checks", self.layout_checks),
-        ]
+    pub fn list(&self) -> [(&'static str, bool); COUNT] {
+        self.table().map(|(name, in_force, _)| (name, in_force))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_named_for_what_it_has() {
+        let none = Mitigations {
+            free_checks: false,
+            encoded_links: false,
+            random_order: false,
+            layout_checks: false,
+            zero_on_free: false,
+        };
+        let hardened =
+            Mitigations { free_checks: true, encoded_links: true, random_order: true, layout_checks: true, ..none };
+        let paranoid = Mitigations { zero_on_free: true, ..hardened };
+        assert_eq!([none, hardened, paranoid].map(|build| build.build_name()), ["fast", "hardened", "paranoid"]);
+        assert_eq!(Mitigations { random_order: false, ..paranoid }.build_name(), "custom");
+        assert_eq!(Mitigations { free_checks: true, ..none }.build_name(), "custom");
+        assert!(paranoid.list().iter().all(|(_, on)| *on) && none.list().iter().all(|(_, on)| !on));
     }
 }

@@ -4,7 +4,7 @@
 //! takes all blocks of a size until there are no more, checks that none was touched, gives half of them back, takes
 //! as many again, and gives all back; then comes the next size, in the same process.
 //!
-//! CI size: some megabytes beyond what the process needs. `RAVELIN_TEST_FULL=1`: half a gigabyte.
+//! CI size: some megabytes beyond what the process needs. `FULL_SIZE_TESTS=1`: half a gigabyte.
 
 #![allow(clippy::panic, reason = "a test, and a panic is how it fails")]
 
@@ -34,7 +34,7 @@ impl Spare {
 }
 
 fn is_full() -> bool {
-    env::var_os("RAVELIN_TEST_FULL").is_some_and(|value| value == "1")
+    env::var_os("FULL_SIZE_TESTS").is_some_and(|value| value == "1")
 }
 
 /// Huge and large ones, and one of each class, at its upper end. The huge first: what they take goes back to the system,

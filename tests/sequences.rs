@@ -1,7 +1,7 @@
 //! Random sequences of calls against a shadow model: one thread with a helper, step by step, and several threads at once
 //! that hand blocks to each other.
 //!
-//! CI size: a few seconds. `RAVELIN_TEST_FULL=1` plays some hundred times as much.
+//! CI size: a few seconds. `FULL_SIZE_TESTS=1` plays some hundred times as much.
 
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test, and a panic is how it fails")]
 
@@ -21,7 +21,7 @@ use std::thread;
 
 /// How much more the full size does.
 fn full(ci: usize, full: usize) -> usize {
-    if std::env::var_os("RAVELIN_TEST_FULL").is_some_and(|value| value == "1") { full } else { ci }
+    if std::env::var_os("FULL_SIZE_TESTS").is_some_and(|value| value == "1") { full } else { ci }
 }
 
 /// What is being played: a report ends the process, and proptest can then neither shrink nor print it.

@@ -70,6 +70,13 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
         fork::remember_stranger();
     }
     let granule = Granule::of(pointer.address());
+    if MITIGATIONS.zero_on_free {
+        if segment.tables().spot(granule).is_posted() {
+            return refuse(pointer, operation);
+        }
+        // Before it is posted: from then on the block is its owner's.
+        page.wipe(page.face.block(pointer.address()));
+    }
     match post::<All>(&segment.tables().spot(granule), page.group(granule), &page.line()) {
         Ok(Posted::Delivered) => {}
         Ok(Posted::Abandoned) => preserving_errno(|| abandon::reclaim(page)),

@@ -1,7 +1,7 @@
 //! What other threads have freed: taking it back.
 
-use super::diagnose;
 use super::thread::{Heap, Thread};
+use super::{diagnose, malloc};
 use crate::geometry::GRANULE;
 use crate::page::Page;
 use crate::remote::{self, All, Owned};
@@ -37,7 +37,10 @@ pub(super) fn collect_page(heap: &Heap, page: &'static Page, owned: &Owned) {
     let start = page.face.start().addr();
     let mut count = 0_u64;
     let result = remote::collect::<All>(&page.bits(), page.summary(), owned, |granule| {
-        page.push(start.wrapping_add(granule.wrapping_mul(GRANULE)), owned);
+        let address = start.wrapping_add(granule.wrapping_mul(GRANULE));
+        if let Err(refused) = page.push_posted(address, owned) {
+            malloc::die_of_damage(page, refused, Operation::Collect);
+        }
         count = count.wrapping_add(1);
     });
     if let Some(thread) = heap.thread() {
@@ -67,11 +70,18 @@ impl Thread {
     /// Takes everything back that others have freed, and lets go of empty pages.
     pub(super) fn collect(&'static self) {
         take(self);
-        for page in self.heap.pages() {
-            let owned = self.heap.own(page, Operation::Collect);
-            page.renew(page.tables(), &owned, &self.heap.rng);
-            collect_page(&self.heap, page, &owned);
+        self.heaps().for_each(Heap::collect);
+    }
+}
+
+impl Heap {
+    /// Takes everything back that others have freed into this heap's pages, and lets go of empty ones.
+    pub(super) fn collect(&self) {
+        for page in self.pages() {
+            let owned = self.own(page, Operation::Collect);
+            page.renew(page.tables(), &owned, &self.rng);
+            collect_page(self, page, &owned);
         }
-        self.heap.sort_out();
+        self.sort_out();
     }
 }

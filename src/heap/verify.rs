@@ -26,6 +26,8 @@ pub struct Census {
 pub enum Fault {
     /// A free block's link was overwritten.
     Link,
+    /// A free block was written to.
+    Written,
     /// A live block is on a free list.
     LiveOnList,
     /// A free list runs in a circle.
@@ -48,6 +50,7 @@ impl Corruption {
     fn new(page: &Page, fault: PageFault) -> Self {
         let (fault, address) = match fault {
             PageFault::Link(address) => (Fault::Link, address),
+            PageFault::Written(address) => (Fault::Written, address),
             PageFault::LiveOnList(address) => (Fault::LiveOnList, address),
             PageFault::Endless(address) => (Fault::Endless, address),
             PageFault::FreedTwice(address) => (Fault::FreedTwice, address),
@@ -79,6 +82,7 @@ impl fmt::Display for Corruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.fault {
             Fault::Link => "corrupted free list",
+            Fault::Written => "write after free",
             Fault::LiveOnList => "live block on a free list",
             Fault::Endless => "endless free list",
             Fault::FreedTwice => "double free",
@@ -106,8 +110,10 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         census.posted = census.posted.wrapping_add(count.posted);
         Ok(())
     };
-    for page in thread.heap.pages() {
-        check(page, &thread.heap.own(page, Operation::CheckHeap))?;
+    for heap in thread.heaps() {
+        for page in heap.pages() {
+            check(page, &heap.own(page, Operation::CheckHeap))?;
+        }
     }
     abandon::visit(&thread.heap, check)?;
     Ok(census)

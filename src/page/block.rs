@@ -2,6 +2,11 @@
 
 use crate::sync::{AtomicU64, Relaxed};
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering::SeqCst;
+use core::sync::atomic::compiler_fence;
+
+/// Up to so many bytes a block is wiped in place, without a call.
+const WIPED_HERE: usize = 256;
 
 /// The start of a block that was checked: it lies in a page, on a block's start, and nobody but the caller uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +46,61 @@ impl Block {
     pub(crate) fn set_first_word(self, word: u64) {
         // SAFETY: as in `first_word`.
         unsafe { AtomicU64::from_ptr(self.0.as_ptr().cast()) }.store(word, Relaxed);
+    }
+
+    /// Wipes the block: `len` bytes, a multiple of 16.
+    ///
+    /// # Safety
+    /// - `len` is the block's size.
+    #[inline(always)]
+    pub(crate) unsafe fn wipe(self, len: usize) {
+        if len > WIPED_HERE {
+            // SAFETY: the caller's promise; nobody else uses the block.
+            unsafe { self.0.as_ptr().write_bytes(0, len) };
+            // What is about to be freed must not look like it to the compiler.
+            compiler_fence(SeqCst);
+            return;
+        }
+        let mut at = 0;
+        while at < len {
+            let pair = self.0.as_ptr().wrapping_add(at).cast::<[u64; 2]>();
+            // Volatile, or it would be a call of memset again.
+            // SAFETY: two words of the block, aligned like it.
+            unsafe { pair.write_volatile([0; 2]) };
+            at = at.wrapping_add(16);
+        }
+    }
+
+    /// Whether the block is still wiped: all of its `len` bytes, a multiple of 16, but for the first word, where a link lies.
+    ///
+    /// # Safety
+    /// - `len` is the block's size; it was wiped, or its memory is new.
+    #[inline(always)]
+    pub(crate) unsafe fn is_wiped(self, len: usize) -> bool {
+        let word = |at: usize| {
+            // SAFETY: a word of the block, which is aligned to 16.
+            unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().read() }
+        };
+        let mut found = word(8);
+        let mut at = 16;
+        while at < len {
+            found |= word(at) | word(at.wrapping_add(8));
+            at = at.wrapping_add(16);
+        }
+        found == 0
+    }
+
+    /// Where the first byte lies that is not wiped any more, whatever `is_wiped` has seen a moment ago.
+    ///
+    /// # Safety
+    /// - as for `is_wiped`.
+    #[cold]
+    pub(crate) unsafe fn first_unwiped(self, len: usize) -> Option<usize> {
+        (size_of::<u64>()..len).find(|&at| {
+            // SAFETY: a byte of the block.
+            let byte = unsafe { self.0.as_ptr().wrapping_add(at).read_volatile() };
+            byte != 0
+        })
     }
 
     /// Fills the first `len` bytes with zeros.

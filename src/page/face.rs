@@ -1,5 +1,6 @@
 //! The part of a page's description that every thread reads and few write: owner, summary, class, extent.
 
+use super::Block;
 use crate::geometry::{Class, SLICE_WORDS};
 use crate::os;
 use crate::remote::OwnerWord;
@@ -125,6 +126,15 @@ impl Face {
     #[inline]
     pub(crate) fn start(&self) -> *mut u8 {
         self.start.load(Relaxed)
+    }
+
+    /// The block at `address`, which is one of this page's, and the caller's: it frees the block, or owns the page.
+    #[inline(always)]
+    pub(crate) fn block(&self, address: usize) -> Block {
+        // SAFETY: the address of a block is not null.
+        let start = unsafe { ptr::NonNull::new_unchecked(self.start().with_addr(address)) };
+        // SAFETY: the callers' promise, above.
+        unsafe { Block::new(start) }
     }
 
     #[inline]

@@ -55,6 +55,8 @@ enum Detail {
     None,
     /// The layout that the caller gave: size and alignment in bytes.
     Layout(usize, usize),
+    /// Where in the block the first byte lies that was written to.
+    Offset(usize),
     /// What exactly was found.
     Note(&'static str),
 }
@@ -94,6 +96,13 @@ impl Report {
         self
     }
 
+    /// Adds where in the block the first byte lies that was written to, for [`Kind::WriteAfterFree`].
+    #[must_use]
+    pub(crate) const fn at_offset(mut self, offset: usize) -> Report {
+        self.detail = Detail::Offset(offset);
+        self
+    }
+
     /// Adds what exactly was found, for [`Kind::Internal`] and the like. It takes the place of a layout.
     #[must_use]
     pub(crate) const fn with_note(mut self, note: &'static str) -> Report {
@@ -130,7 +139,16 @@ impl Report {
     pub const fn layout(&self) -> Option<(usize, usize)> {
         match self.detail {
             Detail::Layout(size, align) => Some((size, align)),
-            Detail::None | Detail::Note(_) => None,
+            Detail::None | Detail::Offset(_) | Detail::Note(_) => None,
+        }
+    }
+
+    /// How many bytes behind the block's start the first byte lies that was written to, for [`Kind::WriteAfterFree`].
+    #[must_use]
+    pub const fn offset(&self) -> Option<usize> {
+        match self.detail {
+            Detail::Offset(offset) => Some(offset),
+            Detail::None | Detail::Layout(..) | Detail::Note(_) => None,
         }
     }
 
@@ -149,6 +167,9 @@ impl Report {
                 line.push_str(" (size ").push_dec(size as u64);
                 line.push_str(", alignment ").push_dec(align as u64).push_str(")");
             }
+            Detail::Offset(offset) => {
+                line.push_str(" (at offset ").push_dec(offset as u64).push_str(")");
+            }
             Detail::Note(note) => {
                 line.push_str(" (").push_str(note).push_str(")");
             }
@@ -159,6 +180,7 @@ impl Report {
         if self.address != 0 {
             let word = match self.kind {
                 Kind::CorruptedFreeList | Kind::Internal => " at ",
+                Kind::DeadHeap | Kind::ForeignHeap => " with handle ",
                 _ => " of ",
             };
             line.push_str(word).push_hex(self.address);
@@ -212,12 +234,19 @@ mod tests {
                 Operation::Malloc,
                 "corrupted free list in malloc at 0x7f3a5c0012c0 by thread 4711",
             ),
+            (Kind::WriteAfterFree, Operation::Malloc, "write after free in malloc of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::WrongLayout, Operation::Dealloc, "wrong layout in dealloc of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::UseAfterFree, Operation::Realloc, "use after free in realloc of 0x7f3a5c0012c0 by thread 4711"),
             (
                 Kind::NoRandomness,
                 Operation::Malloc,
                 "no source of randomness in malloc of 0x7f3a5c0012c0 by thread 4711",
+            ),
+            (Kind::DeadHeap, Operation::Malloc, "dead heap in malloc with handle 0x7f3a5c0012c0 by thread 4711"),
+            (
+                Kind::ForeignHeap,
+                Operation::HeapDestroy,
+                "foreign heap in heap_destroy with handle 0x7f3a5c0012c0 by thread 4711",
             ),
             (Kind::Internal, Operation::Collect, "internal error in collect at 0x7f3a5c0012c0 by thread 4711"),
         ];
@@ -257,6 +286,10 @@ mod tests {
             report(Kind::WrongLayout, Operation::Dealloc).of_block(BLOCK).with_layout(100, 8).to_string(),
             "wrong layout (size 100, alignment 8) in dealloc of 0x7f3a5c0012c0 (block of class 64, \
              page 0x7f3a5c000000, segment 3) by thread 4711"
+        );
+        assert_eq!(
+            report(Kind::WriteAfterFree, Operation::Malloc).at_offset(24).to_string(),
+            "write after free (at offset 24) in malloc of 0x7f3a5c0012c0 by thread 4711"
         );
         let mut nowhere = report(Kind::Internal, Operation::CheckHeap).with_note("more blocks than the page holds");
         nowhere.address = 0;

@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
     ("docs", docs),
     ("tests, hardened", tests_hardened),
     ("tests, fast", tests_fast),
+    ("tests, paranoid", tests_paranoid),
     ("tests, refused system calls", tests_on_older_kernel),
     ("mock", mock::run),
     ("features", || features::run(&features::Args { depth: 1 })),
@@ -61,7 +62,9 @@ pub fn clippy() -> Result<()> {
     // The C library apart: features unify over a call, and its no_std does not bear the std ones of the others' dependencies.
     for package in [["--package", "ravelin"], ["--package", "libravelin"]] {
         shell::run(shell::cargo().arg("clippy").args(package).arg("--").args(DENY))?;
-        shell::run(shell::cargo().arg("clippy").args(package).args(["--no-default-features", "--"]).args(DENY))?;
+        for build in [["--no-default-features"].as_slice(), &["--features", "paranoid"]] {
+            shell::run(shell::cargo().arg("clippy").args(package).args(build).arg("--").args(DENY))?;
+        }
     }
     for packages in [&["--workspace", "--exclude", "libravelin"][..], &["--package", "libravelin"]] {
         let mut everything = shell::cargo();
@@ -93,6 +96,10 @@ pub fn tests_hardened() -> Result<()> {
 
 pub fn tests_fast() -> Result<()> {
     shell::run(shell::cargo().args(TEST_ALLOCATOR).arg("--no-default-features"))
+}
+
+pub fn tests_paranoid() -> Result<()> {
+    shell::run(shell::cargo().args(TEST_ALLOCATOR).args(["--features", "paranoid"]))
 }
 
 pub fn tests_release() -> Result<()> {

@@ -1,4 +1,4 @@
-//! Everything at full size. Tests with a long and a short form read `RAVELIN_TEST_FULL`.
+//! Everything at full size. Tests with a long and a short form read `FULL_SIZE_TESTS`.
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use crate::{aarch64, ci, dist, features, instructions, loom, miri, mock, musl, p
 
 pub fn run() -> Result<()> {
     // SAFETY: no other thread runs yet, and what this process starts is to inherit it.
-    unsafe { std::env::set_var("RAVELIN_TEST_FULL", "1") };
+    unsafe { std::env::set_var("FULL_SIZE_TESTS", "1") };
     let mut steps = Steps::default();
     steps.step("format", ci::format);
     steps.step("clippy", ci::clippy);

@@ -27,10 +27,17 @@ const WORK: [(&str, &str); 5] = [
 
 pub fn run() -> Result<()> {
     shell::system_program("valgrind", "valgrind")?;
-    let (fast, hardened) = (example(Build::Fast)?, example(Build::Hardened)?);
-    println!("{:44} {:>8} {:>8}", "instructions of", "fast", "hardened");
+    let builds = [Build::Fast, Build::Hardened, Build::Paranoid];
+    let examples = builds.iter().map(|build| example(*build)).collect::<Result<Vec<_>>>()?;
+    print!("{:44}", "instructions of");
+    builds.iter().for_each(|build| print!(" {:>8}", build.name()));
+    println!();
     for (work, meaning) in WORK {
-        println!("{meaning:44} {:>8.1} {:>8.1}", per_round(&fast, work)?, per_round(&hardened, work)?);
+        print!("{meaning:44}");
+        for example in &examples {
+            print!(" {:>8.1}", per_round(example, work)?);
+        }
+        println!();
     }
     Ok(())
 }

@@ -7,7 +7,9 @@ use ravelin_testing::{Child, Ending};
 use std::process::Command;
 
 /// Seconds after which a play counts as hung.
-pub const PATIENCE: u32 = 120;
+pub fn patience() -> u32 {
+    super::sized(120, 3600) as u32
+}
 /// What a play says when the machine does not let it be played.
 const SKIPPED: &str = "skipped: ";
 /// What the stage says when a misuse has given somebody what is not his.
@@ -34,7 +36,7 @@ pub fn prepare() {
     // SAFETY: reads the limit that it is given.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     // SAFETY: ends this process, if anything, later.
-    unsafe { libc::alarm(PATIENCE) };
+    unsafe { libc::alarm(patience()) };
 }
 
 /// What it takes to start a case.
@@ -70,7 +72,7 @@ impl Start<'_> {
             column.arrange(&mut command);
         }
         (self.arrange)(&mut command);
-        let patience = self.setting.patience.unwrap_or(Duration::from_secs(u64::from(PATIENCE) + 10));
+        let patience = self.setting.patience.unwrap_or(Duration::from_secs(u64::from(patience()) + 10));
         End(Child::command(command).timeout(patience).start())
     }
 }

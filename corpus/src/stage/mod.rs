@@ -34,7 +34,7 @@ mod say;
 pub use actors::{Flag, Who, crowd, on_thread, together};
 pub use block::{Block, Company, SIZES, is_class, is_huge, is_large};
 pub use case::{Callable, Case, Cell, Expect, Needs};
-pub use ending::{End, HARM, PATIENCE, Setting, Start, prepare, skip};
+pub use ending::{End, HARM, Setting, Start, patience, prepare, skip};
 pub use filter::{GUARDS, Refusal, refuse};
 pub use fork::{Child, fork};
 pub use maps::{Map, maps};
@@ -47,9 +47,9 @@ pub const PLAY: &str = "--play";
 /// Asks for the long sizes of long plays.
 pub const FULL: &str = "--full";
 /// Set to 1 by whoever wants the long sizes of long tests.
-pub const FULL_VARIABLE: &str = "RAVELIN_TEST_FULL";
+pub const FULL_VARIABLE: &str = "FULL_SIZE_TESTS";
 
-/// `short` in everyday runs, `full` when the environment has `RAVELIN_TEST_FULL=1`.
+/// `short` in everyday runs, `full` when the environment has `FULL_SIZE_TESTS=1`.
 #[must_use]
 pub fn sized(short: usize, full: usize) -> usize {
     let is_full =

@@ -4,7 +4,7 @@ use super::*;
 use crate::mitigations::MITIGATIONS;
 use crate::sync::CHECKER;
 
-/// Sizes with small and large strides, whole and odd ones.
+/// Small sizes and large ones, powers of two and others.
 const SIZES: &[usize] = if CHECKER { &[48, 20_480] } else { &[16, 48, 64, 320, 1024, 5120, 20_480, 131_072] };
 
 #[test]
@@ -83,7 +83,58 @@ fn only_blocks_just_made_in_memory_that_was_zero_are_said_to_be_zero() {
     }
     room.bear_again(Contents::Unknown);
     room.get().expect("room");
-    assert!(!room.page.gives_zeroed());
+    assert_eq!(room.page.gives_zeroed(), MITIGATIONS.zero_on_free);
+}
+
+#[test]
+fn a_block_is_wiped_when_it_is_freed_and_found_wiped_when_it_is_handed_out() {
+    if !MITIGATIONS.zero_on_free {
+        return;
+    }
+    for size in [16, 48, 256, 320, 1024] {
+        let mut room = Room::new(size);
+        for contents in [Contents::Zero, Contents::Unknown] {
+            let mut blocks = Vec::new();
+            for _ in 0..40 {
+                let Some(block) = room.get() else { break };
+                // SAFETY: a block of this size, ours.
+                let bytes = unsafe { core::slice::from_raw_parts_mut(block.start().as_ptr(), size) };
+                assert!(bytes.iter().all(|&byte| byte == 0), "{size}");
+                bytes.fill(0xff);
+                blocks.push(block);
+            }
+            for block in blocks {
+                room.give(block).expect("a live block");
+                // SAFETY: as above; it is free, but nobody else uses the page.
+                let bytes = unsafe { core::slice::from_raw_parts(block.start().as_ptr(), size) };
+                assert!(bytes[8..].iter().all(|&byte| byte == 0), "{size}");
+            }
+            room.bear_again(contents);
+        }
+    }
+}
+
+#[test]
+fn a_write_to_any_byte_of_a_freed_block_is_found() {
+    if !MITIGATIONS.zero_on_free {
+        return;
+    }
+    for size in [16, 80, 320] {
+        let room = Room::new(size);
+        room.get().expect("room");
+        let head = room.page.block_at(room.page.hot.free.load(Relaxed));
+        for at in 8..size {
+            let byte = head.start().as_ptr().wrapping_add(at);
+            // SAFETY: a byte of a free block of a page that only this test uses.
+            unsafe { byte.write(1) };
+            assert_eq!(room.page.pop(&room.owned), Err(Refused::Written(head.address())), "{at} of {size}");
+            assert_eq!(room.page.count(&room.owned).err(), Some(PageFault::Written(head.address())));
+            assert_eq!(room.page.first_unwiped(head.address()), at);
+            // SAFETY: as above.
+            unsafe { byte.write(0) };
+        }
+        assert_eq!(room.get(), Some(head));
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::exercise::exercise;
 use super::memory::{Limit, address_space, is_limited, limit, page_size};
 use core::ptr;
-use corpus::stage::{Block, Case, GUARDS, PATIENCE, SIZES, is_huge, maps, on_thread, refuse, sized, skip};
+use corpus::stage::{Block, Case, GUARDS, SIZES, is_huge, maps, on_thread, patience, refuse, sized, skip};
 use ravelin::{check_heap, collect, raw, stats};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -19,9 +19,7 @@ pub fn cases() -> Vec<Case> {
         Case::survives("i9_65000_maps_in_use_without_guards_of_the_kernels", || {
             Block::new(1).free();
             use_up_maps(120);
-            // No map is left for a thread's stack either.
-            exercise_alone();
-            assert_ne!(stats().guards_left_out, 0, "guards must have been left out, and that is to be said");
+            large_until_null();
         })
         .arranged(without_guards),
         Case::survives("i9_65000_maps_in_use_and_guards_refused_from_then_on", || {
@@ -85,7 +83,7 @@ pub fn before_start(command: &mut Command, set: impl Fn() + Send + Sync + 'stati
     let prepare = move || {
         set();
         // SAFETY: ends the process, if anything, later; exec does not change that.
-        unsafe { libc::alarm(PATIENCE) };
+        unsafe { libc::alarm(patience()) };
         Ok(())
     };
     // SAFETY: only system calls are made in the child.
@@ -185,11 +183,6 @@ fn exercise_without_huge() {
     exercise_parts(|some| on_thread(|| some.iter().for_each(|block| block.free())));
 }
 
-/// The same in one thread.
-fn exercise_alone() {
-    exercise_parts(|some| some.iter().for_each(|block| block.free()));
-}
-
 fn exercise_parts(free_some: fn(&[Block])) {
     for _ in 0..3 {
         let mut live: Vec<Block> = Vec::new();
@@ -246,6 +239,16 @@ fn with_maps_used_up(left: usize, work: fn()) {
     work();
     // And in a thread that is new, with pages of its own.
     on_thread(work);
+}
+
+/// Each large block costs maps: its guards are left out before it is refused, and what needs no map goes on.
+fn large_until_null() {
+    let blocks: [Block; 400] = core::array::from_fn(|_| Block(raw::allocate(140_000)));
+    blocks.iter().filter(|block| !block.0.is_null()).for_each(|block| block.write_byte(139_999, 1));
+    assert_ne!(stats().guards_left_out, 0, "guards must have been left out, and that is to be said");
+    Block::new(1).free();
+    blocks.into_iter().filter(|block| !block.0.is_null()).for_each(Block::free);
+    check_heap().expect("a sound heap");
 }
 
 /// With no map left at all, what needs one is null, and what does not goes on; when they come back, so does everything.

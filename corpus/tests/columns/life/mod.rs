@@ -1,7 +1,7 @@
 //! Group I and F11: what must never be flagged, and must go on, wherever a program may find itself: the ends of threads and of the process,
 //! forks, limits, filters of system calls; and the last moments of a process that is being stopped.
 //!
-//! Long ones have a CI size and, with `RAVELIN_TEST_FULL=1` in the environment, a full size.
+//! Long ones have a CI size and, with `FULL_SIZE_TESTS=1` in the environment, a full size.
 
 mod exercise;
 mod filters;
