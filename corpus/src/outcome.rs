@@ -107,11 +107,6 @@ impl Outcome {
     }
 }
 
-/// Said before and after an access that may fault.
-pub const ACCESS: &str = "access";
-/// The access went through.
-pub const ACCESSED: &str = "accessed";
-
 /// Whether every build must let the case go on.
 #[must_use]
 pub fn is_correct(case: &Case) -> bool {
@@ -148,10 +143,12 @@ pub fn of(case: &Case, end: &End) -> Outcome {
         (None, Some(101)) => Outcome::Harmed,
         (None, Some(0)) if words => Outcome::Reported,
         (None, Some(0)) => Outcome::Unnoticed,
-        (Some(libc::SIGSEGV | libc::SIGBUS), _) if end.has_said(ACCESS) && !end.has_said(ACCESSED) => Outcome::Faulted,
+        (Some(_), _) if end.is_stopped_in_access() => Outcome::Faulted,
         (Some(libc::SIGSEGV | libc::SIGBUS), _) if !words => Outcome::Crashed,
         // A play that panics in a build that aborts.
-        (Some(libc::SIGABRT), _) if ending.stderr().contains("panicked at") => Outcome::Harmed,
+        (Some(libc::SIGABRT), _) if ending.stderr().contains("panicked at") && end.ours().next().is_none() => {
+            Outcome::Harmed
+        }
         _ if ending.call_returned() || is_late(case) => Outcome::DiedLater,
         _ => Outcome::Died,
     }

@@ -104,9 +104,19 @@ impl Block {
         unsafe { self.0.wrapping_add(offset).write_volatile(byte) };
     }
 
+    /// Writes so many bytes, one by one and upwards.
+    pub fn write_bytes(self, offset: usize, byte: u8, count: usize) {
+        (offset..offset + count).for_each(|offset| self.write_byte(offset, byte));
+    }
+
     pub fn read_byte(self, offset: usize) -> u8 {
         // SAFETY: as for `write`.
         unsafe { self.0.wrapping_add(offset).read_volatile() }
+    }
+
+    /// Reads a byte, and forgets it.
+    pub fn touch(self, offset: usize) {
+        black_box(self.read_byte(offset));
     }
 
     /// Overwrites the first bytes.
@@ -138,6 +148,17 @@ impl Block {
     pub fn pattern(self, offset: usize) -> u8 {
         ((self.address() >> 4) + offset * 7 + 1) as u8
     }
+}
+
+/// Two live blocks side by side, the lower first, and the bytes from one to the other. None where they do not lie so.
+pub fn neighbours(size: usize) -> Option<(Block, Block, usize)> {
+    const MANY: usize = 200;
+    let mut blocks = [Block(ptr::null_mut()); MANY];
+    let blocks = &mut blocks[..MANY.min((1 << 28) / size.max(1)).max(2)];
+    blocks.iter_mut().for_each(|block| *block = Block::new(size));
+    blocks.sort_unstable();
+    let pairs = blocks.windows(2).map(|pair| (pair[0], pair[1], pair[1].address() - pair[0].address()));
+    pairs.min_by_key(|(_, _, apart)| *apart).filter(|(_, _, apart)| *apart <= size + size / 2 + 128)
 }
 
 /// Live blocks of a size, held so that their page stays when others of it are freed.

@@ -15,6 +15,11 @@ const SKIPPED: &str = "skipped: ";
 /// What the stage says when a misuse has given somebody what is not his.
 pub const HARM: &str = "HARM: ";
 
+/// Said before an access that may fault.
+pub const ACCESS: &str = "access";
+/// The access went through.
+pub const ACCESSED: &str = "accessed";
+
 /// Under what the stage is started.
 #[derive(Clone, Debug, Default)]
 pub struct Setting {
@@ -106,6 +111,13 @@ impl End {
     #[must_use]
     pub fn harm(&self) -> Option<&str> {
         self.0.stdout().lines().find_map(|line| line.strip_prefix(HARM))
+    }
+
+    /// Whether an access was begun that did not go through.
+    #[must_use]
+    pub fn is_stopped_in_access(&self) -> bool {
+        let count = |word| self.0.stdout().lines().filter(|line| *line == word).count();
+        count(ACCESS) > count(ACCESSED)
     }
 
     /// A play must say which pointer is about to be misused.
