@@ -103,30 +103,3 @@ pub fn start_thread() {
 pub fn forget_peaks() {
     stats::forget_peaks();
 }
-
-/// `reallocate` for a block that was zero when it was new: what is added is zero.
-///
-/// # Safety
-/// - nobody else uses the block.
-pub unsafe fn reallocate_zeroed(pointer: *mut u8, size: usize) -> *mut u8 {
-    // SAFETY: the caller's promise.
-    unsafe { reallocate_aligned_zeroed(pointer, size, 1) }
-}
-
-/// The same, aligned to `align`.
-///
-/// # Safety
-/// - nobody else uses the block.
-pub unsafe fn reallocate_aligned_zeroed(pointer: *mut u8, size: usize, align: usize) -> *mut u8 {
-    let old = heap::usable_size(UserPtr::new(pointer));
-    // SAFETY: the caller's promise.
-    let new = unsafe { super::raw::reallocate_aligned(pointer, size, align) };
-    let room = heap::usable_size(UserPtr::new(new));
-    if new != pointer && room > old {
-        // SAFETY: the new block is longer than the old one.
-        let added = unsafe { new.add(old) };
-        // SAFETY: as above, by so much.
-        unsafe { added.write_bytes(0, room.wrapping_sub(old)) };
-    }
-    new
-}

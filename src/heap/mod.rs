@@ -5,7 +5,7 @@
 //!                                          |
 //!    direct[size / 16] --------------------+----> page of the class, first in its queue
 //!    queues[class]   page <-> page <-> page       pages with free blocks, or nearly
-//!    full            page <-> page                pages without; one comes back when an eighth of it is free
+//!    full            page <-> page                pages without; one comes back when enough of it is free
 //! ```
 //!
 //! malloc pops from the page that the table names, and goes the slow way when that page's free list is empty; free finds
@@ -26,6 +26,8 @@ mod deferred;
 mod diagnose;
 mod fork;
 mod free;
+mod handle;
+mod life;
 mod mail;
 mod malloc;
 mod queue;
@@ -35,19 +37,24 @@ mod start;
 mod tests;
 mod thread;
 mod verify;
+mod visit;
 
 pub(crate) use abandon::count as abandoned_pages;
 pub use deferred::Deferred;
 pub(crate) use deferred::set_deferred;
 pub(crate) use free::{free, free_with_layout};
-pub(crate) use malloc::{allocate, allocate_aligned, allocate_aligned_zeroed, allocate_zeroed};
+pub use handle::HeapHandle;
+pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, set_default};
+pub(crate) use malloc::{Fill, allocate, allocate_aligned, allocate_aligned_zeroed, allocate_in, allocate_zeroed};
 pub(crate) use resize::{
-    good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_with_layout, usable_size,
+    Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,
+    usable_size,
 };
 pub(crate) use start::{forks, open, start};
 pub(crate) use thread::Thread;
 pub(crate) use verify::check_heap;
 pub use verify::{Census, Corruption, Fault};
+pub(crate) use visit::{check_owned, contains};
 
 use crate::segment;
 

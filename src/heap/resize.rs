@@ -1,5 +1,7 @@
 //! realloc, and questions about a block's size.
 
+use super::malloc::Fill;
+use super::thread::{Heap, Thread};
 use super::{diagnose, free, malloc, start};
 use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
@@ -87,22 +89,53 @@ pub(crate) unsafe fn reallocate(pointer: UserPtr, size: usize) -> *mut u8 {
 /// # Safety
 /// - as `reallocate`.
 pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: usize) -> *mut u8 {
+    let target = Target { heap: Heap::current(), align, fill: Fill::Any };
+    // SAFETY: the caller's promise.
+    unsafe { reallocate_to(pointer, size, target) }
+}
+
+/// Where a block goes that cannot stay.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    /// A heap of the calling thread; none: its default heap.
+    pub(crate) heap: Option<&'static Heap>,
+    /// A power of two.
+    pub(crate) align: usize,
+    /// What the bytes hold that the old block had no room for.
+    pub(crate) fill: Fill,
+}
+
+impl Target {
+    fn allocate(&self, size: usize) -> *mut u8 {
+        match (self.heap, self.fill) {
+            (Some(heap), fill) => malloc::allocate_in(heap, size, self.align, fill),
+            (None, Fill::Any) => malloc::allocate_aligned(size, self.align),
+            (None, Fill::Zero) => malloc::allocate_aligned_zeroed(size, self.align),
+        }
+    }
+}
+
+/// The same, for a block wherever it is to go.
+///
+/// # Safety
+/// - as `reallocate`.
+pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target) -> *mut u8 {
     if pointer.address() == 0 {
-        return malloc::allocate_aligned(size, align);
+        return target.allocate(size);
     }
     let live = live(pointer, Operation::Realloc);
     let room = live.page.face.block_size();
-    let is_aligned = pointer.address() & align.wrapping_sub(1) == 0;
+    let is_aligned = pointer.address() & target.align.wrapping_sub(1) == 0;
     if is_aligned && size <= room && size >= room / 2 {
         return live.start(pointer);
     }
-    if is_aligned && live.shrinks_to(size, align) {
+    if is_aligned && live.shrinks_to(size, target.align) {
         return live.start(pointer);
     }
-    if let Some(new) = live.grows_to(pointer, size, align) {
+    if let Some(new) = live.grows_to(pointer, size, &target) {
         return new.as_ptr();
     }
-    let new = malloc::allocate_aligned(size, align);
+    let new = target.allocate(size);
     if new.is_null() && is_aligned && size <= room {
         // A block that is to shrink can always stay.
         return live.start(pointer);
@@ -111,12 +144,19 @@ pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: us
     unsafe { live.move_to(pointer, new, room.min(size)) }
 }
 
-/// Rust's realloc: afterwards the block is of the class that a Layout of `size` bytes and this alignment names.
+/// Rust's realloc: afterwards the block is of the class that a Layout of `size` bytes and this alignment names. If it moves, to
+/// this heap of the calling thread's, or else its default one.
 ///
 /// # Safety
 /// - as `reallocate`.
 #[inline]
-pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align: usize, size: usize) -> *mut u8 {
+pub(crate) unsafe fn reallocate_with_layout(
+    heap: Option<&'static Heap>,
+    pointer: UserPtr,
+    old: usize,
+    align: usize,
+    size: usize,
+) -> *mut u8 {
     let live = live(pointer, Operation::Realloc);
     if MITIGATIONS.layout_checks && !free::is_of_layout(live.page, old, align) {
         diagnose::die_of_layout(pointer, live.page, Operation::Realloc, old, align);
@@ -124,10 +164,11 @@ pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align:
     if free::is_of_layout(live.page, size, align) || live.shrinks_to(size, align) {
         return live.start(pointer);
     }
-    if let Some(new) = live.grows_to(pointer, size, align) {
+    let target = Target { heap, align, fill: Fill::Any };
+    if let Some(new) = live.grows_to(pointer, size, &target) {
         return new.as_ptr();
     }
-    let new = malloc::allocate_aligned(size, align);
+    let new = target.allocate(size);
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
     unsafe { live.move_to(pointer, new, old.min(size)) }
 }
@@ -147,19 +188,21 @@ impl Live {
 
     /// A huge block of `size` bytes that has this one's pages; this one is freed then. None: there is nothing to move, or the
     /// kernel does not.
-    fn grows_to(&self, pointer: UserPtr, size: usize, align: usize) -> Option<NonNull<u8>> {
+    fn grows_to(&self, pointer: UserPtr, size: usize, target: &Target) -> Option<NonNull<u8>> {
         if size <= LARGE_MAX || self.page.face.kind() != Kind::Single {
             return None;
         }
-        self.grows_huge_to(pointer, &SingleShape::of(size, align)?)
+        self.grows_huge_to(pointer, &SingleShape::of(size, target.align)?, target.heap)
     }
 
     #[cold]
     #[inline(never)]
-    fn grows_huge_to(&self, pointer: UserPtr, shape: &SingleShape) -> Option<NonNull<u8>> {
+    fn grows_huge_to(&self, pointer: UserPtr, shape: &SingleShape, heap: Option<&'static Heap>) -> Option<NonNull<u8>> {
         report::die_if_dying();
         start::renew_if_cloned().ok()?;
-        free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape))
+        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        let list = heap.map(|heap| &heap.singles);
+        free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape, list))
             .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))
     }
 

@@ -34,7 +34,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `memory` | reserve, open, close, guard, purge, move |
-//! | `local` | two words for each thread |
+//! | `local` | three words for each thread |
 //! | `thread` | number, yield, exit |
 //! | `process` | number, use of resources, fork, exit, abort |
 //! | `futex` | wait and wake |
@@ -100,7 +100,7 @@ pub(crate) use backend::constructor::before_main;
 pub(crate) use backend::environment::{address_space_limit, environment, map_limit};
 pub(crate) use backend::error::{errno, set_errno};
 pub(crate) use backend::futex::{wait, wake};
-pub(crate) use backend::local::{local, local_state, set_local, set_local_state};
+pub(crate) use backend::local::{local, local_heap, local_state, set_local, set_local_heap, set_local_state};
 pub(crate) use backend::memory::{
     close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, purge, release, renew, reserve,
     reserve_table, unguard, wipe_on_fork,

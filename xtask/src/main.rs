@@ -4,6 +4,7 @@
 //! the other files are a task each. `ci` is the list of them all.
 
 mod aarch64;
+mod bench;
 mod builds;
 mod ci;
 mod dist;
@@ -50,6 +51,8 @@ enum Task {
     Features(features::Args),
     /// Instructions of a steady malloc/free pair and of a remote free, counted by callgrind
     Instructions,
+    /// Compare with other allocators: time, memory, real programs and standard shapes (bench --help)
+    Bench(bench::Args),
     /// Model-check the protocols between threads
     Loom,
     /// Unit tests in the Miri interpreter over the mock system
@@ -80,6 +83,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::NoPanics => panics::run(),
         Task::Features(args) => features::run(args),
         Task::Instructions => instructions::run(),
+        Task::Bench(args) => bench::run(args),
         Task::Loom => loom::run(),
         Task::Miri(args) => miri::run(args),
         Task::Mock => mock::run(),
