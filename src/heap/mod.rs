@@ -54,7 +54,8 @@ pub(crate) use start::{forks, open, start};
 pub(crate) use thread::Thread;
 pub(crate) use verify::check_heap;
 pub use verify::{Census, Corruption, Fault};
-pub(crate) use visit::{check_owned, contains};
+pub use visit::{HeapArea, Visit, Visited};
+pub(crate) use visit::{check_owned, contains, visit};
 
 use crate::segment;
 
