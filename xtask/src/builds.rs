@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 
 /// A choice of mitigations that has a name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Build {
     Fast,
     Hardened,

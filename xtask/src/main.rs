@@ -17,6 +17,7 @@ mod loom;
 mod miri;
 mod mock;
 mod musl;
+mod odds;
 mod packages;
 mod panics;
 mod real_programs;
@@ -69,6 +70,8 @@ enum Task {
     Aarch64(aarch64::Args),
     /// Unit tests linked with musl
     Musl,
+    /// What each defence that rests on chance is worth, with bounds of confidence
+    Odds(odds::Args),
 }
 
 fn main() -> ExitCode {
@@ -97,5 +100,6 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Mock => mock::run(),
         Task::Aarch64(args) => aarch64::run(args),
         Task::Musl => musl::run(),
+        Task::Odds(args) => odds::run(args),
     }
 }

@@ -7,13 +7,16 @@
 use core::ffi::{c_char, c_void};
 use core::ptr::null_mut;
 
-use engine::raw::{self, Collect, HeapHandle};
+use engine::raw::{self, Collect, HeapArea, HeapHandle, Visit, Visited};
 
 use super::aligned::NO_ALIGNMENT;
 use super::strings::{copy, resolve};
 use crate::arch;
 use crate::cxx;
 use crate::errno::{or_no_memory, too_many};
+
+/// Gets a heap, a page of it, a block (null for the page itself), the size of its blocks, and what the program likes.
+type BlockVisitFun = unsafe extern "C" fn(Option<HeapHandle>, *const HeapArea, *mut c_void, usize, *mut c_void) -> bool;
 
 /// A block from the heap, if there is one.
 #[inline(always)]
@@ -151,6 +154,29 @@ export! {
     /// The same for the thread's default heap.
     fn check_owned(pointer: *const c_void) -> bool {
         raw::heap_default().is_some_and(|heap| raw::heap_check_owned(heap, pointer.cast()))
+    }
+
+    /// Shows each page of a heap to `visitor`, and with `blocks` each live block in it. False if the visitor stopped, or if there
+    /// was no page. The visitor may free blocks, and allocate.
+    ///
+    /// # Safety
+    /// - `visitor` may be called with that argument.
+    unsafe fn heap_visit_blocks(
+        heap: Option<HeapHandle>,
+        blocks: bool,
+        visitor: Option<BlockVisitFun>,
+        argument: *mut c_void,
+    ) -> bool {
+        let (Some(named), Some(visitor)) = (heap, visitor) else { return false };
+        let what = if blocks { Visit::Blocks } else { Visit::Areas };
+        raw::heap_visit(named, what, &mut |shown| {
+            let (area, block, size) = match shown {
+                Visited::Area(area) => (area, null_mut(), area.block_size),
+                Visited::Block(area, block, size) => (area, block.as_ptr().cast(), size),
+            };
+            // SAFETY: a function of the program's, which the caller gave with this argument; the area lives as long as the call.
+            unsafe { visitor(heap, &raw const *area, block, size, argument) }
+        })
     }
 
     /// `malloc`, from a heap.
