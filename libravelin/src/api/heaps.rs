@@ -20,7 +20,7 @@ type BlockVisitFun = unsafe extern "C" fn(Option<HeapHandle>, *const HeapArea, *
 
 /// A block from the heap, if there is one.
 #[inline(always)]
-fn from(heap: Option<HeapHandle>, work: impl FnOnce(HeapHandle) -> *mut u8) -> *mut u8 {
+pub(super) fn from(heap: Option<HeapHandle>, work: impl FnOnce(HeapHandle) -> *mut u8) -> *mut u8 {
     heap.map_or(null_mut(), work)
 }
 
@@ -39,7 +39,7 @@ fn give_zeroed(heap: Option<HeapHandle>, size: usize) -> *mut c_void {
 ///
 /// # Safety
 /// - `block` is null or a live block. Unless the answer is null, the old pointer is dead.
-unsafe fn resize(heap: Option<HeapHandle>, block: *mut c_void, size: usize) -> *mut c_void {
+pub(super) unsafe fn resize(heap: Option<HeapHandle>, block: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: the caller's promise, which the engine checks besides.
     let moved = from(heap, |heap| unsafe { raw::heap_reallocate(heap, block.cast(), size) });
     if size == 0 && !moved.is_null() {
@@ -53,7 +53,7 @@ unsafe fn resize(heap: Option<HeapHandle>, block: *mut c_void, size: usize) -> *
 ///
 /// # Safety
 /// - As for `resize`.
-unsafe fn resize_zeroed(heap: Option<HeapHandle>, block: *mut c_void, size: usize) -> *mut c_void {
+pub(super) unsafe fn resize_zeroed(heap: Option<HeapHandle>, block: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: the caller's promise, which the engine checks besides.
     or_no_memory(from(heap, |heap| unsafe { raw::heap_reallocate_zeroed(heap, block.cast(), size) }), size)
 }
