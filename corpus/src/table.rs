@@ -176,7 +176,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "E12", title: "access to a purged page (here and in E2, A12: unless the guards-left-out counter says so)", promises: ["F", "F", "F"], elsewhere: None },
     Row { id: "F1", title: "free-list (tcache) poisoning: word 0 of a freed block aims at the stack, at a live block, at metadata", promises: ["d", "d", "d"], elsewhere: None },
     Row { id: "F2", title: "fastbin_dup, fastbin_dup_into_stack, house_of_botcake", promises: ["D", "D", "D"], elsewhere: None },
-    Row { id: "F3", title: "house_of_spirit", promises: ["D", "D", "D"], elsewhere: None },
+    Row { id: "F3", title: "house_of_spirit", promises: ["D", "D", "D"], elsewhere: Some("the cases of B14") },
     Row { id: "F4", title: "size-field corruption (overlapping_chunks, poison_null_byte, house_of_einherjar)", promises: ["N: no size in band", "N: no size in band", "N: no size in band"], elsewhere: None },
     Row { id: "F5", title: "unlink family (unsafe_unlink, large_bin, house_of_lore)", promises: ["N or d", "N or d", "N or d"], elsewhere: None },
     Row { id: "F6", title: "wilderness (house_of_force, house_of_orange)", promises: ["N", "N", "N"], elsewhere: None },

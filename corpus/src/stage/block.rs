@@ -1,6 +1,7 @@
 //! The props: blocks, by their address alone, so that they can be misused.
 
 use crate::allocator::current;
+use core::alloc::Layout;
 use core::hint::black_box;
 use core::ptr;
 
@@ -45,6 +46,15 @@ impl Block {
     pub fn aligned(size: usize, align: usize) -> Block {
         let block = black_box((current().allocate_aligned)(black_box(size), align));
         assert!(!block.is_null(), "no memory for {size} bytes");
+        Block(block)
+    }
+
+    /// A new block of exactly this Layout, from the global allocator.
+    pub fn of_layout(layout: Layout) -> Block {
+        assert_ne!(layout.size(), 0);
+        // SAFETY: the size is not 0.
+        let block = black_box(unsafe { std::alloc::alloc(black_box(layout)) });
+        assert!(!block.is_null(), "no memory for {layout:?}");
         Block(block)
     }
 
@@ -150,14 +160,34 @@ impl Block {
     }
 }
 
+const MANY: usize = 200;
+
 /// Two live blocks side by side, the lower first, and the bytes from one to the other. None where they do not lie so.
 pub fn neighbours(size: usize) -> Option<(Block, Block, usize)> {
-    const MANY: usize = 200;
+    among(&mut crowded(size), size)
+}
+
+/// The same, and so much of their page is free that its blocks are handed out again.
+pub fn neighbours_in_a_page_with_room(size: usize) -> Option<(Block, Block, usize)> {
+    let mut blocks = crowded(size);
+    let (lower, upper, apart) = among(&mut blocks, size)?;
+    let others = blocks.iter().filter(|block| **block != lower && **block != upper && !block.0.is_null());
+    others.filter(|block| block.address() >> 16 == upper.address() >> 16).for_each(|block| block.free());
+    Some((lower, upper, apart))
+}
+
+/// Many live blocks of a size, or null where that would be too much.
+fn crowded(size: usize) -> [Block; MANY] {
+    let many = MANY.min((1 << 28) / size.max(1)).max(2);
     let mut blocks = [Block(ptr::null_mut()); MANY];
-    let blocks = &mut blocks[..MANY.min((1 << 28) / size.max(1)).max(2)];
-    blocks.iter_mut().for_each(|block| *block = Block::new(size));
+    blocks.iter_mut().take(many).for_each(|block| *block = Block::new(size));
+    blocks
+}
+
+fn among(blocks: &mut [Block], size: usize) -> Option<(Block, Block, usize)> {
     blocks.sort_unstable();
-    let pairs = blocks.windows(2).map(|pair| (pair[0], pair[1], pair[1].address() - pair[0].address()));
+    let live = blocks.iter().position(|block| !block.0.is_null())?;
+    let pairs = blocks[live..].windows(2).map(|pair| (pair[0], pair[1], pair[1].address() - pair[0].address()));
     pairs.min_by_key(|(_, _, apart)| *apart).filter(|(_, _, apart)| *apart <= size + size / 2 + 128)
 }
 

@@ -140,10 +140,7 @@ impl Expect {
     /// Whether the play may come to its end.
     #[must_use]
     pub fn is_survival(&self) -> bool {
-        matches!(
-            self,
-            Expect::Survives | Expect::Says(_) | Expect::FaultsOrSays(_) | Expect::HarmlessOrDies(_)
-        )
+        matches!(self, Expect::Survives | Expect::Says(_) | Expect::FaultsOrSays(_) | Expect::HarmlessOrDies(_))
     }
 
     /// The letter of the table that this is a form of.

@@ -32,7 +32,7 @@ mod maps;
 mod say;
 
 pub use actors::{Flag, Who, crowd, on_thread, together};
-pub use block::{Block, Company, SIZES, is_class, is_huge, is_large, neighbours};
+pub use block::{Block, Company, SIZES, is_class, is_huge, is_large, neighbours, neighbours_in_a_page_with_room};
 pub use case::{Callable, Case, Cell, Expect, Needs};
 pub use ending::{End, HARM, Setting, Start, patience, prepare, skip};
 pub use filter::{GUARDS, Refusal, refuse};
