@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
     ("tests, hardened", tests_hardened),
     ("tests, fast", tests_fast),
     ("tests, paranoid", tests_paranoid),
+    ("tests, allocators", tests_allocators),
     ("tests, refused system calls", tests_on_older_kernel),
     ("mock", mock::run),
     ("features", || features::run(&features::Args { depth: 1 })),
@@ -100,6 +101,23 @@ pub fn tests_fast() -> Result<()> {
 
 pub fn tests_paranoid() -> Result<()> {
     shell::run(shell::cargo().args(TEST_ALLOCATOR).args(["--features", "paranoid"]))
+}
+
+/// What needs the trait of `allocator-api2`: the collections that live in heaps, their example, and the documentation of both.
+pub fn tests_allocators() -> Result<()> {
+    let test = ["test", "--package", "ravelin", "--features", "allocator-api2"];
+    shell::run(shell::cargo().args([
+        "build",
+        "--package",
+        "ravelin",
+        "--features",
+        "allocator-api2",
+        "--example",
+        "requests",
+    ]))?;
+    shell::run(shell::cargo().args(test).args(["--test", "heaps"]))?;
+    shell::run(shell::cargo().args(test).args(["--lib", "allocator::"]))?;
+    shell::run(shell::cargo().args(test).arg("--doc"))
 }
 
 pub fn tests_release() -> Result<()> {
