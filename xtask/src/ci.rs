@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, dist, features, instructions, loom, miri, mock, musl, panics, seccomp, shell};
+use crate::{aarch64, dist, features, instructions, loom, miri, mock, musl, packages, panics, release, seccomp, shell};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -43,7 +43,9 @@ const STEPS: &[Step] = &[
     ("musl", musl::run),
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
+    ("packages", packages::run),
     ("no panics", panics::run),
+    ("release", release::run),
     ("instructions", instructions::run),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];

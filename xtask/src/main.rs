@@ -21,6 +21,7 @@ mod odds;
 mod packages;
 mod panics;
 mod real_programs;
+mod release;
 mod seccomp;
 mod shell;
 mod steps;
@@ -50,6 +51,8 @@ enum Task {
     Packages,
     /// Run unmodified programs with and without the library and compare what they print
     RealPrograms(real_programs::Args),
+    /// Licences, the oldest compiler that is promised, and packages as they would be published
+    Release,
     /// Run a command under a seccomp filter that refuses the newer system calls
     Seccomp(seccomp::Args),
     /// Fail if a shipped library can panic, beyond xtask/allowed-panics.txt
@@ -90,6 +93,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Install(args) => install::run(args),
         Task::Packages => packages::run(),
         Task::RealPrograms(args) => real_programs::run(args),
+        Task::Release => release::run(),
         Task::Seccomp(args) => seccomp::run(args),
         Task::NoPanics => panics::run(),
         Task::Features(args) => features::run(args),
