@@ -4,9 +4,12 @@
 
 use anyhow::Result;
 
+use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, dist, features, instructions, loom, miri, mock, musl, packages, panics, release, seccomp, shell};
+use crate::{
+    aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, packages, panics, release, seccomp, shell,
+};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -46,6 +49,7 @@ const STEPS: &[Step] = &[
     ("packages", packages::run),
     ("no panics", panics::run),
     ("release", release::run),
+    ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
     ("instructions", instructions::run),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];

@@ -11,6 +11,7 @@ mod dist;
 mod exports;
 mod features;
 mod full;
+mod fuzz;
 mod install;
 mod instructions;
 mod loom;
@@ -73,6 +74,8 @@ enum Task {
     Aarch64(aarch64::Args),
     /// Unit tests linked with musl
     Musl,
+    /// Run the fuzz targets, and count their executions
+    Fuzz(fuzz::Args),
     /// What each defence that rests on chance is worth, with bounds of confidence
     Odds(odds::Args),
 }
@@ -104,6 +107,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Mock => mock::run(),
         Task::Aarch64(args) => aarch64::run(args),
         Task::Musl => musl::run(),
+        Task::Fuzz(args) => fuzz::run(args),
         Task::Odds(args) => odds::run(args),
     }
 }
