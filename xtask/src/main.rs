@@ -23,6 +23,7 @@ mod packages;
 mod panics;
 mod real_programs;
 mod release;
+mod rust_programs;
 mod seccomp;
 mod shell;
 mod steps;
@@ -52,6 +53,8 @@ enum Task {
     Packages,
     /// Run unmodified programs with and without the library and compare what they print
     RealPrograms(real_programs::Args),
+    /// Build published programs that use Rust's mimalloc crate with Ravelin in its place, and run them (minutes)
+    RustPrograms,
     /// Licences, the oldest compiler that is promised, and packages as they would be published
     Release,
     /// Run a command under a seccomp filter that refuses the newer system calls
@@ -97,6 +100,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Packages => packages::run(),
         Task::RealPrograms(args) => real_programs::run(args),
         Task::Release => release::run(),
+        Task::RustPrograms => rust_programs::run(),
         Task::Seccomp(args) => seccomp::run(args),
         Task::NoPanics => panics::run(),
         Task::Features(args) => features::run(args),
