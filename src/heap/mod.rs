@@ -52,10 +52,11 @@ pub(crate) use resize::{
     usable_size,
 };
 pub(crate) use start::{forks, open, start};
-pub(crate) use thread::Thread;
+pub(crate) use thread::{Heap, Thread};
 pub(crate) use verify::check_heap;
 pub use verify::{Census, Corruption, Fault};
-pub(crate) use visit::{check_owned, contains};
+pub use visit::{HeapArea, Visit, Visited};
+pub(crate) use visit::{check_owned, contains, visit};
 
 use crate::segment;
 

@@ -46,6 +46,8 @@ pub(crate) struct Heap {
     pub(super) adopted: AtomicUsize,
     /// What the program calls it by.
     pub(super) name: Name,
+    /// Values of the safe interface that name it, but for the first.
+    shares: AtomicUsize,
     /// The next of the thread's heaps, or of the spare ones. Changed under the lock of the space.
     pub(super) next: AtomicPtr<Heap>,
     pub(super) previous: AtomicPtr<Heap>,
@@ -169,6 +171,18 @@ impl Heap {
         self.thread().is_some_and(|thread| ptr::eq(self, &thread.heap))
     }
 
+    /// One value more names the heap.
+    pub(crate) fn share(&self) {
+        self.shares.store(self.shares.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// One value less. True: it was the last.
+    pub(crate) fn unshare(&self) -> bool {
+        let others = self.shares.load(Relaxed);
+        self.shares.store(others.saturating_sub(1), Relaxed);
+        others == 0
+    }
+
     pub(super) fn reset(&self, thread: &'static Thread) {
         self.forget_direct();
         self.all_queues().for_each(Queue::clear);
@@ -180,6 +194,7 @@ impl Heap {
         self.lingering.store(0, Relaxed);
         self.generation.store(entropy::generation(), Relaxed);
         self.adopted.store(0, Relaxed);
+        self.shares.store(0, Relaxed);
     }
 }
 

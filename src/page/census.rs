@@ -154,7 +154,7 @@ impl Page {
     }
 
     /// What the link of the free block with this number says; none if it is not a link of that block.
-    fn next_of(&self, block: Block, number: u32) -> Option<u32> {
+    pub(super) fn next_of(&self, block: Block, number: u32) -> Option<u32> {
         let next = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), number);
         (next <= u64::from(self.capacity())).then_some(next as u32)
     }

@@ -35,7 +35,7 @@
 //! A block is named by its *number*: the page's first block is 1, so that 0 can mean "none". That is what a link holds, not an
 //! address: a number that is no larger than the capacity is that of a block of the page, whoever wrote it.
 //!
-//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`census`].
+//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`census`], [`live`].
 
 mod block;
 mod census;
@@ -44,6 +44,7 @@ mod grow;
 mod hot;
 mod link;
 mod lists;
+mod live;
 mod tables;
 #[cfg(test)]
 mod tests;

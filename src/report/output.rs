@@ -25,8 +25,10 @@ const KEPT: usize = 32 << 10;
 /// The function as a bare pointer, null while there is none. Set once, for it stays the same: what it calls may change.
 static OUTLET: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 static BYTES: [AtomicU8; KEPT] = [const { AtomicU8::new(0) }; KEPT];
-/// How many bytes were to be kept, whether they found room or not.
+/// How many of them are used, or [`TAKEN`].
 static USED: AtomicUsize = AtomicUsize::new(0);
+/// Nothing is kept any more.
+const TAKEN: usize = usize::MAX;
 /// How many warnings may still be written; negative is without a limit.
 static WARNINGS: AtomicI64 = AtomicI64::new(-1);
 
@@ -56,7 +58,10 @@ pub(crate) fn set_outlet(outlet: Outlet) {
 
 /// Hands out what was kept, piece by piece, and keeps nothing from now on.
 pub(crate) fn take_kept(out: &mut dyn FnMut(&[u8])) {
-    let used = USED.swap(KEPT, Acquire).min(KEPT);
+    let used = USED.swap(TAKEN, Acquire);
+    if used == TAKEN {
+        return;
+    }
     let mut piece = [0_u8; 256];
     let mut rest = BYTES.get(..used).unwrap_or(&[]);
     while !rest.is_empty() {
@@ -112,10 +117,10 @@ mod tests {
     use std::sync::Mutex;
     use std::vec::Vec;
 
-    static TAKEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
     fn take(lines: &[u8]) -> bool {
-        TAKEN.lock().unwrap().extend_from_slice(lines);
+        LINES.lock().unwrap().extend_from_slice(lines);
         true
     }
 
@@ -132,12 +137,12 @@ mod tests {
             set_outlet(take);
             set_outlet(|_| false);
             take_kept(&mut |piece| _ = take(piece));
-            let kept = core::mem::take(&mut *TAKEN.lock().unwrap());
+            let kept = core::mem::take(&mut *LINES.lock().unwrap());
             assert!(kept.starts_with(b"first\n"));
             assert_eq!(kept.len(), 6 + 31 * 1024);
             write(b"later\n");
-            assert_eq!(*TAKEN.lock().unwrap(), b"later\n");
-            take_kept(&mut |_| {});
+            take_kept(&mut |piece| _ = take(piece));
+            assert_eq!(*LINES.lock().unwrap(), b"later\n");
         });
         assert_eq!(corpse.code, Some(0), "{corpse:?}");
         assert!(!corpse.stderr.contains("later"));

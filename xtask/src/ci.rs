@@ -4,9 +4,10 @@
 
 use anyhow::Result;
 
+use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, dist, features, instructions, loom, miri, mock, musl, panics, seccomp, shell};
+use crate::{aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, seccomp, shell};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -34,6 +35,7 @@ const STEPS: &[Step] = &[
     ("tests, hardened", tests_hardened),
     ("tests, fast", tests_fast),
     ("tests, paranoid", tests_paranoid),
+    ("tests, allocators", tests_allocators),
     ("tests, refused system calls", tests_on_older_kernel),
     ("mock", mock::run),
     ("features", || features::run(&features::Args { depth: 1 })),
@@ -43,6 +45,7 @@ const STEPS: &[Step] = &[
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
     ("no panics", panics::run),
+    ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
     ("instructions", instructions::run),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];
@@ -100,6 +103,23 @@ pub fn tests_fast() -> Result<()> {
 
 pub fn tests_paranoid() -> Result<()> {
     shell::run(shell::cargo().args(TEST_ALLOCATOR).args(["--features", "paranoid"]))
+}
+
+/// What needs the trait of `allocator-api2`: the collections that live in heaps, their example, and the documentation of both.
+pub fn tests_allocators() -> Result<()> {
+    let test = ["test", "--package", "ravelin", "--features", "allocator-api2"];
+    shell::run(shell::cargo().args([
+        "build",
+        "--package",
+        "ravelin",
+        "--features",
+        "allocator-api2",
+        "--example",
+        "requests",
+    ]))?;
+    shell::run(shell::cargo().args(test).args(["--test", "heaps"]))?;
+    shell::run(shell::cargo().args(test).args(["--lib", "allocator::"]))?;
+    shell::run(shell::cargo().args(test).arg("--doc"))
 }
 
 pub fn tests_release() -> Result<()> {

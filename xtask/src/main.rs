@@ -11,11 +11,15 @@ mod dist;
 mod exports;
 mod features;
 mod full;
+mod fuzz;
+mod install;
 mod instructions;
 mod loom;
 mod miri;
 mod mock;
 mod musl;
+mod odds;
+mod packages;
 mod panics;
 mod real_programs;
 mod seccomp;
@@ -41,6 +45,10 @@ enum Task {
     Full,
     /// Build dist/lib: libravelin.so and .a of every build, and compare what they export with libravelin/exports.txt
     Dist,
+    /// Install libraries, headers, CMake and pkg-config files and the man page (under DESTDIR, if that is set)
+    Install(install::Args),
+    /// Install every build aside, and build and run the tests in C and C++ against what is installed
+    Packages,
     /// Run unmodified programs with and without the library and compare what they print
     RealPrograms(real_programs::Args),
     /// Run a command under a seccomp filter that refuses the newer system calls
@@ -63,6 +71,10 @@ enum Task {
     Aarch64(aarch64::Args),
     /// Unit tests linked with musl
     Musl,
+    /// Run the fuzz targets, and count their executions
+    Fuzz(fuzz::Args),
+    /// What each defence that rests on chance is worth, with bounds of confidence
+    Odds(odds::Args),
 }
 
 fn main() -> ExitCode {
@@ -78,6 +90,8 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Ci(args) => ci::run(args),
         Task::Full => full::run(),
         Task::Dist => dist::run(),
+        Task::Install(args) => install::run(args),
+        Task::Packages => packages::run(),
         Task::RealPrograms(args) => real_programs::run(args),
         Task::Seccomp(args) => seccomp::run(args),
         Task::NoPanics => panics::run(),
@@ -89,5 +103,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Mock => mock::run(),
         Task::Aarch64(args) => aarch64::run(args),
         Task::Musl => musl::run(),
+        Task::Fuzz(args) => fuzz::run(args),
+        Task::Odds(args) => odds::run(args),
     }
 }

@@ -11,7 +11,7 @@ use super::basic::{resize, resize_zeroed};
 use crate::errno::{or_no_memory, too_many};
 
 /// Below this, a block that is resized has no alignment.
-const NO_ALIGNMENT: usize = 8;
+pub(crate) const NO_ALIGNMENT: usize = 8;
 
 export! {
     /// A block whose address is a multiple of `align`.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   basic  aligned  strings  system  new          what gives blocks
+//!   heaps                                         the same, from a heap
 //!   options  messages  process                    what is told and asked
 //!   native                                        what mimalloc has not: rv_* only
 //! ```
@@ -50,6 +51,7 @@ pub(crate) use export;
 
 mod aligned;
 mod basic;
+mod heaps;
 mod messages;
 mod native;
 mod new;

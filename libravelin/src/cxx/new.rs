@@ -112,6 +112,15 @@ fn aligned(new: [Code; 2], size: usize, align: usize) -> *mut c_void {
     caught(new, size, align)
 }
 
+/// Calls a function of this library that throws for want of memory, under a `catch (...)`. Without a runtime, null at once.
+pub(crate) fn caught_in(new: Code, size: usize, word: usize) -> *mut c_void {
+    if runtime::ready_to_catch().is_err() {
+        return no_memory(size);
+    }
+    // SAFETY: a throwing function of these two arguments, and the frame's catch is ready.
+    unsafe { arch::catching(size, word, new) }
+}
+
 /// Calls a throwing form under a `catch (...)`.
 #[cold]
 fn caught(new: [Code; 2], size: usize, align: usize) -> *mut c_void {

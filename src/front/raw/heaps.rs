@@ -8,7 +8,7 @@ use crate::heap::{self, Collect, Fill, Target};
 use crate::report::Operation;
 use core::ptr;
 
-pub use crate::heap::HeapHandle;
+pub use crate::heap::{HeapArea, HeapHandle, Visit, Visited};
 
 /// A new heap of the calling thread. None if there is no memory, or the thread has run its last destructor.
 #[must_use]
@@ -62,6 +62,14 @@ pub fn heap_contains(heap: HeapHandle, pointer: *const u8) -> bool {
 #[must_use]
 pub fn heap_check_owned(heap: HeapHandle, pointer: *const u8) -> bool {
     heap::check_owned(heap, UserPtr::new(pointer.cast_mut()))
+}
+
+/// Shows the pages of the heap, full and large ones too, and their blocks, until `show` answers false. False if it did, or if
+/// there was no page.
+///
+/// `show` may free blocks, also the one that it is shown, and allocate. Looks at every segment of the process.
+pub fn heap_visit(heap: HeapHandle, what: Visit, show: &mut dyn FnMut(Visited<'_>) -> bool) -> bool {
+    heap::visit(heap, what, show)
 }
 
 /// A block of the heap, of at least `size` bytes, aligned to 16; null on exhaustion.

@@ -1,13 +1,15 @@
 //! Heaps that the program makes: their blocks, their ends, and what is left of them.
 
 use super::super::{
-    Fill, HeapHandle, allocate_in, backing, check_owned, contains, default, delete, destroy, new, set_default,
+    Fill, HeapHandle, Visit, Visited, allocate_in, backing, check_owned, contains, default, delete, destroy, new,
+    set_default, usable_size, visit,
 };
 use super::*;
 use crate::remote::Owner;
 use crate::report::Operation;
-use crate::testing::turn;
+use crate::testing::{alone, turn};
 use core::ptr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 fn heap() -> HeapHandle {
@@ -135,14 +137,91 @@ fn a_thread_that_ends_leaves_the_live_blocks_of_its_heaps_and_no_heap() {
 
 #[test]
 fn metadata_is_used_again_and_a_handle_never() {
+    alone("heap::tests::first_class::metadata_is_used_again_and_a_handle_never", || {
+        let mut seen = BTreeSet::new();
+        for _ in 0..100 {
+            let heap = heap();
+            assert!(seen.insert(heap.number()));
+            destroy(heap);
+        }
+        let metadata = crate::segment::meta::bytes();
+        (0..100).for_each(|_| destroy(heap()));
+        assert_eq!(crate::segment::meta::bytes(), metadata);
+    });
+}
+
+/// Addresses and usable sizes of all blocks of the heap, and how many its areas counted.
+fn seen(heap: HeapHandle) -> (BTreeMap<usize, usize>, usize) {
+    let (mut blocks, mut counted) = (BTreeMap::new(), 0);
+    visit(heap, Visit::Blocks, &mut |shown| {
+        match shown {
+            Visited::Area(area) => {
+                assert!(area.used * area.full_block_size <= area.committed && area.committed <= area.reserved);
+                counted += area.used;
+            }
+            Visited::Block(area, start, size) => {
+                assert!(start.addr().get() >= area.blocks.addr());
+                assert_eq!(size, usable_size(UserPtr::new(start.as_ptr())));
+                assert!(blocks.insert(start.addr().get(), size).is_none(), "shown twice");
+            }
+        }
+        true
+    });
+    (blocks, counted)
+}
+
+#[test]
+fn a_visit_shows_every_live_block_of_the_heap_and_no_other() {
     let _turn = turn();
-    let mut seen = std::collections::BTreeSet::new();
-    for _ in 0..100 {
-        let heap = heap();
-        assert!(seen.insert(heap.number()));
-        destroy(heap);
-    }
-    let metadata = crate::segment::meta::bytes();
-    (0..100).for_each(|_| destroy(heap()));
-    assert_eq!(crate::segment::meta::bytes(), metadata);
+    let heap = heap();
+    assert!(!visit(heap, Visit::Blocks, &mut |_| true), "there is no page");
+    let others = many(5, 48);
+    // Enough for full pages.
+    let counts = sizes().iter().map(|&size| (size, if CHECKER { 3 } else { 300_000 / size + 2 }));
+    let mut blocks: Vec<Held> = counts.flat_map(|(size, count)| (0..count).map(move |_| of(heap, size))).collect();
+    let gone: Vec<Held> = (0..blocks.len() / 3).map(|index| blocks.swap_remove(index)).collect();
+    let (remote, own): (Vec<Held>, Vec<Held>) = gone.into_iter().partition(|held| held.address() & 64 == 0);
+    free_all(own);
+    thread::spawn(move || free_all(remote)).join().unwrap();
+    let (shown, counted) = seen(heap);
+    assert_eq!(counted, blocks.len());
+    assert_eq!(shown.keys().copied().collect::<Vec<_>>(), {
+        let mut expected: Vec<usize> = blocks.iter().map(Held::address).collect();
+        expected.sort_unstable();
+        expected
+    });
+    let mut areas = 0;
+    assert!(!visit(heap, Visit::Areas, &mut |shown| {
+        areas += 1;
+        matches!(shown, Visited::Block(..))
+    }));
+    assert_eq!(areas, 1, "a visitor that has seen enough is shown no more");
+    destroy(heap);
+    free_all(others);
+}
+
+#[test]
+fn a_visitor_may_free_what_it_is_shown_and_allocate() {
+    let _turn = turn();
+    let heap = heap();
+    let count = if CHECKER { 5 } else { 3000 };
+    (0..count).for_each(|_| drop(of(heap, 48)));
+    sizes().iter().for_each(|&size| drop(of(heap, size)));
+    let mut freed = 0;
+    let mut new = Vec::new();
+    visit(heap, Visit::Blocks, &mut |shown| {
+        if let Visited::Block(_, start, _) = shown {
+            free(UserPtr::new(start.as_ptr()));
+            freed += 1;
+            if freed <= count && freed % 3 == 0 {
+                new.push(Held::of(48));
+            }
+        }
+        true
+    });
+    assert_eq!(freed, count + sizes().len());
+    assert_eq!(seen(heap).1, 0);
+    destroy(heap);
+    free_all(new);
+    is_well();
 }
