@@ -19,7 +19,6 @@ const PROGRAMS: [(&str, &str, fn(&Path) -> Result<()>); 3] =
 pub fn run() -> Result<()> {
     let scratch = shell::target_dir()?.join("rust-programs");
     dist::lay(Build::Hardened, &scratch.join("lib"))?;
-    // The shared library would be taken before the archive.
     for (name, version, work) in PROGRAMS {
         let program = install(&scratch, name, version)?;
         work(&program).with_context(|| format!("{name} {version}"))?;
@@ -82,7 +81,7 @@ fn jaq(program: &Path) -> Result<()> {
 
 fn jql(program: &Path) -> Result<()> {
     let (text, count) = objects();
-    let last = output(program, &["-i", &format!("[{}]\"name\"", count - 1)], text.as_bytes())?;
+    let last = output(program, &[&format!("[{}]\"name\"", count - 1)], text.as_bytes())?;
     expect(&last, &format!("\"name {}\"", count - 1))
 }
 
