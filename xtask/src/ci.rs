@@ -43,7 +43,7 @@ const STEPS: &[Step] = &[
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
     ("no panics", panics::run),
-    ("instructions", instructions::run),
+    ("instructions", || instructions::run(&instructions::Args::default())),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];
 

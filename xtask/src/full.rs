@@ -31,7 +31,7 @@ pub fn run() -> Result<()> {
     steps.step("dist", dist::run);
     steps.step("no panics", panics::run);
     steps.step("odds", || odds::run(&odds::Args::of(100_000_000)));
-    steps.step("instructions", instructions::run);
+    steps.step("instructions", || instructions::run(&instructions::Args::default()));
     steps.step("real programs", || real_programs::run(&real_programs::Args::of(Size::Full)));
     steps.finish()
 }
