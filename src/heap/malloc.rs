@@ -1,7 +1,7 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, mail, start};
+use super::{Collect, abandon, free, mail, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -121,20 +121,34 @@ fn allocate_slower(size: usize, align: usize, class: Option<Class>, fill: Fill) 
             };
             block.map_or(ptr::null_mut(), |block| block.start().as_ptr())
         }
-        None => allocate_single(size, align, fill),
+        None => allocate_single(size, align, fill, size),
     }
 }
 
-/// A block with a page of its own.
-fn allocate_single(size: usize, align: usize, fill: Fill) -> *mut u8 {
+/// The same as `allocate_aligned`, for a block that takes the place of a smaller one, and is likely to grow on.
+pub(super) fn allocate_grown(size: usize, align: usize) -> *mut u8 {
+    if !align.is_power_of_two() || Class::of_aligned(size, align).is_some() {
+        return allocate_aligned(size, align);
+    }
+    free::preserving_errno(|| {
+        report::die_if_dying();
+        if start::renew_if_cloned().is_err() {
+            return ptr::null_mut();
+        }
+        allocate_single(size, align, Fill::Any, size.saturating_add(size / 2))
+    })
+}
+
+/// A block with a page of its own, which may have `room` bytes later.
+fn allocate_single(size: usize, align: usize, fill: Fill, room: usize) -> *mut u8 {
     start::start();
     if let Some(thread) = Thread::current() {
         thread.heap.beat(None);
     }
     let Some(shape) = SingleShape::of(size, align) else { return ptr::null_mut() };
-    let single = segment::allocate_single(&shape).or_else(|_| {
+    let single = segment::allocate_single(&shape, room).or_else(|_| {
         super::collect(Collect::Fully);
-        segment::allocate_single(&shape)
+        segment::allocate_single(&shape, size)
     });
     let Ok(single) = single else { return ptr::null_mut() };
     if (fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {

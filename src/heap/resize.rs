@@ -89,13 +89,13 @@ pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: us
     if is_aligned && size <= room && size >= room / 2 {
         return live.start(pointer);
     }
-    if is_aligned && live.shrinks_to(size, align) {
+    if is_aligned && live.resizes_to(size, align) {
         return live.start(pointer);
     }
     if let Some(new) = live.grows_to(pointer, size, align) {
         return new.as_ptr();
     }
-    let new = malloc::allocate_aligned(size, align);
+    let new = live.allocate_next(size, align);
     if new.is_null() && is_aligned && size <= room {
         // A block that is to shrink can always stay.
         return live.start(pointer);
@@ -114,13 +114,13 @@ pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align:
     if MITIGATIONS.layout_checks && !free::is_of_layout(live.page, old, align) {
         diagnose::die_of_layout(pointer, live.page, Operation::Realloc, old, align);
     }
-    if free::is_of_layout(live.page, size, align) || live.shrinks_to(size, align) {
+    if free::is_of_layout(live.page, size, align) || live.resizes_to(size, align) {
         return live.start(pointer);
     }
     if let Some(new) = live.grows_to(pointer, size, align) {
         return new.as_ptr();
     }
-    let new = malloc::allocate_aligned(size, align);
+    let new = live.allocate_next(size, align);
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
     unsafe { live.move_to(pointer, new, old.min(size)) }
 }
@@ -131,11 +131,21 @@ impl Live {
         self.page.face.start().with_addr(pointer.address())
     }
 
-    /// Whether a large block gave its tail back, and is one for `size` bytes now.
-    fn shrinks_to(&self, size: usize, align: usize) -> bool {
+    /// The block to move to.
+    fn allocate_next(&self, size: usize, align: usize) -> *mut u8 {
+        if size > self.page.face.block_size() {
+            malloc::allocate_grown(size, align)
+        } else {
+            malloc::allocate_aligned(size, align)
+        }
+    }
+
+    /// Whether a large block has changed its size where it stands, and is one for `size` bytes now.
+    fn resizes_to(&self, size: usize, align: usize) -> bool {
         self.page.face.kind() == Kind::Single
             && Class::of_aligned(size, align).is_none()
-            && SingleShape::of(size, align).is_some_and(|shape| segment::shrink_huge(self.segment, self.page, &shape))
+            && SingleShape::of(size, align)
+                .is_some_and(|shape| free::preserving_errno(|| segment::resize_single(self.segment, self.page, &shape)))
     }
 
     /// A huge block of `size` bytes that has this one's pages; this one is freed then. None: there is nothing to move, or the
@@ -152,7 +162,7 @@ impl Live {
     fn grows_huge_to(&self, pointer: UserPtr, shape: &SingleShape) -> Option<NonNull<u8>> {
         report::die_if_dying();
         start::renew_if_cloned().ok()?;
-        free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape))
+        free::preserving_errno(|| segment::grow_to_huge(self.segment, self.page, shape))
             .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))
     }
 
