@@ -31,7 +31,7 @@ mod rng;
 mod secret;
 
 pub(crate) use rng::Rng;
-pub(crate) use secret::{Renewed, generation, init, page_key, renew, renew_if_cloned};
+pub(crate) use secret::{Renewed, generation, init, page_key, renew, renew_if_cloned, seal};
 
 use core::fmt;
 

@@ -43,6 +43,6 @@ unsafe impl GlobalAlloc for Ravelin {
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller owns the block, as GlobalAlloc asks.
-        unsafe { heap::reallocate_with_layout(UserPtr::new(pointer), layout.size(), layout.align(), new_size) }
+        unsafe { heap::reallocate_with_layout(None, UserPtr::new(pointer), layout.size(), layout.align(), new_size) }
     }
 }

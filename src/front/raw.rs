@@ -5,7 +5,11 @@ use crate::heap;
 use crate::stats;
 use core::ptr;
 
+mod heaps;
+
+pub use super::talk::*;
 pub use crate::heap::Collect;
+pub use heaps::*;
 
 /// Makes the allocator ready. Every other function does so itself, and so does a constructor that runs before `main`.
 pub fn start() {

@@ -1,7 +1,7 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, free, mail, start};
+use super::{Collect, abandon, deferred, free, mail, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -57,7 +57,13 @@ fn pop(size: usize) -> Option<(Block, &'static Page)> {
     if size > SMALL_MAX {
         return None;
     }
-    let page = Thread::current()?.heap.direct(size);
+    pop_small(Heap::current()?, size)
+}
+
+/// The same from a heap of this thread's, for at most SMALL_MAX bytes.
+#[inline(always)]
+fn pop_small(heap: &'static Heap, size: usize) -> Option<(Block, &'static Page)> {
+    let page = heap.direct(size);
     // SAFETY: the table holds the empty page and pages of the heap, whose thread is the calling one.
     let owned = unsafe { Owned::known() };
     page.pop(&owned).ok().map(|block| (block, page))
@@ -73,29 +79,57 @@ fn zeroed(block: Block, page: &Page) -> Block {
     block
 }
 
+/// A block of this heap, which is one of the calling thread's, aligned to `align`, a power of two. Null if there is no memory,
+/// or no such block.
+#[inline]
+pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, fill: Fill) -> *mut u8 {
+    let is_small = size <= SMALL_MAX && align <= GRANULE;
+    match is_small.then(|| pop_small(heap, size)).flatten() {
+        Some((block, page)) => filled(block, page, fill).start().as_ptr(),
+        None => allocate_slow_in(heap, size, align, fill),
+    }
+}
+
+#[inline(always)]
+fn filled(block: Block, page: &Page, fill: Fill) -> Block {
+    match fill {
+        Fill::Any => block,
+        Fill::Zero => zeroed(block, page),
+    }
+}
+
 /// Everything that is not a pop from a page that is ready.
 #[cold]
 #[inline(never)]
 fn allocate_slow(size: usize, align: usize, fill: Fill) -> *mut u8 {
+    allocate_slowly(Heap::current(), size, align, fill)
+}
+
+/// The same for a heap.
+#[cold]
+#[inline(never)]
+fn allocate_slow_in(heap: &'static Heap, size: usize, align: usize, fill: Fill) -> *mut u8 {
+    allocate_slowly(Some(heap), size, align, fill)
+}
+
+/// The same for a heap of this thread; none if it has none yet.
+#[inline(always)]
+fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, fill: Fill) -> *mut u8 {
     if !align.is_power_of_two() {
         return ptr::null_mut();
     }
     let class = Class::of_aligned(size, align);
-    if let Some((block, page)) = class.and_then(pop_of) {
-        return match fill {
-            Fill::Any => block.start().as_ptr(),
-            Fill::Zero => zeroed(block, page).start().as_ptr(),
-        };
+    if let Some((block, page)) = heap.zip(class).and_then(|(heap, class)| pop_of(heap, class)) {
+        return filled(block, page, fill).start().as_ptr();
     }
     let errno = os::errno();
-    let pointer = allocate_slower(size, align, class, fill);
+    let pointer = allocate_slower(heap, size, align, class, fill);
     os::set_errno(errno);
     pointer
 }
 
 /// The fast path for sizes that are not small, and for alignments.
-fn pop_of(class: Class) -> Option<(Block, &'static Page)> {
-    let heap = &Thread::current()?.heap;
+fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     let page = heap.direct_of(class);
     // SAFETY: as in `pop`.
     let owned = unsafe { Owned::known() };
@@ -108,47 +142,55 @@ fn pop_of(class: Class) -> Option<(Block, &'static Page)> {
 }
 
 /// No page is ready.
-fn allocate_slower(size: usize, align: usize, class: Option<Class>, fill: Fill) -> *mut u8 {
+fn allocate_slower(
+    heap: Option<&'static Heap>,
+    size: usize,
+    align: usize,
+    class: Option<Class>,
+    fill: Fill,
+) -> *mut u8 {
     report::die_if_dying();
     if start::renew_if_cloned().is_err() {
         return ptr::null_mut();
     }
-    match class {
-        Some(class) => {
-            let block = match Thread::current_or_new() {
-                Some(thread) => thread.heap.allocate(class, fill),
+    deferred::call_deferred(Collect::Gently);
+    let thread = Thread::current_or_new();
+    let heap = heap.or_else(|| thread.map(Thread::default));
+    match (class, heap) {
+        (None, heap) => allocate_single(heap, size, align, fill, size),
+        (Some(class), heap) => {
+            let block = match heap {
+                Some(heap) => heap.allocate(class, fill),
                 None => allocate_momentarily(class, fill),
             };
             block.map_or(ptr::null_mut(), |block| block.start().as_ptr())
         }
-        None => allocate_single(size, align, fill, size),
     }
 }
 
-/// The same as `allocate_aligned`, for a block that takes the place of a smaller one, and is likely to grow on.
-pub(super) fn allocate_grown(size: usize, align: usize) -> *mut u8 {
-    if !align.is_power_of_two() || Class::of_aligned(size, align).is_some() {
-        return allocate_aligned(size, align);
-    }
+/// The same as `allocate_slowly`, for a large block that takes the place of a smaller one, and is likely to grow on.
+pub(super) fn allocate_grown(heap: Option<&'static Heap>, size: usize, align: usize, fill: Fill) -> *mut u8 {
     free::preserving_errno(|| {
         report::die_if_dying();
-        if start::renew_if_cloned().is_err() {
+        if !align.is_power_of_two() || start::renew_if_cloned().is_err() {
             return ptr::null_mut();
         }
-        allocate_single(size, align, Fill::Any, size.saturating_add(size / 2))
+        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        allocate_single(heap, size, align, fill, size.saturating_add(size / 2))
     })
 }
 
 /// A block with a page of its own, which may have `room` bytes later.
-fn allocate_single(size: usize, align: usize, fill: Fill, room: usize) -> *mut u8 {
+fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, fill: Fill, room: usize) -> *mut u8 {
     start::start();
-    if let Some(thread) = Thread::current() {
-        thread.heap.beat(None);
+    if let Some(heap) = heap {
+        heap.beat(None);
     }
+    let singles = heap.map(|heap| &heap.singles);
     let Some(shape) = SingleShape::of(size, align) else { return ptr::null_mut() };
-    let single = segment::allocate_single(&shape, room).or_else(|_| {
+    let single = segment::allocate_single(&shape, room, singles).or_else(|_| {
         super::collect(Collect::Fully);
-        segment::allocate_single(&shape, size)
+        segment::allocate_single(&shape, size, singles)
     });
     let Ok(single) = single else { return ptr::null_mut() };
     if (fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
@@ -211,7 +253,7 @@ impl Heap {
             }
             self.set_full(page, class, &owned);
         }
-        if let Some(page) = abandon::adopt(self, class) {
+        if let Some(page) = self.is_backing().then(|| abandon::adopt(self, class)).flatten() {
             let owned = self.own(page, Operation::Malloc);
             if self.make_ready(page, &owned) {
                 return Some(page);

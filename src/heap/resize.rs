@@ -1,12 +1,14 @@
 //! realloc, and questions about a block's size.
 
+use super::malloc::Fill;
+use super::thread::{Heap, Thread};
 use super::{diagnose, free, malloc, start};
 use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Page};
 use crate::remote::NotLive;
 use crate::report::{self, Operation};
-use crate::segment::{self, Segment, SingleShape, map};
+use crate::segment::{self, Role, Segment, SingleShape, map};
 use core::ptr::{self, NonNull};
 
 /// A live block, its page and its segment.
@@ -63,6 +65,13 @@ pub(crate) fn owns(pointer: UserPtr) -> bool {
         .is_some_and(|(segment, granule)| !MITIGATIONS.free_checks || segment.tables().spot(granule).is_live())
 }
 
+/// Whether the address lies in memory of this allocator. Harmless for any pointer.
+pub(crate) fn in_region(pointer: UserPtr) -> bool {
+    let address = pointer.address();
+    let start = UserPtr::new(ptr::without_provenance_mut(address & !(GRANULE - 1)));
+    map::find(start).is_some_and(|(segment, _)| segment.role() == Role::Shared || segment.maps_huge(address))
+}
+
 /// C's realloc, but for size 0, which is a size like any other. Null: no memory, and the old block is untouched.
 ///
 /// The block stays where it is if it has room and at most half of it would be wasted.
@@ -80,22 +89,61 @@ pub(crate) unsafe fn reallocate(pointer: UserPtr, size: usize) -> *mut u8 {
 /// # Safety
 /// - as `reallocate`.
 pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: usize) -> *mut u8 {
+    let target = Target { heap: Heap::current(), align, fill: Fill::Any };
+    // SAFETY: the caller's promise.
+    unsafe { reallocate_to(pointer, size, target) }
+}
+
+/// Where a block goes that cannot stay.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    /// A heap of the calling thread; none: its default heap.
+    pub(crate) heap: Option<&'static Heap>,
+    /// A power of two.
+    pub(crate) align: usize,
+    /// What the bytes hold that the old block had no room for.
+    pub(crate) fill: Fill,
+}
+
+impl Target {
+    fn allocate(&self, size: usize) -> *mut u8 {
+        match (self.heap, self.fill) {
+            (Some(heap), fill) => malloc::allocate_in(heap, size, self.align, fill),
+            (None, Fill::Any) => malloc::allocate_aligned(size, self.align),
+            (None, Fill::Zero) => malloc::allocate_aligned_zeroed(size, self.align),
+        }
+    }
+
+    /// The same for a block that moves because it grows.
+    fn allocate_grown(&self, size: usize) -> *mut u8 {
+        match Class::of_aligned(size, self.align) {
+            Some(_) => self.allocate(size),
+            None => malloc::allocate_grown(self.heap, size, self.align, self.fill),
+        }
+    }
+}
+
+/// The same, for a block wherever it is to go.
+///
+/// # Safety
+/// - as `reallocate`.
+pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target) -> *mut u8 {
     if pointer.address() == 0 {
-        return malloc::allocate_aligned(size, align);
+        return target.allocate(size);
     }
     let live = live(pointer, Operation::Realloc);
     let room = live.page.face.block_size();
-    let is_aligned = pointer.address() & align.wrapping_sub(1) == 0;
+    let is_aligned = pointer.address() & target.align.wrapping_sub(1) == 0;
     if is_aligned && size <= room && size >= room / 2 {
         return live.start(pointer);
     }
-    if is_aligned && live.resizes_to(size, align) {
+    if is_aligned && live.resizes_to(size, target.align) {
         return live.start(pointer);
     }
-    if let Some(new) = live.grows_to(pointer, size, align) {
+    if let Some(new) = live.grows_to(pointer, size, &target) {
         return new.as_ptr();
     }
-    let new = live.allocate_next(size, align);
+    let new = if size > room { target.allocate_grown(size) } else { target.allocate(size) };
     if new.is_null() && is_aligned && size <= room {
         // A block that is to shrink can always stay.
         return live.start(pointer);
@@ -104,12 +152,19 @@ pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: us
     unsafe { live.move_to(pointer, new, room.min(size)) }
 }
 
-/// Rust's realloc: afterwards the block is of the class that a Layout of `size` bytes and this alignment names.
+/// Rust's realloc: afterwards the block is of the class that a Layout of `size` bytes and this alignment names. If it moves, to
+/// this heap of the calling thread's, or else its default one.
 ///
 /// # Safety
 /// - as `reallocate`.
 #[inline]
-pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align: usize, size: usize) -> *mut u8 {
+pub(crate) unsafe fn reallocate_with_layout(
+    heap: Option<&'static Heap>,
+    pointer: UserPtr,
+    old: usize,
+    align: usize,
+    size: usize,
+) -> *mut u8 {
     let live = live(pointer, Operation::Realloc);
     if MITIGATIONS.layout_checks && !free::is_of_layout(live.page, old, align) {
         diagnose::die_of_layout(pointer, live.page, Operation::Realloc, old, align);
@@ -117,10 +172,11 @@ pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align:
     if free::is_of_layout(live.page, size, align) || live.resizes_to(size, align) {
         return live.start(pointer);
     }
-    if let Some(new) = live.grows_to(pointer, size, align) {
+    let target = Target { heap, align, fill: Fill::Any };
+    if let Some(new) = live.grows_to(pointer, size, &target) {
         return new.as_ptr();
     }
-    let new = live.allocate_next(size, align);
+    let new = if size > old { target.allocate_grown(size) } else { target.allocate(size) };
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
     unsafe { live.move_to(pointer, new, old.min(size)) }
 }
@@ -131,16 +187,7 @@ impl Live {
         self.page.face.start().with_addr(pointer.address())
     }
 
-    /// The block to move to.
-    fn allocate_next(&self, size: usize, align: usize) -> *mut u8 {
-        if size > self.page.face.block_size() {
-            malloc::allocate_grown(size, align)
-        } else {
-            malloc::allocate_aligned(size, align)
-        }
-    }
-
-    /// Whether a large block has changed its size where it stands, and is one for `size` bytes now.
+    /// Whether a large block has changed its size where it stands, and is one for `size` bytes now. What it gains reads as zero.
     fn resizes_to(&self, size: usize, align: usize) -> bool {
         self.page.face.kind() == Kind::Single
             && Class::of_aligned(size, align).is_none()
@@ -150,19 +197,21 @@ impl Live {
 
     /// A huge block of `size` bytes that has this one's pages; this one is freed then. None: there is nothing to move, or the
     /// kernel does not.
-    fn grows_to(&self, pointer: UserPtr, size: usize, align: usize) -> Option<NonNull<u8>> {
+    fn grows_to(&self, pointer: UserPtr, size: usize, target: &Target) -> Option<NonNull<u8>> {
         if size <= LARGE_MAX || self.page.face.kind() != Kind::Single {
             return None;
         }
-        self.grows_huge_to(pointer, &SingleShape::of(size, align)?)
+        self.grows_huge_to(pointer, &SingleShape::of(size, target.align)?, target.heap)
     }
 
     #[cold]
     #[inline(never)]
-    fn grows_huge_to(&self, pointer: UserPtr, shape: &SingleShape) -> Option<NonNull<u8>> {
+    fn grows_huge_to(&self, pointer: UserPtr, shape: &SingleShape, heap: Option<&'static Heap>) -> Option<NonNull<u8>> {
         report::die_if_dying();
         start::renew_if_cloned().ok()?;
-        free::preserving_errno(|| segment::grow_to_huge(self.segment, self.page, shape))
+        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        let list = heap.map(|heap| &heap.singles);
+        free::preserving_errno(|| segment::grow_to_huge(self.segment, self.page, shape, list))
             .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))
     }
 

@@ -399,7 +399,7 @@ impl Segment {
     }
 
     /// Makes a block of `size` bytes, at most as much as there is [room](Self::room), of one that was freed or is live: the
-    /// same start, accessible, and guarded behind its end.
+    /// same start, accessible, and guarded behind its end. What it gains reads as zero.
     ///
     /// # Errors
     /// The kernel's. What the block's memory holds is then unknown, and its guards may be gone: it is to be taken apart.
@@ -423,7 +423,7 @@ impl Segment {
         if size < old {
             let tail = part(size, old)?;
             // SAFETY: what the block loses.
-            let _ = unsafe { os::purge(tail) };
+            unsafe { os::purge(tail) }?;
             if !is_closed {
                 // SAFETY: as above.
                 unsafe { os::close(tail) }?;

@@ -13,7 +13,7 @@
 use super::access::Life;
 use super::ranges::{Range, State};
 use super::space::{self, Locked, Run, lock};
-use super::{Role, Segment, huge, peak, purge, quarantine};
+use super::{Role, Segment, Singles, huge, peak, purge, quarantine};
 use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno, Span};
@@ -80,10 +80,13 @@ impl SingleShape {
     }
 }
 
-/// Makes a page with one block, which may have about `room` bytes later.
-pub(crate) fn allocate(shape: &SingleShape, room: usize) -> Result<Single, Errno> {
+/// Makes a page with one block, which may have about `room` bytes later, for a heap's list if it has a heap.
+pub(crate) fn allocate(shape: &SingleShape, room: usize, list: Option<&'static Singles>) -> Result<Single, Errno> {
     let locked = lock();
     if let Some(range) = quarantine::reuse(shape, &locked) {
+        if let Some(page) = range.page() {
+            Singles::link(list, page, &locked);
+        }
         let contents = range.segment.recommit(&range, shape.size, &locked);
         drop(locked);
         match revive(&range, shape, contents) {
@@ -91,21 +94,35 @@ pub(crate) fn allocate(shape: &SingleShape, room: usize) -> Result<Single, Errno
                 peak::look_if_due();
                 return Ok(single);
             }
-            Err(_) => quarantine::take_apart(&range, &lock()),
+            Err(_) => give_back(&range, &lock()),
         }
     } else {
         drop(locked);
     }
-    let single = allocate_anew(shape, room, &lock());
+    let single = allocate_anew(shape, room, list, &lock());
     peak::look_if_due();
     single
 }
 
-fn allocate_anew(shape: &SingleShape, room: usize, locked: &Locked) -> Result<Single, Errno> {
+/// A range that could not be made a block.
+#[cold]
+fn give_back(range: &Range, locked: &Locked) {
+    if let Some(page) = range.page() {
+        Singles::unlink(page, locked);
+    }
+    quarantine::take_apart(range, locked);
+}
+
+fn allocate_anew(
+    shape: &SingleShape,
+    room: usize,
+    list: Option<&'static Singles>,
+    locked: &Locked,
+) -> Result<Single, Errno> {
     quarantine::make_way(shape.size, locked);
     let make = || match shape.is_shared() {
-        true => allocate_shared(shape, room, locked),
-        false => huge::allocate(shape, locked),
+        true => allocate_shared(shape, room, list, locked),
+        false => huge::allocate(shape, list, locked),
     };
     make().or_else(|error| if quarantine::clear_shelf(locked) { make() } else { Err(error) })
 }
@@ -118,14 +135,20 @@ fn slices(shape: &SingleShape, room: usize) -> usize {
     least.next_multiple_of(step).min(SLICES.wrapping_sub(2)).max(least)
 }
 
-fn allocate_shared(shape: &SingleShape, room: usize, locked: &Locked) -> Result<Single, Errno> {
+fn allocate_shared(
+    shape: &SingleShape,
+    room: usize,
+    list: Option<&'static Singles>,
+    locked: &Locked,
+) -> Result<Single, Errno> {
     let open = |run: &Run| run.segment.open_part(run.first, run.count, shape.front, shape.size, locked);
     let run = space::take(slices(shape, room), open, locked)?;
     let segment = run.segment;
     let span = segment.span(run.first, run.count).ok_or(Errno::NOMEM)?;
     let block = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?;
     segment.set_heads(run.first, run.count);
-    bear(segment, run.first, run.count, shape, block.start())?;
+    let page = bear(segment, run.first, run.count, shape, block.start())?;
+    Singles::link(list, page, locked);
     Ok(Single { start: block.start(), contents: wiped(block, run.contents) })
 }
 
@@ -159,7 +182,7 @@ pub(super) fn bear(
     slices: usize,
     shape: &SingleShape,
     start: NonNull<u8>,
-) -> Result<(), Errno> {
+) -> Result<&'static Page, Errno> {
     let page = segment.page_at(first).ok_or(Errno::NOMEM)?;
     let extent = Extent { first_slice: first, slices, segment_number: segment.number(), start };
     page.bear_single(&segment.tables, shape.size, shape.least(), &extent);
@@ -167,7 +190,7 @@ pub(super) fn bear(
         let spot = segment.tables.spot(Granule::of(start.addr().get()));
         spot.state.fetch_or(spot.mask(), AcqRel);
     }
-    Ok(())
+    Ok(page)
 }
 
 /// Frees the block of a page of one.
@@ -199,8 +222,9 @@ pub(super) fn hide(segment: &'static Segment, page: &'static Page) -> State {
     if is_kept { State::Recent } else { State::Bare }
 }
 
-/// A claimed page waits from now on, inaccessible if this build promises that.
+/// A claimed page leaves its heap's list and waits from now on, inaccessible if this build promises that.
 pub(super) fn give_up(segment: &'static Segment, page: &'static Page, state: State, locked: &Locked) {
+    Singles::unlink(page, locked);
     let mut range = Range::of(segment, page, state);
     match (state, segment.role()) {
         (State::Bare, Role::Huge) => {
