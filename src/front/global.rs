@@ -27,12 +27,12 @@ pub struct Ravelin;
 unsafe impl GlobalAlloc for Ravelin {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        heap::allocate_aligned(layout.size(), layout.align())
+        heap::allocate_with_layout(layout.size(), layout.align())
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        heap::allocate_aligned_zeroed(layout.size(), layout.align())
+        heap::allocate_with_layout_zeroed(layout.size(), layout.align())
     }
 
     #[inline]

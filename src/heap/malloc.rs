@@ -2,15 +2,15 @@
 
 use super::thread::{Heap, Thread};
 use super::{Collect, abandon, mail, start};
-use crate::geometry::{Class, GRANULE, SMALL_MAX};
+use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
-use crate::page::{Block, Contents, Page, Refused};
+use crate::page::{Block, Contents, Origin, Page, Refused, TRAILER, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
-use crate::segment::{self, SingleShape};
+use crate::segment::{self, SingleShape, map};
 use crate::sync::Relaxed;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 /// What a new block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,74 +21,103 @@ pub(crate) enum Fill {
     Zero,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    size: usize,
+    fill: Fill,
+    origin: Origin,
+}
+
 /// A block of at least `size` bytes, aligned to 16. Null if there is no memory.
 #[inline(always)]
 pub(crate) fn allocate(size: usize) -> *mut u8 {
-    match pop(size) {
-        Some((block, _)) => block.start().as_ptr(),
-        None => allocate_slow(size, GRANULE, Fill::Any),
-    }
+    Request { size, fill: Fill::Any, origin: Origin::MALLOC }.serve()
 }
 
 /// The same, filled with zeros.
 #[inline(always)]
 pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
-    match pop(size) {
-        Some((block, page)) => zeroed(block, page).start().as_ptr(),
-        None => allocate_slow(size, GRANULE, Fill::Zero),
-    }
+    Request { size, fill: Fill::Zero, origin: Origin::MALLOC }.serve()
 }
 
 /// A block aligned to `align`, a power of two. Null if there is no memory, or no such block.
 #[inline]
 pub(crate) fn allocate_aligned(size: usize, align: usize) -> *mut u8 {
-    if align <= GRANULE { allocate(size) } else { allocate_slow(size, align, Fill::Any) }
+    Request { size, fill: Fill::Any, origin: Origin::MALLOC }.serve_aligned(align)
 }
 
 /// The same, filled with zeros.
 #[inline]
 pub(crate) fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
-    if align <= GRANULE { allocate_zeroed(size) } else { allocate_slow(size, align, Fill::Zero) }
+    Request { size, fill: Fill::Zero, origin: Origin::MALLOC }.serve_aligned(align)
+}
+
+/// A block that comes back with this Layout.
+#[inline]
+pub(crate) fn allocate_with_layout(size: usize, align: usize) -> *mut u8 {
+    Request { size, fill: Fill::Any, origin: Origin::layout(align) }.serve_aligned(align)
+}
+
+/// The same, filled with zeros.
+#[inline]
+pub(crate) fn allocate_with_layout_zeroed(size: usize, align: usize) -> *mut u8 {
+    Request { size, fill: Fill::Zero, origin: Origin::layout(align) }.serve_aligned(align)
+}
+
+impl Request {
+    #[inline(always)]
+    fn serve(self) -> *mut u8 {
+        match pop(self.size) {
+            Some((block, page)) => self.hand_out(block, page),
+            None => allocate_slow(self, GRANULE),
+        }
+    }
+
+    #[inline(always)]
+    fn serve_aligned(self, align: usize) -> *mut u8 {
+        if align <= GRANULE { self.serve() } else { allocate_slow(self, align) }
+    }
+
+    /// Makes of a block just popped what was asked for.
+    #[inline(always)]
+    fn hand_out(self, block: Block, page: &Page) -> *mut u8 {
+        if self.fill == Fill::Zero && !page.gives_zeroed() {
+            // SAFETY: a block of this page has room for that much.
+            unsafe { block.clear(page.face.block_size()) };
+        }
+        if MITIGATIONS.canaries {
+            page.plant(page.tables(), block, self.size, self.origin);
+        }
+        block.start().as_ptr()
+    }
 }
 
 /// The fast path: a block from the page that the heap's table names.
 #[inline(always)]
 fn pop(size: usize) -> Option<(Block, &'static Page)> {
-    if size > SMALL_MAX {
+    if size > SMALL_MAX - TRAILER {
         return None;
     }
-    let page = Thread::current()?.heap.direct(size);
+    let page = Thread::current()?.heap.direct(padded(size));
     // SAFETY: the table holds the empty page and pages of the heap, whose thread is the calling one.
     let owned = unsafe { Owned::known() };
     page.pop(&owned).ok().map(|block| (block, page))
 }
 
-/// Fills a block just popped with zeros, if it holds anything else.
-#[inline(always)]
-fn zeroed(block: Block, page: &Page) -> Block {
-    if !page.gives_zeroed() {
-        // SAFETY: a block of this page has room for that much.
-        unsafe { block.clear(page.face.block_size()) };
-    }
-    block
-}
-
 /// Everything that is not a pop from a page that is ready.
 #[cold]
 #[inline(never)]
-fn allocate_slow(size: usize, align: usize, fill: Fill) -> *mut u8 {
+fn allocate_slow(request: Request, align: usize) -> *mut u8 {
     if !align.is_power_of_two() {
         return ptr::null_mut();
     }
-    let class = Class::of_aligned(size, align);
+    let class = Class::of_aligned(padded(request.size), align);
     if let Some((block, page)) = class.and_then(pop_of) {
-        return match fill {
-            Fill::Any => block.start().as_ptr(),
-            Fill::Zero => zeroed(block, page).start().as_ptr(),
-        };
+        return request.hand_out(block, page);
     }
     let errno = os::errno();
-    let pointer = allocate_slower(size, align, class, fill);
+    let pointer = allocate_slower(request, align, class);
     os::set_errno(errno);
     pointer
 }
@@ -108,54 +137,65 @@ fn pop_of(class: Class) -> Option<(Block, &'static Page)> {
 }
 
 /// No page is ready.
-fn allocate_slower(size: usize, align: usize, class: Option<Class>, fill: Fill) -> *mut u8 {
+fn allocate_slower(request: Request, align: usize, class: Option<Class>) -> *mut u8 {
     report::die_if_dying();
     if start::renew_if_cloned().is_err() {
         return ptr::null_mut();
     }
     match class {
         Some(class) => {
-            let block = match Thread::current_or_new() {
-                Some(thread) => thread.heap.allocate(class, fill),
-                None => allocate_momentarily(class, fill),
+            let pointer = match Thread::current_or_new() {
+                Some(thread) => thread.heap.allocate(class, request),
+                None => allocate_momentarily(class, request),
             };
-            block.map_or(ptr::null_mut(), |block| block.start().as_ptr())
+            pointer.unwrap_or(ptr::null_mut())
         }
-        None => allocate_single(size, align, fill),
+        None => allocate_single(request, align),
     }
 }
 
 /// A block with a page of its own.
-fn allocate_single(size: usize, align: usize, fill: Fill) -> *mut u8 {
+fn allocate_single(request: Request, align: usize) -> *mut u8 {
     start::start();
     if let Some(thread) = Thread::current() {
         thread.heap.beat(None);
     }
-    let Some(shape) = SingleShape::of(size, align) else { return ptr::null_mut() };
+    let Some(shape) = SingleShape::of(padded(request.size), align) else { return ptr::null_mut() };
     let single = segment::allocate_single(&shape).or_else(|_| {
         super::collect(Collect::Fully);
         segment::allocate_single(&shape)
     });
     let Ok(single) = single else { return ptr::null_mut() };
-    if (fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
+    if (request.fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
         // SAFETY: a block that was just made, and has room for that much.
         unsafe { single.start.as_ptr().write_bytes(0, shape.size) };
     }
+    plant_in_single(single.start, request.size, request.origin);
     single.start.as_ptr()
 }
 
+/// Plants the canary of a block that has a page of its own.
+fn plant_in_single(start: NonNull<u8>, size: usize, origin: Origin) {
+    if MITIGATIONS.canaries
+        && let Some((segment, granule)) = map::find(UserPtr::new(start.as_ptr()))
+    {
+        let page = segment.page_of(granule);
+        page.replant(segment.tables(), page.face.block(start.addr().get()), size, origin);
+    }
+}
+
 /// A block for a thread that has no heap: from one that exists for this moment.
-fn allocate_momentarily(class: Class, fill: Fill) -> Option<Block> {
+fn allocate_momentarily(class: Class, request: Request) -> Option<*mut u8> {
     start::start();
     let thread = Thread::take()?;
-    let block = thread.heap.allocate(class, fill);
+    let pointer = thread.heap.allocate(class, request);
     abandon::abandon_all(thread);
-    block
+    pointer
 }
 
 impl Heap {
     /// A block of `class`; none if there is no memory.
-    pub(super) fn allocate(&'static self, class: Class, fill: Fill) -> Option<Block> {
+    fn allocate(&'static self, class: Class, request: Request) -> Option<*mut u8> {
         self.beat(Some(class));
         loop {
             let page = match self.find_page(class) {
@@ -167,8 +207,7 @@ impl Heap {
             };
             let owned = self.own(page, Operation::Malloc);
             match page.pop(&owned) {
-                Ok(block) if fill == Fill::Zero => return Some(zeroed(block, page)),
-                Ok(block) => return Some(block),
+                Ok(block) => return Some(request.hand_out(block, page)),
                 Err(Refused::Empty) => {}
                 Err(refused) => die_of_damage(page, refused, Operation::Malloc),
             }

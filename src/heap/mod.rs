@@ -18,10 +18,11 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`mod@free`], [`mail`], [`abandon`], [`resize`], [`mod@start`], [`fork`],
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`abandon`], [`resize`], [`mod@start`], [`fork`],
 //! [`diagnose`], [`verify`].
 
 mod abandon;
+mod claim;
 mod diagnose;
 mod fork;
 mod free;
@@ -37,7 +38,10 @@ mod verify;
 
 pub(crate) use abandon::count as abandoned_pages;
 pub(crate) use free::{free, free_with_layout};
-pub(crate) use malloc::{allocate, allocate_aligned, allocate_aligned_zeroed, allocate_zeroed};
+pub(crate) use malloc::{
+    allocate, allocate_aligned, allocate_aligned_zeroed, allocate_with_layout, allocate_with_layout_zeroed,
+    allocate_zeroed,
+};
 pub(crate) use resize::{good_size, owns, reallocate, reallocate_aligned, reallocate_with_layout, usable_size};
 pub(crate) use start::{forks, open, start};
 pub(crate) use thread::Thread;

@@ -33,9 +33,10 @@
 //! 48-byte blocks has position 3, and 0 is free to mean "none". A position cannot leave its page: that is what a link
 //! holds, not an address.
 //!
-//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`census`].
+//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`canary`], [`census`].
 
 mod block;
+mod canary;
 mod census;
 mod face;
 mod grow;
@@ -47,6 +48,7 @@ mod tables;
 mod tests;
 
 pub(crate) use block::Block;
+pub(crate) use canary::{Found, Origin, TRAILER, padded};
 pub(crate) use census::PageFault;
 pub(crate) use face::{Extent, Face, Kind, least_of_single};
 pub(crate) use grow::{Attention, Contents};

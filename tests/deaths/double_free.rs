@@ -4,7 +4,7 @@
 //! page between the two frees makes a free block live again.
 
 use crate::stage::{
-    Block, Case, Company, Flag, Needs, SIZES, Who, fork, is_class, is_huge, on_thread, say, sized, together,
+    Block, Case, Company, Flag, Needs, SIZES, Who, fork, is_class, is_huge, on_thread, room, say, sized, together,
 };
 use core::iter::repeat_with;
 use ravelin::raw::{self, Collect};
@@ -23,7 +23,7 @@ const DOUBLE_FREE_OR_GONE: &[&str] = &["double free of ", "invalid free (foreign
 
 /// Whether a block of this size is the only one of its page.
 fn has_its_own_page(size: usize) -> bool {
-    size > 128 << 10
+    !is_class(size)
 }
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -68,7 +68,7 @@ pub(crate) fn cases() -> Vec<Case> {
     for size in [24, 1000, 20_000] {
         cases.extend(with_a_busy_owner(size));
     }
-    for (size, other) in [(48, 64), (64, 48), (1024, 80), (4096, 48), (40_000, 48), (1 << 20, 48), (1 << 20, 1100)] {
+    for (size, other) in [(40, 56), (56, 40), (1024, 72), (4096, 40), (40_000, 40), (1 << 20, 40), (1 << 20, 1100)] {
         cases.extend(Who::ALL.map(|who| in_a_page_reborn(size, other, who)));
     }
     cases
@@ -307,7 +307,7 @@ fn in_a_page_reborn(size: usize, other: usize, who: Who) -> Case {
                 blocks.iter().for_each(|block| block.free());
                 raw::collect(Collect::Fully);
                 let slice = |block: &Block| block.address() >> 16;
-                let step = raw::good_size(other);
+                let step = room(other);
                 loop {
                     let new = Block::new(other);
                     let stale =

@@ -1,7 +1,7 @@
 //! Group B of the corpus, first half: pointers that nobody got from the allocator. (The second half, pointers into what is the
 //! allocator's own: `our_own_memory`.)
 
-use crate::stage::{Block, Case, Expect, Needs, SIZES, Who, is_class, is_huge};
+use crate::stage::{Block, Case, Expect, Needs, SIZES, Who, is_class, is_huge, room};
 use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
 use core::ptr;
@@ -171,7 +171,7 @@ fn near_a_block(cases: &mut Vec<Case>, size: usize, who: Who) {
     for offset in [1, 8, 15] {
         cases.push(inside("b8_misaligned", MISALIGNED, size, offset, who));
     }
-    let room = ravelin::raw::good_size(size);
+    let room = room(size);
     for offset in [16, 32, (room / 2) & !15, room - 16].into_iter().filter(|&offset| offset != 0 && offset < room) {
         cases.push(inside("b9_interior", INTERIOR, size, offset, who));
     }

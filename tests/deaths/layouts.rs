@@ -1,6 +1,6 @@
 //! Group G of the corpus: sizes and Layouts.
 
-use crate::stage::{Block, Case, Needs, SIZES, Who, guilty, is_class, on_thread};
+use crate::stage::{Block, Case, Needs, SIZES, Who, guilty, is_class, on_thread, room};
 use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
 use ravelin::{Ravelin, raw};
@@ -81,7 +81,7 @@ fn another_class(cases: &mut Vec<Case>, size: usize, who: Who) {
 fn another_alignment(cases: &mut Vec<Case>, size: usize, who: Who) {
     for align in [32, 64, 4096, 2 << 20] {
         let is_another = if is_class(size) {
-            !raw::good_size(size).is_multiple_of(align) || align > 64 << 10
+            !room(size).is_multiple_of(align) || align > 64 << 10
         } else {
             // A large block says nothing of its alignment but by its size.
             false

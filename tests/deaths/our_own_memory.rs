@@ -1,6 +1,6 @@
 //! Group B of the corpus, second half: pointers into what is the allocator's, but no block that it has handed out.
 
-use crate::stage::{Block, Case, Expect, Map, Needs, SIZES, Who, is_class, is_huge, maps};
+use crate::stage::{Block, Case, Expect, Map, Needs, SIZES, Who, is_class, is_huge, maps, room};
 use ravelin::raw;
 
 const NEVER: &[&str] = &["invalid free (never allocated) of "];
@@ -15,7 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for who in Who::ALL {
         for size in SIZES.into_iter().filter(|&size| is_class(size)) {
-            let step = raw::good_size(size);
+            let step = room(size);
             // In a thread that is new, so that its page is, and nobody else has a block there.
             cases.push(beside("b11_made_and_never_handed_out", size, who, move |block| block.plus(step)));
             let made = (MADE.0 / step).max(MADE.1);
@@ -35,7 +35,7 @@ pub(crate) fn cases() -> Vec<Case> {
             }
         }
         for size in [200_000, 1 << 20, 64 << 20] {
-            let room = raw::good_size(size);
+            let room = room(size);
             cases.push(beside("b13_guard_of_a_block/before", size, who, |block| block.minus(16)));
             cases.push(beside("b13_guard_of_a_block/page_before", size, who, |block| block.minus(4096)));
             cases.push(beside("b13_guard_of_a_block/behind", size, who, move |block| block.plus(room)));

@@ -1,6 +1,6 @@
 //! Group C of the corpus: realloc and questions about a size.
 
-use crate::stage::{Block, Case, Company, Expect, Needs, SIZES, Who, guilty, on_thread};
+use crate::stage::{Block, Case, Company, Expect, Needs, SIZES, Who, guilty, on_thread, room};
 use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
 use ravelin::{Ravelin, raw};
@@ -101,7 +101,7 @@ fn freed_by_another(cases: &mut Vec<Case>, size: usize) {
 
 /// C3 and C4: what is no block.
 fn elsewhere(cases: &mut Vec<Case>, size: usize, who: Who) {
-    let room = raw::good_size(size);
+    let room = room(size);
     let mut add = |name: &str, words: &'static [&'static str], place: fn(Block) -> Block| {
         cases.push(Case::dies(format!("c3_realloc_{name}/{size}/{who}"), words, move || {
             who.play(move || place(Block::new(size)), move |block| grow(block, size * 2));
@@ -154,7 +154,7 @@ fn wrong_layout(cases: &mut Vec<Case>, size: usize, who: Who) {
     if size > 16 {
         add("smaller", layout(size / 2, 8));
     }
-    if Layout::from_size_align(size, 4096).is_ok() && !raw::good_size(size).is_multiple_of(4096) {
+    if Layout::from_size_align(size, 4096).is_ok() && !room(size).is_multiple_of(4096) {
         add("aligned", layout(size, 4096));
     }
 }

@@ -10,7 +10,7 @@ pub(crate) const SIZES: [usize; 14] =
 
 /// Whether blocks of this size share a page.
 pub(crate) fn is_class(size: usize) -> bool {
-    size <= 128 << 10
+    size + raw::TRAILER <= 128 << 10
 }
 
 /// Whether a block of this size has a page of its own in a shared segment.
@@ -151,4 +151,9 @@ impl Company {
     pub(crate) fn leave(self) {
         self.0.into_iter().for_each(Block::free);
     }
+}
+
+/// Bytes that a block for a request of `size` bytes takes.
+pub(crate) fn room(size: usize) -> usize {
+    raw::good_size(size) + raw::TRAILER
 }

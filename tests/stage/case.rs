@@ -13,6 +13,10 @@ pub(crate) enum Needs {
     EncodedLinks,
     RandomOrder,
     LayoutChecks,
+    Canaries,
+    /// Holds where there is no canary between blocks.
+    NoCanaries,
+    ZeroOnFree,
     /// Shows what a build *without* encoded links and free checks does not withstand.
     Weakness,
 }
@@ -29,6 +33,9 @@ impl Needs {
             Needs::LayoutChecks => {
                 (has.layout_checks && has.free_checks, "holds only with layout-checks and free-checks")
             }
+            Needs::Canaries => (has.canaries, "holds only with canaries"),
+            Needs::NoCanaries => (!has.canaries, "is found by canaries"),
+            Needs::ZeroOnFree => (has.zero_on_free, "holds only with zero-on-free"),
             Needs::Weakness => (!has.free_checks && !has.encoded_links, "a weakness of builds without free-checks"),
         };
         (!present).then_some(reason)

@@ -32,7 +32,7 @@ mod maps;
 mod say;
 
 pub(crate) use actors::{Flag, Who, crowd, on_thread, together};
-pub(crate) use block::{Block, Company, SIZES, is_class, is_huge, is_large};
+pub(crate) use block::{Block, Company, SIZES, is_class, is_huge, is_large, room};
 pub(crate) use case::{Case, Expect, Needs};
 pub(crate) use ending::{End, PATIENCE, skip};
 pub(crate) use filter::{GUARDS, Refusal, refuse};

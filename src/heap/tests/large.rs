@@ -36,8 +36,8 @@ fn every_shape_is_guarded() {
     for (size, align) in shapes() {
         let block = Held::try_aligned(size, align).expect("memory");
         let start = block.start.as_ptr();
-        let room = usable_size(block.pointer());
-        assert!(room >= size && room - size < os::page_size());
+        let room = block.room();
+        assert!(room >= padded(size) && room - padded(size) < os::page_size());
         assert_eq!(block.address() % align, 0);
         inaccessible(start.wrapping_sub(1), "the byte before a block");
         inaccessible(start.wrapping_add(room), "the byte behind a block");
@@ -240,7 +240,7 @@ fn a_huge_block_that_shrinks_gives_its_tail_back_and_stays() {
     assert_eq!(start.addr(), block.address());
     assert_eq!(usable_size(block.pointer()), LARGE_MAX);
     block.begins_as_written(LARGE_MAX);
-    inaccessible(start.wrapping_add(LARGE_MAX), "the tail that was given back");
+    inaccessible(start.wrapping_add(block.room()), "the tail that was given back");
     inaccessible(start.wrapping_add(size - 1), "the tail that was given back");
     let segment = block.segment();
     block.free_unchecked();
