@@ -244,6 +244,23 @@ fn the_table_is_shown_once_at_exit_when_it_was_asked_for() {
 }
 
 #[test]
+fn statistics_are_shown_at_exit_in_the_form_that_was_asked_for() {
+    let shown = |variables: &[(&str, &str)]| stderr(&child(ACTOR, "exit", variables));
+    let json = shown(&[("RAVELIN_STATS", "json")]);
+    let json: serde_json::Value = serde_json::from_str(json.get(json.find('{').unwrap()..).unwrap()).unwrap();
+    assert_eq!((&json["ravelin"], &json["schema"]), (&env!("CARGO_PKG_VERSION").into(), &1.into()));
+    assert!(json["live_bytes"].as_u64().unwrap() > 0);
+    for variable in ["MIMALLOC_SHOW_STATS", "MIMALLOC_VERBOSE"] {
+        let text = shown(&[(variable, "1")]);
+        assert_eq!(text.matches("heap stats:     peak       total       freed     current ").count(), 1, "{text}");
+        assert!(text.contains("\n  reserved:     ") && text.contains("\n   process: user: "), "{text}");
+    }
+    assert!(shown(&[("RAVELIN_STATS", "mimalloc")]).contains("\n   elapsed: "));
+    assert!(shown(&[("RAVELIN_STATS", "table"), ("MIMALLOC_SHOW_STATS", "1")]).contains("\nlive blocks  "));
+    assert!(!shown(&[("RAVELIN_STATS", "off")]).contains("reserved"));
+}
+
+#[test]
 fn the_table_is_shown_though_the_program_closes_stderr_but_not_in_another_file() {
     let text = stderr(&child(ACTOR, "close stderr and exit", &[("RAVELIN_SHOW_STATS", "1")]));
     assert!(text.contains("ravelin: statistics of process "), "{text}");

@@ -11,7 +11,7 @@ use core::ffi::{c_int, c_void};
 
 use engine::raw;
 
-use crate::errno::{invalid, no_memory, or_no_memory};
+use crate::errno::{self, invalid, no_memory, or_no_memory, too_many};
 
 /// Every block is aligned to this many bytes without asking.
 const GRANULE: usize = 16;
@@ -32,7 +32,7 @@ extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     if !align.is_power_of_two() {
         return invalid();
     }
-    or_no_memory(raw::allocate_aligned(size, align))
+    or_no_memory(raw::allocate_aligned(size, align), size)
 }
 
 /// C23: `free` for one who knows how the block was asked for. Neither figure is needed.
@@ -75,21 +75,30 @@ pub(crate) unsafe fn store_aligned(place: *mut *mut c_void, align: usize, size: 
     }
     let block = raw::allocate_aligned(size, align);
     if block.is_null() {
-        return libc::ENOMEM;
+        return told(size);
     }
     // SAFETY: the caller's promise.
     unsafe { place.write(block.cast()) };
     0
 }
 
+/// ENOMEM; and errno as it was, for `posix_memalign` does not set it.
+#[cold]
+fn told(size: usize) -> c_int {
+    let errno = errno::get();
+    no_memory(size);
+    errno::set(errno);
+    libc::ENOMEM
+}
+
 /// `memalign`, for the functions of this library.
 #[inline(always)]
 pub(crate) fn round_and_allocate(align: usize, size: usize) -> *mut c_void {
     if align <= GRANULE {
-        return or_no_memory(raw::allocate(size));
+        return or_no_memory(raw::allocate(size), size);
     }
     match align.checked_next_power_of_two() {
-        Some(align) => or_no_memory(raw::allocate_aligned(size, align)),
+        Some(align) => or_no_memory(raw::allocate_aligned(size, align), size),
         None => invalid(),
     }
 }
@@ -97,7 +106,7 @@ pub(crate) fn round_and_allocate(align: usize, size: usize) -> *mut c_void {
 /// `valloc`, for the functions of this library.
 #[inline(always)]
 pub(crate) fn on_a_page(size: usize) -> *mut c_void {
-    or_no_memory(raw::allocate_aligned(size, os_page()))
+    or_no_memory(raw::allocate_aligned(size, os_page()), size)
 }
 
 /// `pvalloc`, for the functions of this library.
@@ -105,8 +114,8 @@ pub(crate) fn on_a_page(size: usize) -> *mut c_void {
 pub(crate) fn whole_pages(size: usize) -> *mut c_void {
     let page = os_page();
     match size.checked_next_multiple_of(page) {
-        Some(size) => or_no_memory(raw::allocate_aligned(size, page)),
-        None => no_memory(),
+        Some(size) => or_no_memory(raw::allocate_aligned(size, page), size),
+        None => too_many(),
     }
 }
 

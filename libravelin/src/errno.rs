@@ -1,11 +1,33 @@
-//! errno, which only a call that fails may set.
+//! errno, which only a call that fails may set, and the failure itself.
 
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 
-/// What every allocating function answers when there is no memory: null, and errno is ENOMEM.
+use crate::talk::error;
+
+/// The largest request that is not refused at once, in bytes: PTRDIFF_MAX.
+const LARGEST: usize = isize::MAX as usize;
+
+/// What every allocating function answers when there is no memory: null, and errno is ENOMEM. The program's function for errors
+/// hears of it, and of a size that no machine has as mimalloc tells it: two tries that are too large, then the failure.
 #[cold]
-pub(crate) fn no_memory() -> *mut c_void {
+#[inline(never)]
+pub(crate) fn no_memory(size: usize) -> *mut c_void {
+    if size > LARGEST {
+        error(libc::EOVERFLOW, c"allocation request is too large", Some(size));
+        error(libc::EOVERFLOW, c"allocation request is too large", Some(size));
+    }
+    error(libc::ENOMEM, c"unable to allocate memory", Some(size));
+    fail(libc::ENOMEM)
+}
+
+/// What they answer to a count and a size whose product is no size: the same, but nobody is told in a release build.
+#[cold]
+#[inline(never)]
+pub(crate) fn too_many() -> *mut c_void {
+    if cfg!(debug_assertions) {
+        error(libc::EOVERFLOW, c"allocation request is too large", None);
+    }
     fail(libc::ENOMEM)
 }
 
@@ -15,16 +37,30 @@ pub(crate) fn invalid() -> *mut c_void {
     fail(libc::EINVAL)
 }
 
-/// Hands a block to the caller as C expects it.
+/// Hands a block for `size` bytes to the caller as C expects it.
 #[inline(always)]
-pub(crate) fn or_no_memory(block: *mut u8) -> *mut c_void {
-    if block.is_null() { no_memory() } else { block.cast() }
+pub(crate) fn or_no_memory(block: *mut u8, size: usize) -> *mut c_void {
+    if block.is_null() { no_memory(size) } else { block.cast() }
 }
 
-fn fail(code: c_int) -> *mut c_void {
+/// Sets errno, and answers null.
+pub(crate) fn fail(code: c_int) -> *mut c_void {
+    set(code);
+    null_mut()
+}
+
+/// errno.
+pub(crate) fn get() -> c_int {
     // SAFETY: takes no argument and may be called by any thread at any time.
     let place = unsafe { libc::__errno_location() };
     // SAFETY: the C library gives the address of this thread's own errno, which lives as long as the thread.
+    unsafe { place.read() }
+}
+
+/// Sets errno.
+pub(crate) fn set(code: c_int) {
+    // SAFETY: takes no argument and may be called by any thread at any time.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: as in `get`.
     unsafe { place.write(code) };
-    null_mut()
 }

@@ -32,12 +32,14 @@
 #[cfg(target_env = "gnu")]
 mod aliases;
 mod aligned;
+mod api;
 #[cfg(target_arch = "aarch64")]
 #[path = "arch/aarch64.rs"]
 mod arch;
 #[cfg(target_arch = "x86_64")]
 #[path = "arch/x86_64.rs"]
 mod arch;
+mod calls;
 mod cxx;
 mod errno;
 mod glibc;
@@ -46,3 +48,4 @@ mod malloc;
 #[cfg(not(test))]
 mod rust;
 mod stop;
+mod talk;

@@ -5,12 +5,12 @@ use core::ptr::null_mut;
 
 use engine::raw;
 
-use crate::errno::{no_memory, or_no_memory};
+use crate::errno::{or_no_memory, too_many};
 
 /// A block of at least `size` bytes, or null and ENOMEM. Of size 0 too: it is unique and is freed like any other.
 #[unsafe(no_mangle)]
 extern "C" fn malloc(size: usize) -> *mut c_void {
-    or_no_memory(raw::allocate(size))
+    give(size)
 }
 
 /// Gives a block back. Null is nothing; anything but a live block stops the process. Preserves errno.
@@ -47,8 +47,8 @@ unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
 #[unsafe(no_mangle)]
 extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
-        Some(bytes) => or_no_memory(raw::allocate_zeroed(bytes)),
-        None => no_memory(),
+        Some(bytes) => give_zeroed(bytes),
+        None => too_many(),
     }
 }
 
@@ -104,6 +104,18 @@ extern "C" fn malloc_good_size(size: usize) -> usize {
     raw::good_size(size)
 }
 
+/// `malloc`, for the functions of this library.
+#[inline(always)]
+pub(crate) fn give(size: usize) -> *mut c_void {
+    or_no_memory(raw::allocate(size), size)
+}
+
+/// `calloc` of one element, for the functions of this library.
+#[inline(always)]
+pub(crate) fn give_zeroed(size: usize) -> *mut c_void {
+    or_no_memory(raw::allocate_zeroed(size), size)
+}
+
 /// `realloc`, for the functions of this library.
 ///
 /// # Safety
@@ -116,7 +128,7 @@ pub(crate) unsafe fn resize(block: *mut c_void, size: usize) -> *mut c_void {
         return null_mut();
     }
     // SAFETY: the caller's promise, which the engine checks besides.
-    or_no_memory(unsafe { raw::reallocate(block.cast(), size) })
+    or_no_memory(unsafe { raw::reallocate(block.cast(), size) }, size)
 }
 
 /// `reallocarray`, for the functions of this library.
@@ -128,6 +140,6 @@ pub(crate) unsafe fn resize_array(block: *mut c_void, count: usize, size: usize)
     match count.checked_mul(size) {
         // SAFETY: the caller's promise is the same.
         Some(bytes) => unsafe { resize(block, bytes) },
-        None => no_memory(),
+        None => too_many(),
     }
 }

@@ -32,7 +32,7 @@ mod rng;
 mod secret;
 
 pub(crate) use rng::Rng;
-pub(crate) use secret::{Renewed, canary_keys, generation, init, page_key, renew, renew_if_cloned};
+pub(crate) use secret::{Renewed, canary_keys, generation, init, page_key, renew, renew_if_cloned, seal};
 
 use core::fmt;
 

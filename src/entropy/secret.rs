@@ -22,6 +22,8 @@ const KEPT: usize = if MITIGATIONS.canaries { 64 } else { 0 };
 /// Lies at the start of its page, and is never moved or given back.
 struct Secret {
     key: [AtomicU64; 2],
+    /// Drawn once, and the same in all children: what was sealed before a fork stays so.
+    seal: [AtomicU64; 2],
     /// By the generation, modulo [`KEPT`].
     canaries: [[AtomicU64; 2]; KEPT],
     /// Of the process: 1, and one more with every new secret.
@@ -70,6 +72,16 @@ fn key_of(key: &[AtomicU64; 2], page_address: usize, generation: u32) -> u64 {
     let message = (page_address as u128) | (u128::from(generation) << 64);
     // 0 is no key; that 1 is then twice as likely, at 2^-63, helps nobody.
     hasher.hash(&message.to_le_bytes()).max(1)
+}
+
+/// What proves that these words were put together by this process or a parent of it.
+///
+/// # Errors
+/// [`NoSecret`]: as [`init`].
+pub(crate) fn seal(words: [usize; 3]) -> Result<u64, NoSecret> {
+    let [first, second] = &secret()?.seal;
+    let hasher = SipHasher24::new_with_keys(first.load(Relaxed), second.load(Relaxed));
+    Ok(hasher.hash(words.map(usize::to_le_bytes).as_flattened()))
 }
 
 /// How many secrets this process and its parents have drawn: 1 from the start on, one more in every child of a fork.
@@ -165,12 +177,9 @@ fn fill(span: Span, page: usize) -> Result<*mut Secret, NoSecret> {
     // SAFETY: the page is open, zero (a valid atomic), aligned, and stays for ever once published.
     let mark: &'static AtomicU32 = unsafe { wiped.start().cast::<AtomicU32>().as_ref() };
     let place = hidden.start().cast::<Secret>();
-    let empty = Secret {
-        key: [AtomicU64::new(0), AtomicU64::new(0)],
-        canaries: [const { [const { AtomicU64::new(0) }; 2] }; KEPT],
-        generation: AtomicU32::new(0),
-        mark,
-    };
+    let [key, seal] = [const { [const { AtomicU64::new(0) }; 2] }; 2];
+    let canaries = [const { [const { AtomicU64::new(0) }; 2] }; KEPT];
+    let empty = Secret { key, seal, canaries, generation: AtomicU32::new(0), mark };
     // SAFETY: the page is open, aligned, large enough and known to nobody else.
     unsafe { place.write(empty) };
     // SAFETY: written just now; only shared references are made from here on.
@@ -187,16 +196,18 @@ fn no_memory(_: Errno) -> NoSecret {
 impl Secret {
     /// Replaces the secret and starts a generation.
     fn draw(&self) -> Result<(), NoSecret> {
-        let mut words = [[0; 8]; 4];
+        let mut words = [[0; 8]; 6];
         os::random(words.as_flattened_mut()).map_err(|_| NoSecret::NoRandomness)?;
-        let [first, second, canary @ ..] = words.map(u64::from_le_bytes);
-        let [first_key, second_key] = &self.key;
-        first_key.store(first, Relaxed);
-        second_key.store(second, Relaxed);
+        let [one, other, drawn @ ..] = words.map(u64::from_le_bytes);
+        let is_first = self.generation.load(Relaxed) == 0;
+        let places = self.key.iter().chain(if is_first { &self.seal[..] } else { &[] });
+        for (place, word) in places.zip(drawn) {
+            place.store(word, Relaxed);
+        }
         // 0 is left out: it means "never seeded" to a generator.
         let next = self.generation.load(Relaxed).checked_add(1).unwrap_or(1);
         if let Some(key) = (next as usize).checked_rem(KEPT).and_then(|place| self.canaries.get(place)) {
-            for (place, word) in key.iter().zip(canary) {
+            for (place, word) in key.iter().zip([one, other]) {
                 place.store(word, Relaxed);
             }
         }
@@ -241,6 +252,19 @@ pub(super) mod tests {
                 assert_eq!(key, page_key(page << 16, generation));
             }
         }
+    }
+
+    #[test]
+    #[cfg_attr(any(miri, ravelin_mock), ignore = "forks")]
+    fn a_seal_is_of_its_words_and_holds_in_children() {
+        let mine = seal([1, 2, 3]).unwrap();
+        assert!([[1, 2, 4], [1, 3, 3], [0, 2, 3], [2, 1, 3]].iter().all(|other| seal(*other).unwrap() != mine));
+        let same = in_child(Birth::Fork, || {
+            let _ = renew();
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(i32::from(seal([1, 2, 3]).ok() != Some(mine))) }
+        });
+        assert_eq!(same, Some(Ending::Exit(0)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Rust's global allocator.
 
 use crate::geometry::UserPtr;
-use crate::heap;
+use crate::heap::{self, Fill, Terms};
 use core::alloc::{GlobalAlloc, Layout};
 
 /// The allocator, for `#[global_allocator]`.
@@ -27,12 +27,12 @@ pub struct Ravelin;
 unsafe impl GlobalAlloc for Ravelin {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        heap::allocate_with_layout(layout.size(), layout.align())
+        heap::allocate_aligned_on(layout.size(), layout.align(), Terms::of_layout(Fill::Any, layout.align()))
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        heap::allocate_with_layout_zeroed(layout.size(), layout.align())
+        heap::allocate_aligned_on(layout.size(), layout.align(), Terms::of_layout(Fill::Zero, layout.align()))
     }
 
     #[inline]
@@ -43,6 +43,6 @@ unsafe impl GlobalAlloc for Ravelin {
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller owns the block, as GlobalAlloc asks.
-        unsafe { heap::reallocate_with_layout(UserPtr::new(pointer), layout.size(), layout.align(), new_size) }
+        unsafe { heap::reallocate_with_layout(None, UserPtr::new(pointer), layout.size(), layout.align(), new_size) }
     }
 }

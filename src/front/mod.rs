@@ -3,6 +3,7 @@
 mod global;
 pub mod raw;
 mod start;
+mod talk;
 
 pub use global::Ravelin;
 

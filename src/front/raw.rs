@@ -5,7 +5,11 @@ use crate::heap;
 use crate::stats;
 use core::ptr;
 
+mod heaps;
+
+pub use super::talk::*;
 pub use crate::heap::Collect;
+pub use heaps::*;
 
 /// Bytes that every block has beyond what was requested: a block for `size` bytes takes `good_size(size) + TRAILER`.
 pub const TRAILER: usize = crate::page::TRAILER;

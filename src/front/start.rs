@@ -5,7 +5,7 @@
 
 use crate::options::{self, Setting};
 use crate::sync::{AtomicBool, Relaxed};
-use crate::{heap, os, stats};
+use crate::{heap, os, report, stats};
 
 os::before_main!(before_main);
 
@@ -24,11 +24,10 @@ pub(crate) fn start() {
     if STARTED.swap(true, Relaxed) {
         return;
     }
+    stats::note_start();
     heap::open();
     if options::get(Setting::Verbose) > 0 {
-        options::print_all(&mut os::write_error);
+        options::print_all(&mut report::write);
     }
-    if options::enabled(Setting::ShowStats) {
-        stats::show_at_exit();
-    }
+    stats::show_at_exit();
 }

@@ -68,15 +68,17 @@ pub(super) fn note_orphan(page: &Page) {
 
 /// Gives all pages of a thread away, and its metadata back.
 pub(super) fn abandon_all(thread: &'static Thread) {
-    let heap = &thread.heap;
-    heap.forget_direct();
-    for queue in heap.queues.iter().chain(core::iter::once(&heap.full)) {
-        while let Some(page) = queue.first() {
-            let (owned, class) = (heap.own(page, Operation::Collect), class_of(page, Operation::Collect));
-            heap.leave(page, class);
-            collect_page(heap, page, &owned);
-            give_away(heap, page, class, owned);
+    for heap in thread.heaps() {
+        heap.forget_direct();
+        for queue in heap.queues.iter().chain(core::iter::once(&heap.full)) {
+            while let Some(page) = queue.first() {
+                let (owned, class) = (heap.own(page, Operation::Collect), class_of(page, Operation::Collect));
+                heap.leave(page, class);
+                collect_page(heap, page, &owned);
+                give_away(heap, page, class, owned);
+            }
         }
+        heap.singles.give(None);
     }
     thread.mailbox().take();
     thread.put_back();

@@ -158,6 +158,12 @@ fn page_at(segment: &'static Segment, pointer: UserPtr) -> Option<&'static Page>
     (segment.role() != Role::Covered && segment.has_page(granule)).then(|| segment.page_of(granule))
 }
 
+/// The page that the pointer lies in, dead or alive, if there ever was one: for any pointer.
+pub(super) fn page_around(pointer: UserPtr) -> Option<&'static Page> {
+    let segment = pointer.segment_number().and_then(map::find_number)?;
+    page_at(segment, pointer).or_else(|| huge_around(pointer).flatten())
+}
+
 /// Whether the pointer lies in a huge block's mapping, guards included, and that block unless it was freed.
 fn huge_around(pointer: UserPtr) -> Option<Option<&'static Page>> {
     let number = pointer.segment_number()?;

@@ -3,7 +3,7 @@
 //! In the child every thread but one is gone, between any two of its stores. What they left in the state and remote bits
 //! is the truth; counters and lists may be torn. So their pages are marked as abandoned and torn, and whoever adopts one
 //! rebuilds it from the bits (`page::grow`). The one thread's own pages are sound, but their keys and orders are known to
-//! the parent: its table is emptied, so that the slow path meets each page, and redraws it, before it is popped from.
+//! the parent: its heaps' tables are emptied, so that the slow path meets each page, and redraws it, before it is popped from.
 
 use super::abandon;
 use super::start::{FORKS, die_without_randomness};
@@ -46,15 +46,18 @@ pub(super) extern "C" fn after_in_child() {
     for thread in others {
         had_others = true;
         thread.mailbox().take();
+        thread.heaps().for_each(|heap| heap.singles.give(None));
         thread.put_back();
     }
     if had_others {
         orphan_pages(me);
     }
     if let Some(me) = me {
-        me.heap.forget_direct();
-        if had_others {
-            me.heap.revisit_full();
+        for heap in me.heaps() {
+            heap.forget_direct();
+            if had_others {
+                heap.revisit_full();
+            }
         }
     }
 }

@@ -70,11 +70,18 @@ impl Thread {
     /// Takes everything back that others have freed, and lets go of empty pages.
     pub(super) fn collect(&'static self) {
         take(self);
-        for page in self.heap.pages() {
-            let owned = self.heap.own(page, Operation::Collect);
-            page.renew(page.tables(), &owned, &self.heap.rng);
-            collect_page(&self.heap, page, &owned);
+        self.heaps().for_each(Heap::collect);
+    }
+}
+
+impl Heap {
+    /// Takes everything back that others have freed into this heap's pages, and lets go of empty ones.
+    pub(super) fn collect(&self) {
+        for page in self.pages() {
+            let owned = self.own(page, Operation::Collect);
+            page.renew(page.tables(), &owned, &self.rng);
+            collect_page(self, page, &owned);
         }
-        self.heap.sort_out();
+        self.sort_out();
     }
 }

@@ -1,7 +1,7 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, mail, start};
+use super::{Collect, abandon, deferred, mail, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -10,7 +10,7 @@ use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, SingleShape, map};
 use crate::sync::Relaxed;
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 /// What a new block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,110 +21,145 @@ pub(crate) enum Fill {
     Zero,
 }
 
-/// What is asked for.
+/// On what terms a block is handed out.
 #[derive(Clone, Copy, Debug)]
-struct Request {
-    size: usize,
+pub(crate) struct Terms {
     fill: Fill,
     origin: Origin,
 }
 
-/// A block of at least `size` bytes, aligned to 16. Null if there is no memory.
-#[inline(always)]
-pub(crate) fn allocate(size: usize) -> *mut u8 {
-    Request { size, fill: Fill::Any, origin: Origin::MALLOC }.serve()
-}
-
-/// The same, filled with zeros.
-#[inline(always)]
-pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
-    Request { size, fill: Fill::Zero, origin: Origin::MALLOC }.serve()
-}
-
-/// A block aligned to `align`, a power of two. Null if there is no memory, or no such block.
-#[inline]
-pub(crate) fn allocate_aligned(size: usize, align: usize) -> *mut u8 {
-    Request { size, fill: Fill::Any, origin: Origin::MALLOC }.serve_aligned(align)
-}
-
-/// The same, filled with zeros.
-#[inline]
-pub(crate) fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
-    Request { size, fill: Fill::Zero, origin: Origin::MALLOC }.serve_aligned(align)
-}
-
-/// A block that comes back with this Layout.
-#[inline]
-pub(crate) fn allocate_with_layout(size: usize, align: usize) -> *mut u8 {
-    Request { size, fill: Fill::Any, origin: Origin::layout(align) }.serve_aligned(align)
-}
-
-/// The same, filled with zeros.
-#[inline]
-pub(crate) fn allocate_with_layout_zeroed(size: usize, align: usize) -> *mut u8 {
-    Request { size, fill: Fill::Zero, origin: Origin::layout(align) }.serve_aligned(align)
-}
-
-impl Request {
-    #[inline(always)]
-    fn serve(self) -> *mut u8 {
-        match pop(self.size) {
-            Some((block, page)) => self.hand_out(block, page),
-            None => allocate_slow(self, GRANULE),
-        }
+impl Terms {
+    /// For C's functions.
+    pub(crate) const fn of(fill: Fill) -> Terms {
+        Terms { fill, origin: Origin::MALLOC }
     }
 
+    /// For one that comes back with a Layout of this alignment.
     #[inline(always)]
-    fn serve_aligned(self, align: usize) -> *mut u8 {
-        if align <= GRANULE { self.serve() } else { allocate_slow(self, align) }
+    pub(crate) const fn of_layout(fill: Fill, align: usize) -> Terms {
+        Terms { fill, origin: Origin::layout(align) }
     }
 
-    /// Makes of a block just popped what was asked for.
+    /// Makes of a block just popped for `size` bytes what it is to be.
     #[inline(always)]
-    fn hand_out(self, block: Block, page: &Page) -> *mut u8 {
+    fn hand_out(self, block: Block, page: &Page, size: usize) -> *mut u8 {
         if self.fill == Fill::Zero && !page.gives_zeroed() {
             // SAFETY: a block of this page has room for that much.
             unsafe { block.clear(page.face.block_size()) };
         }
         if MITIGATIONS.canaries {
-            page.plant(page.tables(), block, self.size, self.origin);
+            page.plant(page.tables(), block, size, self.origin);
         }
         block.start().as_ptr()
     }
 }
 
+/// A block of at least `size` bytes, aligned to 16. Null if there is no memory.
+#[inline(always)]
+pub(crate) fn allocate(size: usize) -> *mut u8 {
+    allocate_on(size, Terms::of(Fill::Any))
+}
+
+/// The same, filled with zeros.
+#[inline(always)]
+pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
+    allocate_on(size, Terms::of(Fill::Zero))
+}
+
+/// The same on any terms.
+#[inline(always)]
+pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
+    match pop(size) {
+        Some((block, page)) => terms.hand_out(block, page, size),
+        None => allocate_slow(size, GRANULE, terms),
+    }
+}
+
+/// A block aligned to `align`, a power of two. Null if there is no memory, or no such block.
+#[inline]
+pub(crate) fn allocate_aligned(size: usize, align: usize) -> *mut u8 {
+    allocate_aligned_on(size, align, Terms::of(Fill::Any))
+}
+
+/// The same, filled with zeros.
+#[inline]
+pub(crate) fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
+    allocate_aligned_on(size, align, Terms::of(Fill::Zero))
+}
+
+/// The same on any terms.
+#[inline(always)]
+pub(crate) fn allocate_aligned_on(size: usize, align: usize, terms: Terms) -> *mut u8 {
+    if align <= GRANULE { allocate_on(size, terms) } else { allocate_slow(size, align, terms) }
+}
+
+/// Whether a block for `size` bytes is found in the table of the small ones.
+#[inline(always)]
+const fn is_small(size: usize) -> bool {
+    size <= SMALL_MAX - TRAILER
+}
+
 /// The fast path: a block from the page that the heap's table names.
 #[inline(always)]
 fn pop(size: usize) -> Option<(Block, &'static Page)> {
-    if size > SMALL_MAX - TRAILER {
+    if !is_small(size) {
         return None;
     }
-    let page = Thread::current()?.heap.direct(padded(size));
+    pop_small(Heap::current()?, size)
+}
+
+/// The same from a heap of this thread's, for a small size.
+#[inline(always)]
+fn pop_small(heap: &'static Heap, size: usize) -> Option<(Block, &'static Page)> {
+    let page = heap.direct(padded(size));
     // SAFETY: the table holds the empty page and pages of the heap, whose thread is the calling one.
     let owned = unsafe { Owned::known() };
     page.pop(&owned).ok().map(|block| (block, page))
 }
 
+/// A block of this heap, which is one of the calling thread's, aligned to `align`, a power of two. Null if there is no memory,
+/// or no such block.
+#[inline]
+pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, terms: Terms) -> *mut u8 {
+    let is_small = is_small(size) && align <= GRANULE;
+    match is_small.then(|| pop_small(heap, size)).flatten() {
+        Some((block, page)) => terms.hand_out(block, page, size),
+        None => allocate_slow_in(heap, size, align, terms),
+    }
+}
+
 /// Everything that is not a pop from a page that is ready.
 #[cold]
 #[inline(never)]
-fn allocate_slow(request: Request, align: usize) -> *mut u8 {
+fn allocate_slow(size: usize, align: usize, terms: Terms) -> *mut u8 {
+    allocate_slowly(Heap::current(), size, align, terms)
+}
+
+/// The same for a heap.
+#[cold]
+#[inline(never)]
+fn allocate_slow_in(heap: &'static Heap, size: usize, align: usize, terms: Terms) -> *mut u8 {
+    allocate_slowly(Some(heap), size, align, terms)
+}
+
+/// The same for a heap of this thread; none if it has none yet.
+#[inline(always)]
+fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms) -> *mut u8 {
     if !align.is_power_of_two() {
         return ptr::null_mut();
     }
-    let class = Class::of_aligned(padded(request.size), align);
-    if let Some((block, page)) = class.and_then(pop_of) {
-        return request.hand_out(block, page);
+    let class = Class::of_aligned(padded(size), align);
+    if let Some((block, page)) = heap.zip(class).and_then(|(heap, class)| pop_of(heap, class)) {
+        return terms.hand_out(block, page, size);
     }
     let errno = os::errno();
-    let pointer = allocate_slower(request, align, class);
+    let pointer = allocate_slower(heap, size, align, class, terms);
     os::set_errno(errno);
     pointer
 }
 
 /// The fast path for sizes that are not small, and for alignments.
-fn pop_of(class: Class) -> Option<(Block, &'static Page)> {
-    let heap = &Thread::current()?.heap;
+fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     let page = heap.direct_of(class);
     // SAFETY: as in `pop`.
     let owned = unsafe { Owned::known() };
@@ -137,65 +172,70 @@ fn pop_of(class: Class) -> Option<(Block, &'static Page)> {
 }
 
 /// No page is ready.
-fn allocate_slower(request: Request, align: usize, class: Option<Class>) -> *mut u8 {
+fn allocate_slower(
+    heap: Option<&'static Heap>,
+    size: usize,
+    align: usize,
+    class: Option<Class>,
+    terms: Terms,
+) -> *mut u8 {
     report::die_if_dying();
     if start::renew_if_cloned().is_err() {
         return ptr::null_mut();
     }
-    match class {
-        Some(class) => {
-            let pointer = match Thread::current_or_new() {
-                Some(thread) => thread.heap.allocate(class, request),
-                None => allocate_momentarily(class, request),
+    deferred::call_deferred(Collect::Gently);
+    let thread = Thread::current_or_new();
+    let heap = heap.or_else(|| thread.map(Thread::default));
+    match (class, heap) {
+        (None, heap) => allocate_single(heap, size, align, terms),
+        (Some(class), heap) => {
+            let found = match heap {
+                Some(heap) => heap.allocate(class).map(|(block, page)| terms.hand_out(block, page, size)),
+                None => allocate_momentarily(class, |block, page| terms.hand_out(block, page, size)),
             };
-            pointer.unwrap_or(ptr::null_mut())
+            found.unwrap_or(ptr::null_mut())
         }
-        None => allocate_single(request, align),
     }
 }
 
 /// A block with a page of its own.
-fn allocate_single(request: Request, align: usize) -> *mut u8 {
+fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms) -> *mut u8 {
     start::start();
-    if let Some(thread) = Thread::current() {
-        thread.heap.beat(None);
+    if let Some(heap) = heap {
+        heap.beat(None);
     }
-    let Some(shape) = SingleShape::of(padded(request.size), align) else { return ptr::null_mut() };
-    let single = segment::allocate_single(&shape).or_else(|_| {
+    let singles = heap.map(|heap| &heap.singles);
+    let Some(shape) = SingleShape::of(padded(size), align) else { return ptr::null_mut() };
+    let single = segment::allocate_single(&shape, singles).or_else(|_| {
         super::collect(Collect::Fully);
-        segment::allocate_single(&shape)
+        segment::allocate_single(&shape, singles)
     });
     let Ok(single) = single else { return ptr::null_mut() };
-    if (request.fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
+    if (terms.fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
         // SAFETY: a block that was just made, and has room for that much.
         unsafe { single.start.as_ptr().write_bytes(0, shape.size) };
     }
-    plant_in_single(single.start, request.size, request.origin);
+    if MITIGATIONS.canaries
+        && let Some((segment, granule)) = map::find(UserPtr::new(single.start.as_ptr()))
+    {
+        let page = segment.page_of(granule);
+        page.replant(segment.tables(), page.face.block(single.start.addr().get()), size, terms.origin);
+    }
     single.start.as_ptr()
 }
 
-/// Plants the canary of a block that has a page of its own.
-fn plant_in_single(start: NonNull<u8>, size: usize, origin: Origin) {
-    if MITIGATIONS.canaries
-        && let Some((segment, granule)) = map::find(UserPtr::new(start.as_ptr()))
-    {
-        let page = segment.page_of(granule);
-        page.replant(segment.tables(), page.face.block(start.addr().get()), size, origin);
-    }
-}
-
-/// A block for a thread that has no heap: from one that exists for this moment.
-fn allocate_momentarily(class: Class, request: Request) -> Option<*mut u8> {
+/// A block for a thread that has no heap, handed out: from one that exists for this moment.
+fn allocate_momentarily(class: Class, hand_out: impl FnOnce(Block, &Page) -> *mut u8) -> Option<*mut u8> {
     start::start();
     let thread = Thread::take()?;
-    let pointer = thread.heap.allocate(class, request);
+    let pointer = thread.heap.allocate(class).map(|(block, page)| hand_out(block, page));
     abandon::abandon_all(thread);
     pointer
 }
 
 impl Heap {
     /// A block of `class`; none if there is no memory.
-    fn allocate(&'static self, class: Class, request: Request) -> Option<*mut u8> {
+    fn allocate(&'static self, class: Class) -> Option<(Block, &'static Page)> {
         self.beat(Some(class));
         loop {
             let page = match self.find_page(class) {
@@ -207,7 +247,7 @@ impl Heap {
             };
             let owned = self.own(page, Operation::Malloc);
             match page.pop(&owned) {
-                Ok(block) => return Some(request.hand_out(block, page)),
+                Ok(block) => return Some((block, page)),
                 Err(Refused::Empty) => {}
                 Err(refused) => die_of_damage(page, refused, Operation::Malloc),
             }
@@ -236,7 +276,7 @@ impl Heap {
             }
             self.set_full(page, class, &owned);
         }
-        if let Some(page) = abandon::adopt(self, class) {
+        if let Some(page) = self.is_backing().then(|| abandon::adopt(self, class)).flatten() {
             let owned = self.own(page, Operation::Malloc);
             if self.make_ready(page, &owned) {
                 return Some(page);

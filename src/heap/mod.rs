@@ -5,7 +5,7 @@
 //!                                          |
 //!    direct[size / 16] --------------------+----> page of the class, first in its queue
 //!    queues[class]   page <-> page <-> page       pages with free blocks, or nearly
-//!    full            page <-> page                pages without; one comes back when an eighth of it is free
+//!    full            page <-> page                pages without; one comes back when enough of it is free
 //! ```
 //!
 //! malloc pops from the page that the table names, and goes the slow way when that page's free list is empty; free finds
@@ -18,14 +18,17 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`abandon`], [`resize`], [`mod@start`], [`fork`],
-//! [`diagnose`], [`verify`].
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`abandon`], [`resize`], [`mod@start`],
+//! [`fork`], [`diagnose`], [`verify`], [`deferred`].
 
 mod abandon;
 mod claim;
+mod deferred;
 mod diagnose;
 mod fork;
 mod free;
+mod handle;
+mod life;
 mod mail;
 mod malloc;
 mod queue;
@@ -35,18 +38,27 @@ mod start;
 mod tests;
 mod thread;
 mod verify;
+mod visit;
 
 pub(crate) use abandon::count as abandoned_pages;
+pub use deferred::Deferred;
+pub(crate) use deferred::set_deferred;
 pub(crate) use free::{free, free_with_layout};
+pub use handle::HeapHandle;
+pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, set_default};
 pub(crate) use malloc::{
-    allocate, allocate_aligned, allocate_aligned_zeroed, allocate_with_layout, allocate_with_layout_zeroed,
-    allocate_zeroed,
+    Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_zeroed,
 };
-pub(crate) use resize::{good_size, owns, reallocate, reallocate_aligned, reallocate_with_layout, usable_size};
+pub(crate) use resize::{
+    Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,
+    usable_size,
+};
 pub(crate) use start::{forks, open, start};
 pub(crate) use thread::Thread;
 pub(crate) use verify::check_heap;
 pub use verify::{Census, Corruption, Fault};
+pub use visit::{HeapArea, Visit, Visited};
+pub(crate) use visit::{check_owned, contains, visit};
 
 use crate::segment;
 
@@ -73,6 +85,7 @@ pub(crate) fn threads() -> usize {
 /// Takes blocks that other threads have freed back into the calling thread's pages, and gives empty pages and free memory
 /// back.
 pub(crate) fn collect(how: Collect) {
+    deferred::call_deferred(how);
     Thread::with_one(|thread| {
         thread.collect();
         abandon::sweep(thread);

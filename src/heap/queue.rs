@@ -131,6 +131,16 @@ impl Heap {
         self.aim(class);
     }
 
+    /// The page enters the heap where malloc looks last.
+    pub(super) fn join(&'static self, page: &'static Page, class: Class, _owned: &Owned) {
+        page.hot.heap.store(ptr::from_ref(self).cast_mut().cast(), Relaxed);
+        page.hot.full.store(false, Relaxed);
+        page.hot.patience.store(0, Relaxed);
+        page.attend(Attention::WhenEmpty);
+        self.queue(class).insert(page, End::Last);
+        self.aim(class);
+    }
+
     /// The page leaves the heap; its owner is unchanged.
     pub(super) fn leave(&self, page: &'static Page, class: Class) {
         if page.hot.full.swap_relaxed(false) {
@@ -142,7 +152,7 @@ impl Heap {
         page.hot.heap.store(ptr::null_mut(), Relaxed);
     }
 
-    /// The page has nothing to give: it waits among the full ones until an eighth of it is free.
+    /// The page has nothing to give: it waits among the full ones until enough of it is free ([`crate::page::Attention`]).
     pub(super) fn set_full(&self, page: &'static Page, class: Class, _owned: &Owned) {
         self.queue(class).remove(page);
         self.aim(class);

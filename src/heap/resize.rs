@@ -1,13 +1,15 @@
 //! realloc, and questions about a block's size.
 
 use super::claim::Claim;
+use super::malloc::{Fill, Terms};
+use super::thread::{Heap, Thread};
 use super::{diagnose, free, malloc, start};
 use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Origin, Page, TRAILER, padded};
 use crate::remote::NotLive;
 use crate::report::{self, Operation};
-use crate::segment::{self, Segment, SingleShape, map};
+use crate::segment::{self, Role, Segment, SingleShape, map};
 use core::ptr::{self, NonNull};
 
 /// More slack than this does not go into its table.
@@ -70,6 +72,13 @@ pub(crate) fn owns(pointer: UserPtr) -> bool {
         .is_some_and(|(segment, granule)| !MITIGATIONS.free_checks || segment.tables().spot(granule).is_live())
 }
 
+/// Whether the address lies in memory of this allocator. Harmless for any pointer.
+pub(crate) fn in_region(pointer: UserPtr) -> bool {
+    let address = pointer.address();
+    let start = UserPtr::new(ptr::without_provenance_mut(address & !(GRANULE - 1)));
+    map::find(start).is_some_and(|(segment, _)| segment.role() == Role::Shared || segment.maps_huge(address))
+}
+
 /// C's realloc, but for size 0, which is a size like any other. Null: no memory, and the old block is untouched.
 ///
 /// The block stays where it is if it has room and at most half of it would be wasted.
@@ -87,29 +96,59 @@ pub(crate) unsafe fn reallocate(pointer: UserPtr, size: usize) -> *mut u8 {
 /// # Safety
 /// - as `reallocate`.
 pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: usize) -> *mut u8 {
+    let target = Target { heap: Heap::current(), align, fill: Fill::Any };
+    // SAFETY: the caller's promise.
+    unsafe { reallocate_to(pointer, size, target) }
+}
+
+/// Where a block goes that cannot stay.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    /// A heap of the calling thread; none: its default heap.
+    pub(crate) heap: Option<&'static Heap>,
+    /// A power of two.
+    pub(crate) align: usize,
+    /// What the bytes hold that the old block had no room for.
+    pub(crate) fill: Fill,
+}
+
+impl Target {
+    fn allocate(&self, size: usize, terms: Terms) -> *mut u8 {
+        match self.heap {
+            Some(heap) => malloc::allocate_in(heap, size, self.align, terms),
+            None => malloc::allocate_aligned_on(size, self.align, terms),
+        }
+    }
+}
+
+/// The same, for a block wherever it is to go.
+///
+/// # Safety
+/// - as `reallocate`.
+pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target) -> *mut u8 {
     if pointer.address() == 0 {
-        return malloc::allocate_aligned(size, align);
+        return target.allocate(size, Terms::of(target.fill));
     }
     let live = live(pointer, Operation::Realloc);
     let held = live.holds(pointer, Operation::Realloc, Claim::Any);
     let (room, padded) = (live.page.face.block_size(), padded(size));
-    let is_aligned = pointer.address() & align.wrapping_sub(1) == 0;
+    let is_aligned = pointer.address() & target.align.wrapping_sub(1) == 0;
     let wastes_little = match live.page.face.kind() {
         // The slack of a block is written in full.
-        Kind::Single if MITIGATIONS.canaries => free::is_of_layout(live.page, size, align),
+        Kind::Single if MITIGATIONS.canaries => free::is_of_layout(live.page, size, target.align),
         _ => padded >= room / 2,
     };
     let resized = Resized { size, held, origin: Origin::MALLOC };
     if is_aligned && padded <= room && wastes_little {
         return live.stays(pointer, resized);
     }
-    if is_aligned && live.shrinks_to(size, align) {
+    if is_aligned && live.shrinks_to(size, target.align) {
         return live.stays(pointer, resized);
     }
-    if let Some(new) = live.grows_to(pointer, size, align) {
+    if let Some(new) = live.grows_to(pointer, size, &target) {
         return resized.settle(new);
     }
-    let new = malloc::allocate_aligned(size, align);
+    let new = target.allocate(size, Terms::of(target.fill));
     if new.is_null() && is_aligned && padded <= room && room.wrapping_sub(size) <= MOST_SLACK {
         // A block that is to shrink can always stay.
         return live.stays(pointer, resized);
@@ -118,12 +157,19 @@ pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: us
     unsafe { live.move_to(pointer, new, held.min(size), Claim::Any) }
 }
 
-/// Rust's realloc: afterwards the block is of the class that a Layout of `size` bytes and this alignment names.
+/// Rust's realloc: afterwards the block is of the class that a Layout of `size` bytes and this alignment names. If it moves, to
+/// this heap of the calling thread's, or else its default one.
 ///
 /// # Safety
 /// - as `reallocate`.
 #[inline]
-pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align: usize, size: usize) -> *mut u8 {
+pub(crate) unsafe fn reallocate_with_layout(
+    heap: Option<&'static Heap>,
+    pointer: UserPtr,
+    old: usize,
+    align: usize,
+    size: usize,
+) -> *mut u8 {
     let live = live(pointer, Operation::Realloc);
     let claim = Claim::Layout { size: old, align };
     let _ = live.holds(pointer, Operation::Realloc, claim);
@@ -131,10 +177,11 @@ pub(crate) unsafe fn reallocate_with_layout(pointer: UserPtr, old: usize, align:
     if free::is_of_layout(live.page, size, align) || live.shrinks_to(size, align) {
         return live.stays(pointer, resized);
     }
-    if let Some(new) = live.grows_to(pointer, size, align) {
+    let target = Target { heap, align, fill: Fill::Any };
+    if let Some(new) = live.grows_to(pointer, size, &target) {
         return resized.settle(new);
     }
-    let new = malloc::allocate_with_layout(size, align);
+    let new = target.allocate(size, Terms::of_layout(target.fill, align));
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
     unsafe { live.move_to(pointer, new, old.min(size), claim) }
 }
@@ -178,11 +225,7 @@ impl Live {
     #[inline]
     fn holds(&self, pointer: UserPtr, operation: Operation, claim: Claim) -> usize {
         claim.check(pointer, self.segment, self.page, operation);
-        if MITIGATIONS.canaries {
-            self.page.requested(self.segment.tables(), pointer.address())
-        } else {
-            self.page.face.block_size()
-        }
+        self.page.usable(self.segment.tables(), pointer.address())
     }
 
     /// The block stays where it is, with another size.
@@ -209,20 +252,22 @@ impl Live {
 
     /// A huge block of `size` bytes that has this one's pages; this one is freed then. None: there is nothing to move, or the
     /// kernel does not.
-    fn grows_to(&self, pointer: UserPtr, size: usize, align: usize) -> Option<NonNull<u8>> {
+    fn grows_to(&self, pointer: UserPtr, size: usize, target: &Target) -> Option<NonNull<u8>> {
         let size = padded(size);
         if size <= LARGE_MAX || self.page.face.kind() != Kind::Single {
             return None;
         }
-        self.grows_huge_to(pointer, &SingleShape::of(size, align)?)
+        self.grows_huge_to(pointer, &SingleShape::of(size, target.align)?, target.heap)
     }
 
     #[cold]
     #[inline(never)]
-    fn grows_huge_to(&self, pointer: UserPtr, shape: &SingleShape) -> Option<NonNull<u8>> {
+    fn grows_huge_to(&self, pointer: UserPtr, shape: &SingleShape, heap: Option<&'static Heap>) -> Option<NonNull<u8>> {
         report::die_if_dying();
         start::renew_if_cloned().ok()?;
-        free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape))
+        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        let list = heap.map(|heap| &heap.singles);
+        free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape, list))
             .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))
     }
 

@@ -1,6 +1,6 @@
 //! The first use: randomness, and the calls at fork and at the end of threads and of the process.
 
-use super::thread::{GONE, Thread};
+use super::thread::{GONE, Heap, Thread};
 use super::{abandon, fork};
 use crate::entropy::{self, NoSecret, Renewed};
 use crate::options;
@@ -49,7 +49,7 @@ pub(super) fn renew_if_cloned() -> Result<(), NoMemory> {
     match entropy::renew_if_cloned() {
         Ok(Renewed::No | Renewed::Yes) => {
             if let Some(thread) = Thread::current() {
-                thread.heap.follow_generation();
+                thread.heaps().for_each(Heap::follow_generation);
             }
             Ok(())
         }
@@ -121,6 +121,7 @@ extern "C" fn end_of_thread(value: *mut c_void) {
         return;
     }
     os::set_local(ptr::null_mut());
+    os::set_local_heap(ptr::null_mut());
     os::set_local_state(GONE);
     abandon::abandon_all(thread);
 }

@@ -1,12 +1,16 @@
-//! What a thread has: a mailbox and a heap. Lies in metadata that is never given back, and serves the next thread.
+//! What a thread has: a mailbox and heaps. Lies in metadata that is never given back, and serves the next thread.
+//!
+//! The first heap lies in the thread's own metadata, and is there as long as the thread: the *backing heap*. The program may
+//! make others ([`super::life`]). The one that malloc takes is the *default heap*.
 
+use super::handle::Name;
 use super::queue::Queue;
 use crate::entropy::{self, Rng};
 use crate::geometry::{CLASSES, Class, GRANULE, SMALL_MAX, SMALL_STEPS};
 use crate::os;
 use crate::page::{EMPTY, Page};
 use crate::remote::Mailbox;
-use crate::segment::{meta, space};
+use crate::segment::{Singles, meta, space};
 use crate::sync::{Acquire, AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr;
 
@@ -22,6 +26,8 @@ pub(crate) struct Heap {
     by_class: [AtomicPtr<Page>; CLASSES],
     pub(super) queues: [Queue; CLASSES],
     pub(super) full: Queue,
+    /// Blocks with pages of their own.
+    pub(super) singles: Singles,
     pub(super) rng: Rng,
     thread: AtomicPtr<Thread>,
     /// Classes whose only page is empty and kept for a while, one bit each.
@@ -32,6 +38,11 @@ pub(crate) struct Heap {
     pub(super) beats: AtomicU32,
     /// Pages of ended threads that this heap has adopted by freeing into them.
     pub(super) adopted: AtomicUsize,
+    /// What the program calls it by.
+    pub(super) name: Name,
+    /// The next of the thread's heaps, or of the spare ones. Changed under the lock of the space.
+    pub(super) next: AtomicPtr<Heap>,
+    pub(super) previous: AtomicPtr<Heap>,
 }
 
 /// A thread's part of the allocator.
@@ -39,7 +50,12 @@ pub(crate) struct Heap {
 pub(crate) struct Thread {
     /// First, so that the thread's address is that of its mailbox: what pages say of their owner.
     mailbox: Mailbox,
+    /// The backing heap.
     pub(crate) heap: Heap,
+    /// The heaps that the program has made.
+    pub(super) heaps: AtomicPtr<Heap>,
+    /// The heap of malloc.
+    default: AtomicPtr<Heap>,
     /// The next of all that were ever made.
     next: AtomicPtr<Thread>,
     /// The next of those without a thread.
@@ -51,15 +67,30 @@ pub(crate) struct Thread {
     pub(super) armed: AtomicBool,
     /// Blocks that other threads have freed and this one has collected. Never reset: the sum over all is a statistic.
     pub(super) collected: AtomicU64,
+    /// The program's deferred frees are running.
+    pub(super) in_deferred: AtomicBool,
+    /// How often they were called by this thread.
+    pub(super) heartbeat: AtomicU64,
 }
 
 // SAFETY: atomics throughout, for which zero is valid; a queue and a generator are such.
 unsafe impl meta::Zeroed for Thread {}
 
+// SAFETY: as above.
+unsafe impl meta::Zeroed for Heap {}
+
 static ALL: AtomicPtr<Thread> = AtomicPtr::new(ptr::null_mut());
 static SPARE: AtomicPtr<Thread> = AtomicPtr::new(ptr::null_mut());
 
 impl Heap {
+    /// The calling thread's default heap, if it has one.
+    #[inline(always)]
+    pub(crate) fn current() -> Option<&'static Heap> {
+        let heap = os::local_heap().cast::<Heap>();
+        // SAFETY: the word is null or a heap of this thread, whose metadata is never unmapped.
+        unsafe { heap.as_ref() }
+    }
+
     /// The page that malloc pops from for a small size. The empty page if the heap has none.
     #[inline(always)]
     pub(super) fn direct(&self, size: usize) -> &'static Page {
@@ -127,12 +158,18 @@ impl Heap {
         unsafe { self.thread.load(Relaxed).as_ref() }
     }
 
-    fn reset(&self, thread: &'static Thread) {
+    /// Whether it is its thread's first, which stays as long as the thread.
+    pub(super) fn is_backing(&self) -> bool {
+        self.thread().is_some_and(|thread| ptr::eq(self, &thread.heap))
+    }
+
+    pub(super) fn reset(&self, thread: &'static Thread) {
         self.forget_direct();
         for queue in &self.queues {
             queue.clear();
         }
         self.full.clear();
+        self.singles.clear();
         self.thread.store(ptr::from_ref(thread).cast_mut(), Relaxed);
         self.lingering.store(0, Relaxed);
         self.generation.store(entropy::generation(), Relaxed);
@@ -163,6 +200,9 @@ impl Thread {
     pub(super) fn current_or_new() -> Option<&'static Thread> {
         if let Some(thread) = Self::current() {
             super::start::arm(thread);
+            if os::local_heap().is_null() {
+                thread.set_default(thread.default());
+            }
             return Some(thread);
         }
         if os::local_state() == GONE {
@@ -171,8 +211,33 @@ impl Thread {
         super::start::start();
         let thread = Self::take()?;
         os::set_local(thread.me().cast());
+        thread.set_default(&thread.heap);
         super::start::arm(thread);
         Some(thread)
+    }
+
+    /// The heap of malloc.
+    pub(super) fn default(&'static self) -> &'static Heap {
+        // SAFETY: null or a heap of this thread, whose metadata is never unmapped.
+        unsafe { self.default.load(Relaxed).as_ref() }.unwrap_or(&self.heap)
+    }
+
+    /// The calling thread allocates from this heap of its own from now on.
+    pub(super) fn set_default(&'static self, heap: &'static Heap) {
+        let heap = ptr::from_ref(heap).cast_mut();
+        self.default.store(heap, Relaxed);
+        os::set_local_heap(heap.cast());
+    }
+
+    /// The thread's heaps, the backing one first. The one that the caller has may leave meanwhile.
+    pub(super) fn heaps(&'static self) -> impl Iterator<Item = &'static Heap> {
+        let mut next = self.heaps.load(Relaxed);
+        core::iter::once(&self.heap).chain(core::iter::from_fn(move || {
+            // SAFETY: null or a heap's metadata, which is never unmapped.
+            let heap = unsafe { next.as_ref() }?;
+            next = heap.next.load(Relaxed);
+            Some(heap)
+        }))
     }
 
     /// Does `work` with the calling thread's part or, if it has none, with one for the moment, whose heap stays empty. None if
@@ -209,16 +274,24 @@ impl Thread {
             }
         };
         thread.heap.reset(thread);
+        thread.heaps.store(ptr::null_mut(), Relaxed);
+        thread.default.store(ptr::null_mut(), Relaxed);
         thread.rounds.store(0, Relaxed);
         thread.armed.store(false, Relaxed);
+        thread.in_deferred.store(false, Relaxed);
+        thread.heartbeat.store(0, Relaxed);
         thread.active.store(1, Relaxed);
         Some(thread)
     }
 
-    /// Puts the metadata among the spare ones. It owns no page any more.
+    /// Puts the metadata among the spare ones, and that of its heaps. They have no page any more.
     pub(super) fn put_back(&'static self) {
         self.active.store(0, Relaxed);
-        let _locked = space::lock();
+        let locked = space::lock();
+        self.heap.name.end();
+        while let Some(heap) = self.heaps().nth(1) {
+            heap.part(self, &locked);
+        }
         self.spare.store(SPARE.load(Relaxed), Relaxed);
         SPARE.store(ptr::from_ref(self).cast_mut(), Relaxed);
     }

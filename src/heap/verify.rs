@@ -118,8 +118,10 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         census.posted = census.posted.wrapping_add(count.posted);
         Ok(())
     };
-    for page in thread.heap.pages() {
-        check(page, &thread.heap.own(page, Operation::CheckHeap))?;
+    for heap in thread.heaps() {
+        for page in heap.pages() {
+            check(page, &heap.own(page, Operation::CheckHeap))?;
+        }
     }
     abandon::visit(&thread.heap, check)?;
     if MITIGATIONS.canaries {

@@ -2,7 +2,7 @@
 
 use super::scan::{self, Entry};
 use super::store::{self, Source};
-use super::table::{Row, Setting, TABLE, Unit};
+use super::table::{Effect, FORMS, Row, Setting, TABLE, Unit};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::report::Line;
@@ -28,7 +28,7 @@ pub(crate) fn print_all(out: &mut impl FnMut(&[u8])) {
         line.push_str("ravelin: ").push_str(name).push_str(if in_force { ": on" } else { ": off" });
         out(line.end());
     }
-    for row in &TABLE {
+    for row in TABLE.iter().filter(|row| row.effect == Effect::Some) {
         let mut line = Line::new();
         line.push_str("ravelin: option ");
         describe(row, store::get(row.setting), store::source(row.setting), &mut line);
@@ -40,7 +40,11 @@ pub(crate) fn print_all(out: &mut impl FnMut(&[u8])) {
         }
     }
     for variable in os::environment() {
-        if scan::entry(variable) == Entry::WithoutMeaning {
+        let has_no_meaning = match scan::entry(variable) {
+            Entry::Option { setting, .. } => setting.row().effect == Effect::None,
+            entry => entry == Entry::WithoutMeaning,
+        };
+        if has_no_meaning {
             let mut line = Line::new();
             line.push_str("ravelin: ").push_foreign(scan::name(variable)).push_str(" has no meaning here");
             out(line.end());
@@ -61,10 +65,15 @@ fn describe(row: &Row, value: i64, source: Source, line: &mut Line) {
         Unit::Switch | Unit::Count => {
             line.push_signed(value);
         }
+        Unit::Form => {
+            let form = usize::try_from(value).ok().and_then(|value| FORMS.get(value));
+            line.push_str(form.unwrap_or(&"off"));
+        }
     }
     line.push_str(match source {
         Source::Default => " (default)",
-        Source::Environment => " (environment)",
+        Source::Environment | Source::Mimalloc => " (environment)",
+        Source::Program => " (program)",
     });
 }
 
@@ -102,7 +111,8 @@ mod tests {
             (described(Setting::ArenaReserve, 3 << 29, Source::Environment), "arena_reserve: 1536 MiB (environment)"),
             (described(Setting::QuarantineBytes, 0, Source::Default), "quarantine_bytes: 0 bytes (default)"),
             (described(Setting::QuarantineBytes, 1025, Source::Default), "quarantine_bytes: 1025 bytes (default)"),
-            (described(Setting::ShowStats, 1, Source::Environment), "show_stats: 1 (environment)"),
+            (described(Setting::ShowStats, 1, Source::Mimalloc), "show_stats: 1 (environment)"),
+            (described(Setting::Stats, 3, Source::Program), "stats: json (program)"),
         ];
         for (line, expected) in lines {
             assert_eq!(line, expected);
@@ -118,7 +128,7 @@ mod tests {
             lines[0],
             ["ravelin: version ", env!("CARGO_PKG_VERSION"), ", ", MITIGATIONS.build_name(), " build\n"].concat()
         );
-        for row in &TABLE {
+        for row in TABLE.iter().filter(|row| row.effect == Effect::Some) {
             let start = "ravelin: option ".to_string() + &row.name.to_lowercase() + ": ";
             assert_eq!(lines.iter().filter(|line| line.starts_with(&start)).count(), 1, "{start}");
         }

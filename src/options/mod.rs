@@ -16,17 +16,23 @@
 //!
 //! **Invariant:** what [`get`] returns lies within the bounds of its row, always.
 //!
-//! Read `table` for the options, `parse` for the forms of a value, `scan` for names, `store` for reading once, `list`
-//! for what `RAVELIN_VERBOSE=1` prints.
+//! Options of mimalloc that have no meaning here are rows too: a program that asks for one finds what it was given. The program
+//! may set any option by a call; its word goes before the environment's.
+//!
+//! Read `table` for the options, `parse` for the forms of a value, `scan` for names, `store` for reading once, `numbers` for mimalloc's
+//! view, `list` for what `RAVELIN_VERBOSE=1` prints.
 
 mod list;
+mod numbers;
 mod parse;
 mod scan;
 mod store;
 mod table;
 
 pub(crate) use list::print_all;
+pub use numbers::Setter;
+pub(crate) use numbers::{get_bytes, get_number, set_number};
 #[cfg(test)]
 pub(crate) use store::set;
-pub(crate) use store::{bytes, enabled, get, milliseconds, settle};
+pub(crate) use store::{Source, bytes, enabled, get, milliseconds, settle, source};
 pub(crate) use table::Setting;

@@ -5,6 +5,7 @@
 //! | switch | word or decimal | the same |
 //! | count, time | decimal | word or decimal |
 //! | bytes | decimal with an optional suffix | word or the same, in mimalloc's units |
+//! | form | its name | - |
 //!
 //! - A *word* is taken as mimalloc takes it: in capitals, any part of `1;TRUE;YES;ON` is 1, and so is nothing at all; any
 //!   part of `0;FALSE;NO;OFF` is 0.
@@ -16,7 +17,7 @@
 //! White space around a value is ignored, letters have no case. A number that 64 bits cannot hold is malformed; one that
 //! is out of the row's bounds is moved to the nearer bound.
 
-use super::table::{Row, Unit};
+use super::table::{FORMS, Row, Unit};
 
 /// Whose name the variable has: the same text means different sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,7 @@ pub(crate) fn parse(row: &Row, dialect: Dialect, text: &[u8]) -> Parsed {
         (Unit::Bytes, Some(kib)) => kib.checked_mul(KIB),
         (_, Some(value)) => Some(value),
         (Unit::Bytes, None) => size(text, dialect),
+        (Unit::Form, None) => form(text),
         (_, None) => integer(text),
     };
     let Some(number) = number else {
@@ -87,6 +89,12 @@ fn word(text: &[u8]) -> Option<i64> {
 fn is_part(text: &[u8], words: &[u8]) -> bool {
     // `windows` wants a length; the empty text is part of anything.
     text.is_empty() || words.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text))
+}
+
+/// The name of a form of statistics.
+fn form(text: &[u8]) -> Option<i64> {
+    let place = FORMS.iter().position(|form| text.eq_ignore_ascii_case(form.as_bytes()))?;
+    i64::try_from(place).ok()
 }
 
 /// A decimal integer with an optional sign.
@@ -181,6 +189,20 @@ mod tests {
                 ],
             );
         }
+    }
+
+    #[test]
+    fn a_form_is_given_by_its_name() {
+        let cases = [("off", Exact(0)), ("TABLE", Exact(1)), ("mimalloc", Exact(2)), (" Json ", Exact(3))];
+        check(Setting::Stats, Ravelin, &cases);
+        check(Setting::Stats, Ravelin, &[("", Malformed), ("1", Malformed), ("jso", Malformed), ("xml", Malformed)]);
+    }
+
+    #[test]
+    fn an_option_without_meaning_has_the_value_that_mimalloc_gives_it() {
+        check(Setting::OsTag, Mimalloc, &[("7", Exact(7)), ("-7", Exact(-7)), ("yes", Exact(1)), ("x", Malformed)]);
+        check(Setting::RetryOnOom, Mimalloc, &[("-5", Exact(-5)), ("off", Exact(0))]);
+        check(Setting::ReserveOsMemory, Mimalloc, &[("1", Exact(1024)), ("1G", Exact(1 << 30)), ("1025", Exact(2048))]);
     }
 
     #[test]

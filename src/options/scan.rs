@@ -9,14 +9,14 @@
 //! Names may be written in any case of letters, as mimalloc's may.
 
 use super::parse::Dialect;
-use super::table::{Setting, TABLE, WITHOUT_MEANING};
+use super::table::{Effect, Setting, TABLE, WITHOUT_MEANING};
 
 /// What a variable of the environment is to this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry<'a> {
     /// An option and its text.
     Option { setting: Setting, dialect: Dialect, age: Age, value: &'a [u8] },
-    /// An option of mimalloc that means nothing here.
+    /// A name of mimalloc's that is no option of it.
     WithoutMeaning,
     /// A name that begins with `RAVELIN_` and is no option.
     Unknown,
@@ -36,7 +36,7 @@ pub(crate) fn entry(variable: &[u8]) -> Entry<'_> {
     let (name, value) = split(variable);
     if let Some(name) = without_prefix(name, b"RAVELIN_") {
         for row in &TABLE {
-            if name.eq_ignore_ascii_case(row.name.as_bytes()) {
+            if row.effect == Effect::Some && name.eq_ignore_ascii_case(row.name.as_bytes()) {
                 return Entry::Option { setting: row.setting, dialect: Dialect::Ravelin, age: Age::Current, value };
             }
         }
@@ -101,7 +101,8 @@ mod tests {
         assert_eq!(entry(b"RAVELIN_PURGE_DELAYS=1"), Entry::Unknown);
         assert_eq!(entry(b"RAVELIN_RESET_DELAY=1"), Entry::Unknown);
         assert_eq!(entry(b"MIMALLOC_QUARANTINE_BYTES=1"), Entry::Other);
-        assert_eq!(entry(b"MIMALLOC_OS_TAG=1"), Entry::WithoutMeaning);
+        assert_eq!(entry(b"MIMALLOC_PAGE_RESET=1"), Entry::WithoutMeaning);
+        assert_eq!(entry(b"RAVELIN_OS_TAG=1"), Entry::Unknown);
         for other in [&b"RAVELIN=1"[..], b"XRAVELIN_VERBOSE=1", b"PATH=/bin", b"", b"=", b"=RAVELIN_VERBOSE=1"] {
             assert_eq!(entry(other), Entry::Other);
         }

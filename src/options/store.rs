@@ -13,7 +13,7 @@ use super::parse::{self, Dialect, Parsed};
 use super::scan::{self, Age, Entry};
 use super::table::{COUNT, Setting, TABLE};
 use crate::os;
-use crate::report::{Line, warn};
+use crate::report::{Line, limit_warnings, warn};
 
 /// No value of any option: below every lower bound.
 const UNREAD: i64 = i64::MIN;
@@ -23,6 +23,8 @@ const UNREAD: i64 = i64::MIN;
 
 static VALUES: [AtomicI64; COUNT] = [const { AtomicI64::new(UNREAD) }; COUNT];
 static SOURCES: [AtomicU8; COUNT] = [const { AtomicU8::new(Source::Default as u8) }; COUNT];
+/// Every option has its value.
+static SETTLED: AtomicBool = AtomicBool::new(false);
 /// Whether somebody has taken on to print the warnings.
 static WARNED: AtomicBool = AtomicBool::new(false);
 
@@ -31,7 +33,12 @@ static WARNED: AtomicBool = AtomicBool::new(false);
 #[repr(u8)]
 pub(crate) enum Source {
     Default,
+    /// A variable with this crate's name.
     Environment,
+    /// A variable with mimalloc's name.
+    Mimalloc,
+    /// The program, by a call.
+    Program,
 }
 
 /// When an environment without any variable is taken for what it is.
@@ -70,22 +77,35 @@ pub(crate) fn source(setting: Setting) -> Source {
     get(setting);
     match SOURCES.get(setting as usize).map(|source| source.load(Relaxed)) {
         Some(number) if number == Source::Environment as u8 => Source::Environment,
+        Some(number) if number == Source::Mimalloc as u8 => Source::Mimalloc,
+        Some(number) if number == Source::Program as u8 => Source::Program,
         _ => Source::Default,
     }
 }
 
-/// Sets an option, to the nearest value within its bounds. For the whole process: a test that does so runs alone.
-#[cfg(test)]
+/// Sets an option for the whole process, to the nearest value within its bounds. What was done under the old one stays so.
 pub(crate) fn set(setting: Setting, value: i64) {
+    change(setting, value, Source::Program);
+}
+
+/// The same, unless the environment or the program has said something else.
+pub(crate) fn set_default(setting: Setting, value: i64) {
+    if source(setting) == Source::Default {
+        change(setting, value, Source::Default);
+    }
+}
+
+fn change(setting: Setting, value: i64, new: Source) {
     settle();
-    if let Some(place) = VALUES.get(setting as usize) {
+    if let (Some(place), Some(source)) = (VALUES.get(setting as usize), SOURCES.get(setting as usize)) {
         place.store(parse::bound(setting.row(), value), Relaxed);
+        source.store(new as u8, Relaxed);
     }
 }
 
 /// Reads the environment now, if that has not been done: for the constructor, when the C library is up.
 pub(crate) fn settle() {
-    if TABLE.iter().any(|row| stored(row.setting) == UNREAD) {
+    if !SETTLED.load(Relaxed) {
         read(Trust::Always);
     }
 }
@@ -109,14 +129,16 @@ fn read(trust: Trust) {
         return;
     }
     for (row, (value, from)) in TABLE.iter().zip(VALUES.iter().zip(&SOURCES)) {
-        let given = found.value(row.setting);
+        let (given, source) = found.value(row.setting).unwrap_or((row.default, Source::Default));
         // The number last: who sees it finds its source, too.
-        if given.is_some() && value.load(Relaxed) == UNREAD {
-            from.store(Source::Environment as u8, Relaxed);
+        if value.load(Relaxed) == UNREAD {
+            from.store(source as u8, Relaxed);
         }
-        let _ = value.compare_exchange(UNREAD, given.unwrap_or(row.default), Relaxed, Relaxed);
+        let _ = value.compare_exchange(UNREAD, given, Relaxed, Relaxed);
     }
+    SETTLED.store(true, Relaxed);
     if !WARNED.swap(true, Relaxed) {
+        limit_warnings(u32::try_from(get(Setting::MaxWarnings)).ok());
         os::environment().for_each(complain);
     }
 }
@@ -157,9 +179,12 @@ impl Found {
     }
 
     /// The value that is given for an option: this crate's name goes before mimalloc's.
-    fn value(&self, setting: Setting) -> Option<i64> {
-        let at = |values: &[i64; COUNT]| values.get(setting as usize).copied().filter(|value| *value != UNREAD);
-        at(&self.ravelin).or_else(|| at(&self.mimalloc))
+    fn value(&self, setting: Setting) -> Option<(i64, Source)> {
+        let at = |values: &[i64; COUNT], source| match values.get(setting as usize) {
+            Some(value) if *value != UNREAD => Some((*value, source)),
+            _ => None,
+        };
+        at(&self.ravelin, Source::Environment).or_else(|| at(&self.mimalloc, Source::Mimalloc))
     }
 }
 
@@ -211,7 +236,7 @@ mod tests {
     #[test]
     fn our_name_goes_before_mimallocs_and_the_first_before_the_second() {
         let both = found(&["MIMALLOC_PURGE_DELAY=1", "RAVELIN_PURGE_DELAY=2", "ravelin_purge_delay=3"]);
-        assert_eq!(both.value(Setting::PurgeDelay), Some(2));
+        assert_eq!(both.value(Setting::PurgeDelay), Some((2, Source::Environment)));
         assert_eq!(both.value(Setting::Verbose), None);
         assert_eq!(both.variables, 3);
     }
@@ -219,7 +244,7 @@ mod tests {
     #[test]
     fn a_malformed_value_counts_as_absent() {
         let one = found(&["RAVELIN_PURGE_DELAY=soon", "MIMALLOC_PURGE_DELAY=7"]);
-        assert_eq!(one.value(Setting::PurgeDelay), Some(7));
+        assert_eq!(one.value(Setting::PurgeDelay), Some((7, Source::Mimalloc)));
     }
 
     #[test]
@@ -227,6 +252,41 @@ mod tests {
         assert_eq!(enabled(Setting::ShowErrors), get(Setting::ShowErrors) != 0);
         assert_eq!(bytes(Setting::ArenaReserve), get(Setting::ArenaReserve) as usize);
         assert_eq!(milliseconds(Setting::PurgeDelay), Some(get(Setting::PurgeDelay) as u64));
+    }
+
+    #[test]
+    #[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
+    fn the_program_overrules_the_environment_and_a_default_of_its_own_does_not() {
+        let corpse =
+            Child::of("options::store::tests::the_program_overrules_the_environment_and_a_default_of_its_own_does_not")
+                .with("MIMALLOC_PURGE_DELAY", "25")
+                .with("MIMALLOC_OS_TAG", "250")
+                .run(|| {
+                    set_default(Setting::PurgeDelay, 1);
+                    assert_eq!((get(Setting::PurgeDelay), source(Setting::PurgeDelay)), (25, Source::Mimalloc));
+                    set(Setting::PurgeDelay, -7);
+                    assert_eq!((get(Setting::PurgeDelay), source(Setting::PurgeDelay)), (-1, Source::Program));
+                    set_default(Setting::PurgeDelay, 1);
+                    assert_eq!(get(Setting::PurgeDelay), -1);
+                    set_default(Setting::ShowErrors, 1);
+                    assert_eq!((get(Setting::ShowErrors), source(Setting::ShowErrors)), (1, Source::Default));
+                    assert_eq!(get(Setting::OsTag), 250);
+                });
+        assert_eq!(corpse.code, Some(0), "{corpse:?}");
+    }
+
+    #[test]
+    #[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
+    fn warnings_stop_at_their_limit() {
+        let corpse = Child::of("options::store::tests::warnings_stop_at_their_limit")
+            .with("MIMALLOC_MAX_WARNINGS", "2")
+            .with("RAVELIN_NONSENSE", "1")
+            .with("RAVELIN_MORE", "1")
+            .with("RAVELIN_AND_MORE", "1")
+            .run(|| {
+                get(Setting::Verbose);
+            });
+        assert_eq!(corpse.ours().len(), 2, "{corpse:?}");
     }
 
     #[test]
@@ -247,7 +307,7 @@ mod tests {
                 .run(|| {
                     for _ in 0..3 {
                         assert_eq!((get(Setting::PurgeDelay), source(Setting::PurgeDelay)), (25, Source::Environment));
-                        assert_eq!((get(Setting::Verbose), source(Setting::Verbose)), (0, Source::Environment));
+                        assert_eq!((get(Setting::Verbose), source(Setting::Verbose)), (0, Source::Mimalloc));
                         assert_eq!((get(Setting::GuardLimit), source(Setting::GuardLimit)), (0, Source::Default));
                         assert_eq!(get(Setting::QuarantineCount), Setting::QuarantineCount.row().default);
                         assert_eq!(get(Setting::AbandonedLimit), 65536);
@@ -261,6 +321,7 @@ mod tests {
         assert_eq!(
             lines,
             [
+                "ravelin: warning: MIMALLOC_OS_TAG=x is malformed; it is ignored",
                 "ravelin: warning: MIMALLOC_RESET_DELAY is an old name of RAVELIN_PURGE_DELAY",
                 "ravelin: warning: RAVELIN_ABANDONED_LIMIT=99999999 is out of bounds; 65536 is used",
                 "ravelin: warning: RAVELIN_FREE_CHECKS is no option; it is ignored",
@@ -310,7 +371,7 @@ mod tests {
                 .collect();
             let found = Found::from(environment.iter().map(Vec::as_slice));
             for row in &TABLE {
-                if let Some(value) = found.value(row.setting) {
+                if let Some((value, _)) = found.value(row.setting) {
                     prop_assert!(row.min <= value && value <= row.max);
                 }
             }

@@ -13,6 +13,40 @@ pub(crate) enum Setting {
     QuarantineCount,
     GuardLimit,
     AbandonedLimit,
+    Stats,
+    MaxErrors,
+    MaxWarnings,
+    EagerCommit,
+    ArenaEagerCommit,
+    PurgeDecommits,
+    AllowLargeOsPages,
+    ReserveHugeOsPages,
+    ReserveHugeOsPagesAt,
+    ReserveOsMemory,
+    SegmentCache,
+    PageReset,
+    AbandonedPagePurge,
+    SegmentReset,
+    EagerCommitDelay,
+    UseNumaNodes,
+    DisallowOsAlloc,
+    OsTag,
+    MaxSegmentReclaim,
+    DestroyOnExit,
+    ArenaPurgeMult,
+    PurgeExtendDelay,
+    AbandonedReclaimOnFree,
+    DisallowArenaAlloc,
+    RetryOnOom,
+}
+
+/// Whether an option does anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It does what its line of documentation says.
+    Some,
+    /// An option of mimalloc that means nothing here: known by mimalloc's name only, kept for those who ask for its value.
+    None,
 }
 
 /// What values an option takes.
@@ -26,7 +60,12 @@ pub(crate) enum Unit {
     Milliseconds,
     /// A size; in the environment with an optional suffix.
     Bytes,
+    /// One of the [`FORMS`] of statistics, by its name; the number is its place.
+    Form,
 }
+
+/// The values of an option of unit [`Unit::Form`].
+pub(crate) const FORMS: [&str; 4] = ["off", "table", "mimalloc", "json"];
 
 /// One option.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +82,7 @@ pub(crate) struct Row {
     pub(crate) default: i64,
     pub(crate) min: i64,
     pub(crate) max: i64,
+    pub(crate) effect: Effect,
     /// What it does, in a line.
     pub(crate) doc: &'static str,
 }
@@ -54,8 +94,18 @@ impl Row {
             Unit::Switch => (0, 1),
             Unit::Milliseconds => (-1, i32::MAX as i64),
             Unit::Count | Unit::Bytes => (0, i32::MAX as i64),
+            Unit::Form => (0, FORMS.len() as i64 - 1),
         };
-        Row { setting, name, mimalloc: None, mimalloc_old: None, unit, default, min, max, doc }
+        Row { setting, name, mimalloc: None, mimalloc_old: None, unit, default, min, max, effect: Effect::Some, doc }
+    }
+
+    /// A row of an option of mimalloc that means nothing here. Any number of its unit will do.
+    const fn kept(setting: Setting, mimalloc: &'static str, unit: Unit, default: i64) -> Row {
+        // The store reserves the least number.
+        let mut row =
+            Row::new(setting, mimalloc, unit, default, "Of mimalloc, and has no meaning here.").also(mimalloc);
+        row.effect = Effect::None;
+        row.within(i64::MIN + 1, i64::MAX)
     }
 
     const fn within(mut self, min: i64, max: i64) -> Row {
@@ -81,7 +131,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 9;
+pub(crate) const COUNT: usize = 34;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -100,7 +150,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::ShowErrors,
         "SHOW_ERRORS",
         Unit::Switch,
-        1,
+        0,
         "Prints errors that do not end the process, such as exhausted memory. Reports of misuse are always printed.",
     )
     .also("SHOW_ERRORS"),
@@ -153,45 +203,78 @@ pub(crate) static TABLE: [Row; COUNT] = [
         "How many pages of ended threads a thread adopts by freeing into them, before it leaves them to others.",
     )
     .within(0, 64 * KIB),
+    Row::new(
+        Setting::Stats,
+        "STATS",
+        Unit::Form,
+        0,
+        "The form of the statistics that are printed when the process exits: off, table, mimalloc or json.",
+    ),
+    Row::new(Setting::MaxErrors, "MAX_ERRORS", Unit::Count, 32, "How many errors are printed; -1 is all.")
+        .within(-1, i32::MAX as i64)
+        .also("MAX_ERRORS"),
+    Row::new(Setting::MaxWarnings, "MAX_WARNINGS", Unit::Count, 32, "How many warnings are printed; -1 is all.")
+        .within(-1, i32::MAX as i64)
+        .also("MAX_WARNINGS"),
+    Row::kept(Setting::EagerCommit, "EAGER_COMMIT", Unit::Count, 1),
+    Row::kept(Setting::ArenaEagerCommit, "ARENA_EAGER_COMMIT", Unit::Count, 2).formerly("EAGER_REGION_COMMIT"),
+    Row::kept(Setting::PurgeDecommits, "PURGE_DECOMMITS", Unit::Count, 1).formerly("RESET_DECOMMITS"),
+    Row::kept(Setting::AllowLargeOsPages, "ALLOW_LARGE_OS_PAGES", Unit::Count, 0).formerly("LARGE_OS_PAGES"),
+    Row::kept(Setting::ReserveHugeOsPages, "RESERVE_HUGE_OS_PAGES", Unit::Count, 0),
+    Row::kept(Setting::ReserveHugeOsPagesAt, "RESERVE_HUGE_OS_PAGES_AT", Unit::Count, -1),
+    Row::kept(Setting::ReserveOsMemory, "RESERVE_OS_MEMORY", Unit::Bytes, 0),
+    Row::kept(Setting::SegmentCache, "DEPRECATED_SEGMENT_CACHE", Unit::Count, 0),
+    Row::kept(Setting::PageReset, "DEPRECATED_PAGE_RESET", Unit::Count, 0),
+    Row::kept(Setting::AbandonedPagePurge, "ABANDONED_PAGE_PURGE", Unit::Count, 0).formerly("ABANDONED_PAGE_RESET"),
+    Row::kept(Setting::SegmentReset, "DEPRECATED_SEGMENT_RESET", Unit::Count, 0),
+    Row::kept(Setting::EagerCommitDelay, "EAGER_COMMIT_DELAY", Unit::Count, 1),
+    Row::kept(Setting::UseNumaNodes, "USE_NUMA_NODES", Unit::Count, 0),
+    Row::kept(Setting::DisallowOsAlloc, "DISALLOW_OS_ALLOC", Unit::Count, 0).formerly("LIMIT_OS_ALLOC"),
+    Row::kept(Setting::OsTag, "OS_TAG", Unit::Count, 100),
+    Row::kept(Setting::MaxSegmentReclaim, "MAX_SEGMENT_RECLAIM", Unit::Count, 10),
+    Row::kept(Setting::DestroyOnExit, "DESTROY_ON_EXIT", Unit::Count, 0),
+    Row::kept(Setting::ArenaPurgeMult, "ARENA_PURGE_MULT", Unit::Count, 10),
+    Row::kept(Setting::PurgeExtendDelay, "PURGE_EXTEND_DELAY", Unit::Count, 1).formerly("DECOMMIT_EXTEND_DELAY"),
+    Row::kept(Setting::AbandonedReclaimOnFree, "ABANDONED_RECLAIM_ON_FREE", Unit::Count, 1),
+    Row::kept(Setting::DisallowArenaAlloc, "DISALLOW_ARENA_ALLOC", Unit::Count, 0),
+    Row::kept(Setting::RetryOnOom, "RETRY_ON_OOM", Unit::Milliseconds, 400),
 ];
 
-/// Options of mimalloc 2.1.7 that mean nothing here: accepted without a word, and listed by `RAVELIN_VERBOSE=1`.
-pub(crate) static WITHOUT_MEANING: [&str; 34] = [
-    "ABANDONED_PAGE_PURGE",
-    "ABANDONED_PAGE_RESET",
-    "ABANDONED_RECLAIM_ON_FREE",
-    "ALLOW_LARGE_OS_PAGES",
-    "ARENA_EAGER_COMMIT",
-    "ARENA_PURGE_MULT",
-    "DECOMMIT_EXTEND_DELAY",
-    "DEPRECATED_PAGE_RESET",
-    "DEPRECATED_SEGMENT_CACHE",
-    "DEPRECATED_SEGMENT_RESET",
-    "DESTROY_ON_EXIT",
-    "DISALLOW_ARENA_ALLOC",
-    "DISALLOW_OS_ALLOC",
-    "EAGER_COMMIT",
-    "EAGER_COMMIT_DELAY",
-    "EAGER_REGION_COMMIT",
-    "LARGE_OS_PAGES",
-    "LIMIT_OS_ALLOC",
-    "MAX_ERRORS",
-    "MAX_SEGMENT_RECLAIM",
-    "MAX_WARNINGS",
-    "OS_TAG",
-    "PAGE_RESET",
-    "PURGE_DECOMMITS",
-    "PURGE_EXTEND_DELAY",
-    "RESERVE_HUGE_OS_PAGES",
-    "RESERVE_HUGE_OS_PAGES_AT",
-    "RESERVE_OS_MEMORY",
-    "RESET_DECOMMITS",
-    "RETRY_ON_OOM",
-    "SEGMENT_CACHE",
-    "SEGMENT_RESET",
-    "USE_NUMA_NODES",
-    "DISABLE_REDIRECT",
+/// The options of mimalloc 2.1.7, by its numbers.
+pub(crate) static BY_NUMBER: [Setting; 29] = [
+    Setting::ShowErrors,
+    Setting::ShowStats,
+    Setting::Verbose,
+    Setting::EagerCommit,
+    Setting::ArenaEagerCommit,
+    Setting::PurgeDecommits,
+    Setting::AllowLargeOsPages,
+    Setting::ReserveHugeOsPages,
+    Setting::ReserveHugeOsPagesAt,
+    Setting::ReserveOsMemory,
+    Setting::SegmentCache,
+    Setting::PageReset,
+    Setting::AbandonedPagePurge,
+    Setting::SegmentReset,
+    Setting::EagerCommitDelay,
+    Setting::PurgeDelay,
+    Setting::UseNumaNodes,
+    Setting::DisallowOsAlloc,
+    Setting::OsTag,
+    Setting::MaxErrors,
+    Setting::MaxWarnings,
+    Setting::MaxSegmentReclaim,
+    Setting::DestroyOnExit,
+    Setting::ArenaReserve,
+    Setting::ArenaPurgeMult,
+    Setting::PurgeExtendDelay,
+    Setting::AbandonedReclaimOnFree,
+    Setting::DisallowArenaAlloc,
+    Setting::RetryOnOom,
 ];
+
+/// Names in mimalloc's environment that are no options of 2.1.7: accepted without a word, and listed by `RAVELIN_VERBOSE=1`.
+pub(crate) static WITHOUT_MEANING: [&str; 4] = ["DISABLE_REDIRECT", "PAGE_RESET", "SEGMENT_CACHE", "SEGMENT_RESET"];
 
 impl Setting {
     /// The row of the option.
@@ -213,7 +296,7 @@ mod tests {
             assert_eq!(row.setting.row().name, row.name);
         }
         // The last variant: a new one without a row fails here.
-        assert_eq!(Setting::AbandonedLimit as usize, COUNT - 1);
+        assert_eq!(Setting::RetryOnOom as usize, COUNT - 1);
     }
 
     #[test]
@@ -233,6 +316,14 @@ mod tests {
             for name in names.into_iter().flatten().chain(WITHOUT_MEANING) {
                 assert!(name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn mimallocs_numbers_name_each_of_its_options_once() {
+        for row in &TABLE {
+            let numbers = BY_NUMBER.iter().filter(|setting| **setting == row.setting).count();
+            assert_eq!(numbers, usize::from(row.mimalloc.is_some()), "{}", row.name);
         }
     }
 

@@ -34,9 +34,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `memory` | reserve, open, close, guard, purge, move |
-//! | `local` | two words for each thread |
+//! | `local` | three words for each thread |
 //! | `thread` | number, yield, exit |
-//! | `process` | number, fork, exit, abort |
+//! | `process` | number, use of resources, fork, exit, abort |
 //! | `futex` | wait and wake |
 //! | `random`, `clock`, `stderr`, `error`, `environment`, `constructor` | one small thing each |
 //!
@@ -48,6 +48,7 @@ mod lock;
 mod span;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
 #[allow(dead_code, reason = "only tests decide what fails, and ask what is protected")]
@@ -92,18 +93,19 @@ pub(crate) use calls::{Calls, calls};
 pub(crate) use errno::Errno;
 pub(crate) use lock::{Guard, Lock};
 pub(crate) use span::Span;
+pub(crate) use usage::Usage;
 
 pub(crate) use backend::clock::milliseconds;
 pub(crate) use backend::constructor::before_main;
 pub(crate) use backend::environment::{address_space_limit, environment, map_limit};
 pub(crate) use backend::error::{errno, set_errno};
 pub(crate) use backend::futex::{wait, wake};
-pub(crate) use backend::local::{local, local_state, set_local, set_local_state};
+pub(crate) use backend::local::{local, local_heap, local_state, set_local, set_local_heap, set_local_state};
 pub(crate) use backend::memory::{
     close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, purge, release, renew, reserve,
     reserve_table, unguard, wipe_on_fork,
 };
-pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id};
+pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id, usage};
 pub(crate) use backend::random::random;
 pub(crate) use backend::stderr::{keep_error, write_error, write_kept_error};
 pub(crate) use backend::thread::{arm_thread_exit, make_thread_exit_key, nap, on_signal_stack, thread_id, yield_now};

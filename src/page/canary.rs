@@ -128,10 +128,13 @@ impl Page {
         tables.set_slack(Granule::of(block.address()), self.face.block_size(), 0);
     }
 
-    /// What was requested of a live block.
+    /// What the program may use of a live block: with `canaries` what it has requested, else all of it.
     #[inline]
-    pub(crate) fn requested(&self, tables: &Tables, address: usize) -> usize {
+    pub(crate) fn usable(&self, tables: &Tables, address: usize) -> usize {
         let size = self.face.block_size();
+        if !MITIGATIONS.canaries {
+            return size;
+        }
         size.wrapping_sub(tables.slack(Granule::of(address), size))
     }
 

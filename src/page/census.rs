@@ -1,7 +1,7 @@
 //! Counting a page: the invariant of [`super`] checked against bits and lists, for `check_heap` and the statistics.
 
 use super::link::Wild;
-use super::{Found, Kind, Page};
+use super::{Block, Found, Kind, Page};
 use crate::geometry::{GRANULE, Granule};
 use crate::mitigations::MITIGATIONS;
 use crate::remote::Owned;
@@ -45,9 +45,9 @@ pub(crate) enum PageFault {
 }
 
 impl Page {
-    /// Whether the block with this index was handed out and its owner has not taken it back.
-    pub(super) fn is_out(&self, index: u32) -> bool {
-        self.spot(Granule::of(self.block_at(self.position_of(index)).address())).is_out()
+    /// Whether the block with this number was handed out and its owner has not taken it back.
+    pub(super) fn is_out(&self, number: u32) -> bool {
+        self.spot(Granule::of(self.block_at(number).address())).is_out()
     }
 
     /// Blocks that are used, as the owner counts: a block that another thread has freed is, until it is collected.
@@ -88,20 +88,17 @@ impl Page {
         if !self.hot.untouched.load(Relaxed) {
             return true;
         }
-        let mut position = self.hot.free.load(Relaxed);
+        let mut number = self.hot.free.load(Relaxed);
         for _ in 0..self.capacity() {
-            if position == 0 {
+            if number == 0 {
                 return true;
             }
-            let block = self.block_at(position);
+            let block = self.block_at(number);
             if block.address() == address {
                 return false;
             }
-            let (next, sound) = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), position);
-            if !(sound && self.is_position(next)) {
-                return true;
-            }
-            position = next;
+            let Some(next) = self.next_of(block, number) else { return true };
+            number = next;
         }
         true
     }
@@ -179,12 +176,18 @@ impl Page {
         }
     }
 
+    /// What the link of the free block with this number says; none if it is not a link of that block.
+    pub(super) fn next_of(&self, block: Block, number: u32) -> Option<u32> {
+        let next = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), number);
+        (next <= u64::from(self.capacity())).then_some(next as u32)
+    }
+
     /// Walks one list, at most `most` blocks of it.
     fn count_list(&self, list: &AtomicU32, most: usize) -> Result<usize, PageFault> {
-        let mut position = list.load(Relaxed);
+        let mut number = list.load(Relaxed);
         let mut count = 0_usize;
-        while position != 0 {
-            let block = self.block_at(position);
+        while number != 0 {
+            let block = self.block_at(number);
             if count == most {
                 return Err(PageFault::Endless(block.address()));
             }
@@ -192,15 +195,12 @@ impl Page {
             if MITIGATIONS.free_checks && spot.is_out() {
                 return Err(PageFault::LiveOnList(block.address()));
             }
-            let (next, sound) = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), position);
-            if !(sound && self.is_position(next)) {
-                return Err(PageFault::Link(block.address()));
-            }
+            let next = self.next_of(block, number).ok_or(PageFault::Link(block.address()))?;
             if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
                 return Err(PageFault::Written(block.address()));
             }
             count = count.wrapping_add(1);
-            position = next;
+            number = next;
         }
         Ok(count)
     }

@@ -14,18 +14,20 @@ pub(crate) const NEVER: i32 = -1;
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Hot {
-    /// Position of the block that malloc pops next; 0 if none.
+    /// Number of the block that malloc pops next; 0 if none.
     pub(super) free: AtomicU32,
     /// Blocks that are live or not yet collected.
     pub(super) used: AtomicU32,
-    /// Position 0: one block before the first.
+    /// Where a block with number 0 would be: one before the first.
     pub(super) base: AtomicPtr<u8>,
     pub(super) key: AtomicU64,
-    /// ceil(2^64 / granules of a block): a position is a block's iff its product with this is below it.
-    pub(super) divisor: AtomicU64,
     pub(super) tables: AtomicPtr<Tables>,
-    /// Positions of made blocks are below this.
-    pub(super) bound: AtomicU32,
+    /// Bytes of a block.
+    pub(super) size: AtomicU32,
+    /// ceil(2^32 / bytes of a block): a block's offset times this is 2^32 times its number, and a little.
+    pub(super) reciprocal: AtomicU32,
+    /// Blocks made so far.
+    pub(super) capacity: AtomicU32,
     /// The owner's free goes the slow way when no more than this many blocks are used.
     pub(super) trigger: AtomicI32,
     /// What the owner has freed since, in two lists; the coin says to which.
@@ -34,12 +36,8 @@ pub(crate) struct Hot {
     pub(super) coins: AtomicU64,
 
     // The slow path's half.
-    /// Blocks made so far.
-    pub(super) capacity: AtomicU32,
     /// Blocks that the page has room for.
     pub(super) reserved: AtomicU32,
-    /// Granules of a block.
-    pub(super) stride: AtomicU32,
     /// The fork generation under which key and order were drawn.
     pub(super) generation: AtomicU32,
     /// How often the page was born; part of the key.
@@ -69,15 +67,14 @@ impl Hot {
         used: AtomicU32::new(0),
         base: AtomicPtr::new(ptr::null_mut()),
         key: AtomicU64::new(0),
-        divisor: AtomicU64::new(0),
         tables: AtomicPtr::new(ptr::null_mut()),
-        bound: AtomicU32::new(0),
+        size: AtomicU32::new(0),
+        reciprocal: AtomicU32::new(0),
+        capacity: AtomicU32::new(0),
         trigger: AtomicI32::new(0),
         local: [AtomicU32::new(0), AtomicU32::new(0)],
         coins: AtomicU64::new(0),
-        capacity: AtomicU32::new(0),
         reserved: AtomicU32::new(0),
-        stride: AtomicU32::new(0),
         generation: AtomicU32::new(0),
         births: AtomicU32::new(0),
         untouched: AtomicBool::new(false),

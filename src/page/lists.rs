@@ -1,16 +1,16 @@
 //! The lists of free blocks: what malloc pops, what free pushes.
 //!
 //! What a forged link can do: with `encoded-links` it is found at pop, before it is followed. Whoever *owns the key*
-//! can write a link that passes, but it holds a position, which is checked against the page's blocks; and the block there
+//! can write a link that passes, but it holds a number, which is checked against the page's blocks; and the block with it
 //! is handed out only if its state bit is clear. So he gets a free block of the same page, which malloc would have given
 //! him anyway; a live block is never handed out twice, because the bits lie out of his reach. What he can lose is free
 //! blocks: that is why every walk of a list is bounded by the page's capacity.
 
-use super::link::{Wild, encode_at};
+use super::link::{Wild, encode};
 use super::{Block, Page};
-use crate::geometry::{GRANULE_SHIFT, Granule};
+use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
-use crate::remote::{All, NotLive, Out, Owned};
+use crate::remote::{self, All, NotLive, Out, Owned};
 use crate::sync::{AtomicU32, Relaxed};
 use core::ptr::NonNull;
 
@@ -30,13 +30,13 @@ impl Page {
     #[inline(always)]
     pub(crate) fn pop(&self, owned: &Owned) -> Result<Block, Refused> {
         let hot = &self.hot;
-        let position = hot.free.load(Relaxed);
-        if position == 0 {
+        let number = hot.free.load(Relaxed);
+        if number == 0 {
             return Err(Refused::Empty);
         }
-        let block = self.block_at(position);
-        let (next, sound) = Wild::new(block.first_word()).decode(hot.key.load(Relaxed), position);
-        if MITIGATIONS.free_checks && !(sound && self.is_position(next)) {
+        let block = self.block_at(number);
+        let next = Wild::new(block.first_word()).decode(hot.key.load(Relaxed), number);
+        if MITIGATIONS.free_checks && next > u64::from(hot.capacity.load(Relaxed)) {
             return Err(Refused::Corrupt(block.address()));
         }
         if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
@@ -47,7 +47,7 @@ impl Page {
             return Err(Refused::Corrupt(block.address()));
         }
         block.set_first_word(0);
-        hot.free.store(next, Relaxed);
+        hot.free.store(next as u32, Relaxed);
         hot.used.store(hot.used.load(Relaxed).wrapping_add(1), Relaxed);
         Ok(block)
     }
@@ -103,19 +103,28 @@ impl Page {
     pub(crate) fn push(&self, address: usize, _owned: &Owned) -> bool {
         let hot = &self.hot;
         let base = hot.base.load(Relaxed);
-        let offset = address.wrapping_sub(base.addr());
-        let position = (offset >> GRANULE_SHIFT) as u32;
+        let number = self.number_of(address.wrapping_sub(base.addr()));
         let used = hot.used.load(Relaxed);
         let list = self.local_list(used);
         // SAFETY: the address is that of a block of this page, so not null.
         let start = unsafe { NonNull::new_unchecked(base.with_addr(address)) };
         // SAFETY: the caller holds the token, and the block is not live any more.
         let block = unsafe { Block::new(start) };
-        block.set_first_word(encode_at(hot.key.load(Relaxed), offset as u64, list.load(Relaxed)));
-        list.store(position, Relaxed);
+        block.set_first_word(encode(hot.key.load(Relaxed), number, list.load(Relaxed)));
+        list.store(number, Relaxed);
         let used = used.wrapping_sub(1);
         hot.used.store(used, Relaxed);
         used as i32 <= hot.trigger.load(Relaxed)
+    }
+
+    /// All blocks are free from now on, whoever holds them, and on no list: the page is about to be given up.
+    pub(crate) fn free_all(&self, owned: &Owned) {
+        if MITIGATIONS.zero_on_free {
+            let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
+            out.for_each(|number| self.wipe(self.block_at(number)));
+        }
+        remote::release(&self.bits(), self.summary(), owned);
+        self.hot.used.store(0, Relaxed);
     }
 
     /// The local list for the next push: tossed by one of the page's secret coins.
@@ -136,10 +145,10 @@ impl Page {
         let [heads, tails] = &hot.local;
         let (first, second) = if toss & 1 == 0 { (heads, tails) } else { (tails, heads) };
         for list in [first, second] {
-            let position = list.load(Relaxed);
-            if position != 0 {
+            let number = list.load(Relaxed);
+            if number != 0 {
                 list.store(0, Relaxed);
-                hot.free.store(position, Relaxed);
+                hot.free.store(number, Relaxed);
                 hot.coins.store(toss.rotate_left(7), Relaxed);
                 hot.untouched.store(false, Relaxed);
                 hot.zeroed.store(false, Relaxed);
@@ -149,31 +158,32 @@ impl Page {
         false
     }
 
-    /// Whether `position` is that of a block that was made, or 0.
+    /// The number of the block that starts so many bytes after `base`.
+    ///
+    /// That is number * size, and the reciprocal is (2^32 + e) / size with e < size: so the product is
+    /// number * 2^32 + number * e, whose last part is less than the bytes of a page and one block, hence than 2^32.
     #[inline(always)]
-    pub(super) fn is_position(&self, position: u32) -> bool {
-        let hot = &self.hot;
-        let divisor = hot.divisor.load(Relaxed);
-        // Lemire, Kaser, Kurz, "Faster remainder by direct computation" (2019): n is a multiple of d iff
-        // n * ceil(2^64 / d) modulo 2^64 is below that factor, for n and d below 2^32.
-        u64::from(position).wrapping_mul(divisor) <= divisor.wrapping_sub(1) && position < hot.bound.load(Relaxed)
+    fn number_of(&self, offset: usize) -> u32 {
+        ((offset as u64).wrapping_mul(u64::from(self.hot.reciprocal.load(Relaxed))) >> 32) as u32
     }
 
-    /// The block at a position of this page.
+    /// The block with this number.
     #[inline(always)]
-    pub(super) fn block_at(&self, position: u32) -> Block {
-        let start = self.hot.base.load(Relaxed).wrapping_byte_add((position as usize) << GRANULE_SHIFT);
-        // SAFETY: `base` lies one block before the first; a position is not 0 and below the page's end, so the sum is
-        // the start of a block of the page, and not null.
+    pub(super) fn block_at(&self, number: u32) -> Block {
+        let hot = &self.hot;
+        let offset = (number as usize).wrapping_mul(hot.size.load(Relaxed) as usize);
+        let start = hot.base.load(Relaxed).wrapping_byte_add(offset);
+        // SAFETY: `base` lies one block before the first; a number is not 0 and no larger than that of the last block, so
+        // the sum is the start of a block of the page, and not null.
         let start = unsafe { NonNull::new_unchecked(start) };
-        // SAFETY: the callers hold the token, and the position is that of a free block, or of one on its way in or out.
+        // SAFETY: the callers hold the token, and the number is that of a free block, or of one on its way in or out.
         unsafe { Block::new(start) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::link::{POSITIONS, encode};
+    use super::super::link::encode;
     use super::super::{Contents, Extent, Tables};
     use super::*;
     use crate::entropy::Rng;
@@ -241,8 +251,8 @@ mod tests {
             (owned, live, free)
         }
 
-        fn position_of(&self, address: usize) -> u32 {
-            ((address - self.page.hot.base.load(Relaxed).addr()) >> 4) as u32
+        fn number_of(&self, address: usize) -> u32 {
+            self.page.number_of(address - self.page.hot.base.load(Relaxed).addr())
         }
 
         /// Writes a link that passes every check of its own block, as whoever has the key can.
@@ -271,15 +281,15 @@ mod tests {
             return;
         }
         let stand = Stand::new();
-        // All positions of the page's slice and some beyond, and the last that a link can hold.
-        let inside = (0..(SLICE >> 4) as u32 + 200).step_by(if CHECKER { 61 } else { 1 });
-        for next in inside.chain(POSITIONS - 100..POSITIONS) {
+        // All blocks of the page, twice as many beyond, and what else a link can hold.
+        let inside = (0..3 * (SLICE / 1024) as u32).step_by(if CHECKER { 5 } else { 1 });
+        for next in inside.chain((1 << 16) - 100..(1 << 16) + 100).chain(u32::MAX - 100..=u32::MAX) {
             let (owned, live, free) = stand.deal();
             if !stand.page.has_free() && !stand.page.refill(&owned) {
                 continue;
             }
             stand.forge(stand.page.hot.free.load(Relaxed), next);
-            if next != 0 && stand.page.is_position(next) {
+            if next != 0 && next <= stand.page.capacity() {
                 // The block there may be his own: then it holds a link as well.
                 stand.forge(next, 0);
             }
@@ -295,9 +305,9 @@ mod tests {
         let stand = Stand::new();
         for _ in 0..if CHECKER { 4 } else { 2000 } {
             let (owned, live, free) = stand.deal();
-            let all: std::vec::Vec<u32> = live.union(&free).map(|&address| stand.position_of(address)).collect();
-            for &position in &all {
-                stand.forge(position, all[stand.rng.below(all.len() as u32) as usize]);
+            let all: std::vec::Vec<u32> = live.union(&free).map(|&address| stand.number_of(address)).collect();
+            for &number in &all {
+                stand.forge(number, all[stand.rng.below(all.len() as u32) as usize]);
             }
             // A walk ends, whatever circles the links now run in.
             let _ = stand.page.count(&owned);

@@ -27,13 +27,12 @@
 //! (`random-order`); when the free list has run out, one of them takes its place. So a block is not reused while others
 //! are free, and the regular emptiness of the free list is what brings the slow path about.
 //!
-//! # Positions
+//! # Numbers
 //!
-//! A block is named by its *position*: granules from one block before the page's first. So the first block of a page of
-//! 48-byte blocks has position 3, and 0 is free to mean "none". A position cannot leave its page: that is what a link
-//! holds, not an address.
+//! A block is named by its *number*: the page's first block is 1, so that 0 can mean "none". That is what a link holds, not an
+//! address: a number that is no larger than the capacity is that of a block of the page, whoever wrote it.
 //!
-//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`canary`], [`census`].
+//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`canary`], [`census`], [`live`].
 
 mod block;
 mod canary;
@@ -43,6 +42,7 @@ mod grow;
 mod hot;
 mod link;
 mod lists;
+mod live;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -51,6 +51,8 @@ pub(crate) use block::Block;
 pub(crate) use canary::{Found, Origin, TRAILER, padded};
 pub(crate) use census::PageFault;
 pub(crate) use face::{Extent, Face, Kind, least_of_single};
+#[cfg(test)]
+pub(crate) use grow::roomy;
 pub(crate) use grow::{Attention, Contents};
 pub(crate) use hot::Hot;
 pub(crate) use lists::Refused;

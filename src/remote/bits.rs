@@ -187,6 +187,17 @@ pub(crate) fn settle(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) {
     }
 }
 
+/// The owner takes all blocks back at once, those that nobody has freed too, and judges nobody: the page is about to be given up.
+/// The state bits go first, so that whoever looks from then on finds no live block.
+pub(crate) fn release(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) {
+    if MITIGATIONS.free_checks {
+        for state in bits.state {
+            state.store(0, Relaxed);
+        }
+    }
+    settle(bits, summary, owned);
+}
+
 /// What a word of remote bits held, and the state bits of before.
 struct Emptied {
     freed: u64,

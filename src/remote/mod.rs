@@ -61,7 +61,7 @@ mod mail;
 mod owner;
 mod post;
 
-pub(crate) use bits::{Bits, NotLive, Out, Spot, collect, settle};
+pub(crate) use bits::{Bits, NotLive, Out, Spot, collect, release, settle};
 pub(crate) use mail::{Mailbox, collect_marked};
 pub(crate) use owner::{Owned, Owner, OwnerWord};
 pub(crate) use post::{Line, Posted, post};

@@ -29,6 +29,7 @@ use super::facts::Report;
 use super::hook;
 use super::kind::{Kind, Operation};
 use super::line::Line;
+use super::output;
 use crate::os;
 
 /// How many slow paths the reporter may still take: a backtrace of a large program takes some thousands.
@@ -132,12 +133,15 @@ pub(crate) fn finish() -> ! {
 /// Writes a line `ravelin: warning: ...` of the parts, which may come from outside.
 #[cold]
 pub(crate) fn warn(parts: &[&[u8]]) {
+    if !output::may_warn() {
+        return;
+    }
     let mut line = Line::new();
     line.push_str("ravelin: warning: ");
     for part in parts {
         line.push_foreign(part);
     }
-    os::write_error(line.end());
+    output::write(line.end());
 }
 
 #[cold]

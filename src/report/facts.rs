@@ -204,6 +204,7 @@ impl Report {
         if self.address != 0 {
             let word = match self.kind {
                 Kind::CorruptedFreeList | Kind::Internal => " at ",
+                Kind::DeadHeap | Kind::ForeignHeap => " with handle ",
                 _ => " of ",
             };
             line.push_str(word).push_hex(self.address);
@@ -265,6 +266,12 @@ mod tests {
                 Kind::NoRandomness,
                 Operation::Malloc,
                 "no source of randomness in malloc of 0x7f3a5c0012c0 by thread 4711",
+            ),
+            (Kind::DeadHeap, Operation::Malloc, "dead heap in malloc with handle 0x7f3a5c0012c0 by thread 4711"),
+            (
+                Kind::ForeignHeap,
+                Operation::HeapDestroy,
+                "foreign heap in heap_destroy with handle 0x7f3a5c0012c0 by thread 4711",
             ),
             (Kind::Internal, Operation::Collect, "internal error in collect at 0x7f3a5c0012c0 by thread 4711"),
         ];

@@ -28,6 +28,10 @@ pub enum Kind {
     WrongLayout,
     /// A freed block was used: its size was asked, it was to be resized, or its bytes have changed.
     UseAfterFree,
+    /// A handle names no living heap: it was deleted or destroyed, its thread has ended, or it never was one.
+    DeadHeap,
+    /// A heap was used by another thread than its own.
+    ForeignHeap,
     /// The operating system gave no random bytes: without a secret there is no going on.
     NoRandomness,
     /// An invariant of the allocator does not hold: its own records were overwritten, or it has a bug.
@@ -50,6 +54,8 @@ impl Kind {
             Kind::WriteAfterFree => "write after free",
             Kind::WrongLayout => "wrong layout",
             Kind::UseAfterFree => "use after free",
+            Kind::DeadHeap => "dead heap",
+            Kind::ForeignHeap => "foreign heap",
             Kind::NoRandomness => "no source of randomness",
             Kind::Internal => "internal error",
         }
@@ -69,6 +75,8 @@ impl Kind {
             | Kind::WriteAfterFree
             | Kind::WrongLayout
             | Kind::UseAfterFree
+            | Kind::DeadHeap
+            | Kind::ForeignHeap
             | Kind::NoRandomness
             | Kind::Internal => false,
         }
@@ -99,6 +107,14 @@ pub enum Operation {
     Collect,
     /// The heap was being verified.
     CheckHeap,
+    /// A heap was to become the thread's default.
+    SetDefault,
+    /// A heap was to end, and its blocks to go to another.
+    HeapDelete,
+    /// A heap was to end with all its blocks.
+    HeapDestroy,
+    /// A heap was asked about its blocks.
+    HeapVisit,
 }
 
 impl Operation {
@@ -113,6 +129,10 @@ impl Operation {
             Operation::Malloc => "malloc",
             Operation::Collect => "collect",
             Operation::CheckHeap => "check_heap",
+            Operation::SetDefault => "heap_set_default",
+            Operation::HeapDelete => "heap_delete",
+            Operation::HeapDestroy => "heap_destroy",
+            Operation::HeapVisit => "heap_visit",
         }
     }
 

@@ -23,9 +23,12 @@ mod facts;
 mod hook;
 mod kind;
 mod line;
+mod output;
 
 pub(crate) use death::{die, die_if_dying, dying, finish, internal, is_reporter, warn};
 pub(crate) use line::Line;
+pub use output::Outlet;
+pub(crate) use output::{limit_warnings, set_outlet, take_kept, write, write_last};
 
 pub use facts::{BlockFacts, Report};
 pub use hook::set_report_hook;

@@ -5,7 +5,7 @@ use super::space::{Locked, dice};
 use crate::geometry::SEGMENT;
 use crate::options::{self, Setting};
 use crate::os::{self, Errno};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
+use crate::sync::{Acquire, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr::{self, NonNull};
 
 /// Segments of an arena at most: the bits of a word.
@@ -32,8 +32,13 @@ pub(crate) fn reserved() -> usize {
     RESERVED.load(Relaxed)
 }
 
+/// How many arenas there are.
+pub(crate) fn count() -> usize {
+    arenas().count()
+}
+
 fn arenas() -> impl Iterator<Item = &'static Arena> {
-    let mut next = ARENAS.load(Relaxed);
+    let mut next = ARENAS.load(Acquire);
     core::iter::from_fn(move || {
         // SAFETY: null or an arena, which is never unmapped.
         let arena = unsafe { next.as_ref() }?;
@@ -102,7 +107,7 @@ fn reserve(locked: &Locked) -> Result<&'static Arena, Errno> {
     arena.base.store(span.start().as_ptr(), Relaxed);
     arena.segments.store(segments as u32, Relaxed);
     arena.next.store(ARENAS.load(Relaxed), Relaxed);
-    ARENAS.store(ptr::from_ref(arena).cast_mut(), Relaxed);
+    ARENAS.store(ptr::from_ref(arena).cast_mut(), Release);
     RESERVED.fetch_add(span.len(), Relaxed);
     Ok(arena)
 }

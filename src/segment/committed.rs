@@ -4,7 +4,7 @@
 //! between; so is the block of a huge mapping. All of it changes under the lock of the space, so that the peak is exact.
 
 use super::peak;
-use super::space::Locked;
+use super::space::{self, Locked};
 use crate::sync::{AtomicUsize, Relaxed};
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
@@ -24,6 +24,12 @@ pub(crate) fn most() -> usize {
 /// Bytes given back to the kernel since the start of the process.
 pub(crate) fn purged() -> usize {
     PURGED.load(Relaxed)
+}
+
+/// The most is what there is now.
+pub(crate) fn forget_most() {
+    let _locked = space::lock();
+    MOST.store(now(), Relaxed);
 }
 
 /// So many bytes more may have memory behind them.

@@ -10,7 +10,7 @@
 
 use super::single::{self, Single, SingleShape};
 use super::space::{self, Locked, lock};
-use super::{Segment, committed, map, peak, purge};
+use super::{Segment, Singles, committed, map, peak, purge};
 use crate::geometry::{Granule, SEGMENT, SEGMENT_SHIFT, SLICES};
 use crate::os::{self, Errno, Span};
 use crate::page::{Contents, Page};
@@ -42,7 +42,13 @@ impl Mapping {
     }
 
     /// The memory of the block was opened: makes the block.
-    fn settle(self, segment: &'static Segment, shape: &SingleShape, locked: &Locked) -> Result<Single, Errno> {
+    fn settle(
+        self,
+        segment: &'static Segment,
+        shape: &SingleShape,
+        list: Option<&'static Singles>,
+        locked: &Locked,
+    ) -> Result<Single, Errno> {
         let Mapping { whole, inner } = self;
         segment.span_base.store(whole.start().as_ptr(), Relaxed);
         segment.span_len.store(whole.len(), Relaxed);
@@ -56,7 +62,8 @@ impl Mapping {
         segment.base.store(base, Relaxed);
         let slice = Granule::of(inner.address()).slice();
         segment.set_heads(slice, 1);
-        single::bear(segment, slice, 1, shape, inner.start())?;
+        let page = single::bear(segment, slice, 1, shape, inner.start())?;
+        Singles::link(list, page, locked);
         Ok(Single { start: inner.start(), contents: Contents::Zero })
     }
 
@@ -73,7 +80,7 @@ impl Mapping {
 }
 
 /// Makes a huge block.
-pub(super) fn allocate(shape: &SingleShape, locked: &Locked) -> Result<Single, Errno> {
+pub(super) fn allocate(shape: &SingleShape, list: Option<&'static Singles>, locked: &Locked) -> Result<Single, Errno> {
     with_description(locked, |segment| {
         let mapping = Mapping::reserve(shape, locked)?;
         // SAFETY: just reserved, and nobody else's.
@@ -82,7 +89,7 @@ pub(super) fn allocate(shape: &SingleShape, locked: &Locked) -> Result<Single, E
             unsafe { os::release(mapping.whole) };
             return Err(error);
         }
-        mapping.settle(segment, shape, locked)
+        mapping.settle(segment, shape, list, locked)
     })
 }
 
@@ -99,7 +106,7 @@ fn with_description(
     made
 }
 
-/// Moves what a huge block holds to a new and larger one, without copying, and frees the old one. None: the block cannot
+/// Moves what a huge block holds to a new and larger one of `list`, without copying, and frees the old one. None: the block cannot
 /// move, and is as it was.
 ///
 /// # Errors
@@ -108,6 +115,7 @@ pub(crate) fn grow(
     segment: &'static Segment,
     page: &'static Page,
     shape: &SingleShape,
+    list: Option<&'static Singles>,
 ) -> Result<Option<NonNull<u8>>, NotLive> {
     if shape.is_shared() || shape.size < page.face.block_size() || segment.huge_span().is_none() {
         return Ok(None);
@@ -126,7 +134,7 @@ pub(crate) fn grow(
             return Err(error);
         }
         committed::moved(segment.committed.swap(0, Relaxed), &locked);
-        mapping.settle(description, shape, &locked)
+        mapping.settle(description, shape, list, &locked)
     }) else {
         return Ok(None);
     };

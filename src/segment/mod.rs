@@ -19,7 +19,7 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`quarantine`], [`single`], [`huge`]; then what
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`quarantine`], [`single`], [`singles`], [`huge`]; then what
 //! the statistics ask for: [`committed`], [`tally`], [`peak`].
 
 mod access;
@@ -32,16 +32,18 @@ pub(crate) mod peak;
 mod purge;
 mod quarantine;
 mod single;
+mod singles;
 mod slices;
 pub(crate) mod space;
 mod tally;
 
 pub(crate) use access::{borders, left_out};
-pub(crate) use arena::reserved;
+pub(crate) use arena::{count as arenas, reserved};
 pub(crate) use huge::{grow as grow_huge, shrink as shrink_huge};
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
 pub(crate) use quarantine::bytes as quarantined;
 pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single};
+pub(crate) use singles::Singles;
 pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
 pub(crate) use tally::Tally;
 

@@ -72,6 +72,15 @@ pub(crate) fn see(tally: &Tally) {
     }
 }
 
+/// What was seen so far is forgotten, and what is there now counts.
+pub(crate) fn forget() {
+    for peak in OF_CLASS.iter().chain([&ALL, &LARGE]) {
+        peak.blocks.store(0, Relaxed);
+        peak.bytes.store(0, Relaxed);
+    }
+    see(&Tally::take());
+}
+
 /// What is to be done after a page was born. Without the lock.
 #[inline]
 pub(super) fn look_if_due() {

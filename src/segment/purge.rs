@@ -165,7 +165,7 @@ mod tests {
     fn purging_everything_leaves_live_huge_blocks_alone() {
         let size = 2 * LARGE_MAX;
         let shape = SingleShape::of(size, 16).unwrap();
-        let start = allocate_single(&shape).unwrap().start;
+        let start = allocate_single(&shape, None).unwrap().start;
         // SAFETY: the block is this test's, and has room for that much.
         unsafe { start.as_ptr().wrapping_add(size - 1).write(7) };
         everything();

@@ -10,7 +10,7 @@
 //! a race is a double free; the range becomes inaccessible then and there, and waits in the [`super::quarantine`].
 
 use super::space::{self, Locked, Run, lock};
-use super::{Segment, huge, peak, purge, quarantine};
+use super::{Segment, Singles, huge, peak, purge, quarantine};
 use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SLICE};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno};
@@ -72,23 +72,25 @@ impl SingleShape {
     }
 }
 
-/// Makes a page with one block.
-pub(crate) fn allocate(shape: &SingleShape) -> Result<Single, Errno> {
+/// Makes a page with one block, for a heap's list if it has a heap.
+pub(crate) fn allocate(shape: &SingleShape, list: Option<&'static Singles>) -> Result<Single, Errno> {
     let locked = lock();
-    let single = if shape.is_shared() { allocate_shared(shape, &locked) } else { huge::allocate(shape, &locked) };
+    let single =
+        if shape.is_shared() { allocate_shared(shape, list, &locked) } else { huge::allocate(shape, list, &locked) };
     drop(locked);
     peak::look_if_due();
     single
 }
 
-fn allocate_shared(shape: &SingleShape, locked: &Locked) -> Result<Single, Errno> {
+fn allocate_shared(shape: &SingleShape, list: Option<&'static Singles>, locked: &Locked) -> Result<Single, Errno> {
     let open = |run: &Run| run.segment.open_part(run.first, run.count, shape.front, shape.size, locked);
     let run = space::take(shape.slices(), open, locked)?;
     let segment = run.segment;
     let span = segment.span(run.first, run.count).ok_or(Errno::NOMEM)?;
     let start = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?.start();
     segment.set_heads(run.first, run.count);
-    bear(segment, run.first, run.count, shape, start)?;
+    let page = bear(segment, run.first, run.count, shape, start)?;
+    Singles::link(list, page, locked);
     let mut contents = run.contents;
     if MITIGATIONS.zero_on_free && contents == Contents::Unknown {
         // The memory of a block freed a moment ago: the kernel's zeros cost less than ours where not all is written to.
@@ -107,7 +109,7 @@ pub(super) fn bear(
     slices: usize,
     shape: &SingleShape,
     start: NonNull<u8>,
-) -> Result<(), Errno> {
+) -> Result<&'static Page, Errno> {
     let page = segment.page_at(first).ok_or(Errno::NOMEM)?;
     let extent = Extent { first_slice: first, slices, segment_number: segment.number(), start };
     page.bear_single(&segment.tables, shape.size, shape.least(), &extent);
@@ -115,7 +117,7 @@ pub(super) fn bear(
         let spot = segment.tables.spot(Granule::of(start.addr().get()));
         spot.state.fetch_or(spot.mask(), AcqRel);
     }
-    Ok(())
+    Ok(page)
 }
 
 /// Frees the block of a page of one.
@@ -139,8 +141,9 @@ pub(super) fn claim(segment: &'static Segment, page: &'static Page) -> Result<()
     Ok(())
 }
 
-/// A claimed page becomes inaccessible, and waits.
+/// A claimed page leaves its heap's list, becomes inaccessible, and waits.
 pub(super) fn give_up(segment: &'static Segment, page: &'static Page, locked: &Locked) {
+    Singles::unlink(page, locked);
     segment.close_single(page, locked);
     let run = Run { segment, first: page.face.first_slice(), count: page.face.slices(), contents: Contents::Unknown };
     purge::schedule(segment, locked);

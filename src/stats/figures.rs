@@ -29,6 +29,8 @@ pub struct Stats {
     pub large: LargeStats,
     /// Bytes of address space for blocks: arenas, and mappings of huge blocks. Exact.
     pub reserved: u64,
+    /// Arenas from which segments are made. Exact; they are never given up.
+    pub arenas: u64,
     /// Bytes of memory for blocks that the kernel may have behind it: what was handed to pages and not given back since,
     /// whether the program has touched it or not. Exact at its moment.
     pub committed: u64,
@@ -46,8 +48,8 @@ pub struct Stats {
     pub segments: u64,
     /// Pages of blocks of a class. As of the walk.
     pub pages: u64,
-    /// Of these, pages that their owners have found to be without a free block, and which have not got an eighth of them
-    /// back since. As stale as `live_bytes`.
+    /// Of these, pages that their owners have found to be without a free block, and which have not got enough
+    /// of them back since (a 32nd of the page). As stale as `live_bytes`.
     pub full_pages: u64,
     /// Of the pages, those whose threads have ended and which no other thread has adopted. Exact but for the moment of a claim.
     pub abandoned_pages: u64,

@@ -25,6 +25,7 @@ pub(crate) fn stats() -> Stats {
             peak_bytes: peak::of_large().bytes() as u64,
         },
         reserved: segment::reserved().wrapping_add(segment::huge_bytes()) as u64,
+        arenas: segment::arenas() as u64,
         committed: committed::now() as u64,
         peak_committed: committed::most() as u64,
         purged: committed::purged() as u64,
@@ -43,6 +44,12 @@ pub(crate) fn stats() -> Stats {
         forks: heap::forks(),
         threads: heap::threads() as u64,
     }
+}
+
+/// Forgets the peaks: from now on they are those since this call.
+pub(crate) fn forget_peaks() {
+    committed::forget_most();
+    peak::forget();
 }
 
 fn classes(tally: &Tally) -> [ClassStats; CLASSES] {

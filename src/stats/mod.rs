@@ -20,14 +20,20 @@
 //! The paths of malloc and free count nothing: the number of used blocks that each page's owner keeps is all there is.
 //! Nobody is stopped or locked out for a snapshot, so its figures are from slightly different moments.
 //!
-//! Read `figures` for what there is and how stale it may be, `gather` for how it is found, `table` for how it is shown,
-//! `show` for who shows it when.
+//! Read `figures` for what there is and how stale it may be, `gather` for how it is found, `table`, `json` and `likeness` for the
+//! forms in which it is shown, `show` for who shows it when.
 
 mod figures;
 mod gather;
+mod json;
+mod likeness;
+mod process;
 mod show;
 mod table;
 
 pub use figures::{ClassStats, LargeStats, Stats, SystemCalls};
-pub(crate) use gather::stats;
-pub(crate) use show::{print, show_at_exit};
+pub(crate) use gather::{forget_peaks, stats};
+pub use process::Process;
+pub(crate) use process::{note_start, process};
+pub use show::Form;
+pub(crate) use show::{print, show_at_exit, write};

@@ -28,6 +28,7 @@ impl Serialize for Stats {
             peak_live_blocks,
             large,
             reserved,
+            arenas,
             committed,
             peak_committed,
             purged,

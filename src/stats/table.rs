@@ -101,6 +101,7 @@ impl Stats {
 
     fn write_counts(&self, out: &mut dyn FnMut(&[u8])) {
         let counts = [
+            ("arenas", self.arenas),
             ("segments", self.segments),
             ("pages", self.pages),
             ("full pages", self.full_pages),

@@ -27,7 +27,7 @@ const KEPT: usize = 1 << 20;
 
 /// A process to be started, in which a misuse is to happen.
 ///
-/// For a `#[test]`, [`child!`](crate::child) makes one; for anything else, [`Child::command`].
+/// For a `#[test]`, [`child!`](crate::child!) makes one; for anything else, [`Child::command`].
 #[derive(Debug)]
 pub struct Child {
     command: Command,
@@ -231,7 +231,7 @@ fn no_core_files() {
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
 }
 
-/// The name that the test harness knows a test by, from a function defined in its body. For [`child!`](crate::child).
+/// The name that the test harness knows a test by, from a function defined in its body. For [`child!`](crate::child!).
 #[doc(hidden)]
 #[must_use]
 pub fn path_of_test<F>(here: &F) -> String {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::test_attr_in_doctest, reason = "the README shows how a test is written")]
 #![warn(unreachable_pub, missing_debug_implementations)]
 
 #[cfg(not(unix))]

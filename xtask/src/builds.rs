@@ -10,11 +10,13 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 
 /// A choice of mitigations that has a name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Build {
     Fast,
     Hardened,
     Paranoid,
+    /// All that the sources have, and the compiler's own checks of overflows and of unsafe operations: for a developer, not for use.
+    Debug,
 }
 
 impl Build {
@@ -30,6 +32,7 @@ impl Build {
             Build::Fast => "fast",
             Build::Hardened => "hardened",
             Build::Paranoid => "paranoid",
+            Build::Debug => "debug",
         }
     }
 
@@ -39,6 +42,7 @@ impl Build {
             Build::Fast => "libravelin-fast",
             Build::Hardened => "libravelin",
             Build::Paranoid => "libravelin-paranoid",
+            Build::Debug => "libravelin-debug",
         }
     }
 
@@ -48,7 +52,24 @@ impl Build {
             Build::Fast => cargo.arg("--no-default-features"),
             Build::Hardened => cargo,
             Build::Paranoid => cargo.args(["--features", "paranoid"]),
+            Build::Debug => {
+                cargo.env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
+                cargo.env("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true");
+                // As long as the sources have no more than the default.
+                if Build::all().is_ok_and(|all| all.contains(&Build::Paranoid)) {
+                    cargo.args(["--features", "paranoid"]);
+                }
+                cargo
+            }
         }
+    }
+
+    /// What the linker copies into programs, and the loader looks for: one number for all versions that a program may be run
+    /// with.
+    pub fn soname(self) -> Result<String> {
+        let version = version()?;
+        let major = version.split('.').next().context("a version without numbers")?;
+        Ok(format!("{}.so.{major}", self.library()))
     }
 
     /// Builds the C library in release mode, with link-time optimisation, and says in which folder it lies.
@@ -56,19 +77,28 @@ impl Build {
         let target = shell::target_dir()?.join("dist").join(self.name());
         let mut cargo = shell::cargo();
         cargo.args(["rustc", "--release", "--package", "libravelin", "--lib"]).env("CARGO_TARGET_DIR", &target);
-        // The linker copies this name into programs, so it must be the name of the file that is shipped.
-        let name = format!("link-arg=-Wl,-soname,{}.so", self.library());
+        let name = format!("link-arg=-Wl,-soname,{}", self.soname()?);
         shell::run(self.select(&mut cargo).args(["--", "-C", &name]))?;
         Ok(target.join("release"))
     }
 }
 
-/// The features of a package of the workspace, each with what it turns on.
-pub fn features_of(package: &str) -> Result<Vec<(String, Vec<String>)>> {
+/// The version of the C library.
+pub fn version() -> Result<String> {
+    Ok(package("libravelin")?["version"].as_str().context("a package without a version")?.to_owned())
+}
+
+fn package(name: &str) -> Result<&'static serde_json::Value> {
     let packages = shell::metadata()?["packages"].as_array().context("cargo metadata names no packages")?;
-    let Some(package) = packages.iter().find(|candidate| candidate["name"] == package) else {
-        bail!("the workspace has no package {package}");
-    };
+    match packages.iter().find(|candidate| candidate["name"] == name) {
+        Some(package) => Ok(package),
+        None => bail!("the workspace has no package {name}"),
+    }
+}
+
+/// The features of a package of the workspace, each with what it turns on.
+pub fn features_of(name: &str) -> Result<Vec<(String, Vec<String>)>> {
+    let package = package(name)?;
     let features = package["features"].as_object().context("a package without features")?;
     let names = |value: &serde_json::Value| {
         let list = value.as_array().into_iter().flatten();

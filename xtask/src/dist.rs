@@ -1,14 +1,16 @@
-//! dist/lib: what a user installs. A `.so`, a `.o` and a `.a` of every build, each exporting the same list.
+//! dist/lib: what a user installs. A `.so` with its version and links to it, a `.o` and a `.a` of every build, each exporting the
+//! same list.
 //!
 //! rustc's own `.a` exports everything that is in it, Rust's `core` too, and would clash with any other Rust static
 //! library. So its members are joined into one object whose only global symbols are the listed ones.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::builds::Build;
+use crate::builds::{Build, version};
 use crate::{exports, shell};
 
 pub fn run() -> Result<()> {
@@ -29,13 +31,19 @@ fn lib() -> PathBuf {
 
 /// Builds one library and lays its three forms into dist/lib.
 pub fn make(build: Build) -> Result<()> {
-    let built = build.compile_library()?;
-    let lib = lib();
-    fs::create_dir_all(&lib).with_context(|| format!("cannot make {}", lib.display()))?;
+    lay(build, &lib())
+}
 
-    let shared = shared_library(build);
+/// The same, into any folder.
+pub fn lay(build: Build, lib: &Path) -> Result<()> {
+    let built = build.compile_library()?;
+    fs::create_dir_all(lib).with_context(|| format!("cannot make {}", lib.display()))?;
+
+    let shared = lib.join(format!("{}.so.{}", build.library(), version()?));
     replace(&built.join("libravelin.so"), &shared)?;
-    exports::check(&shared)?;
+    link(&shared, &lib.join(build.soname()?))?;
+    link(&shared, &lib.join(build.library()).with_extension("so"))?;
+    exports::check(&lib.join(build.library()).with_extension("so"))?;
 
     let object = lib.join(build.library()).with_extension("o");
     join_archive(&built.join("libravelin.a"), &object)?;
@@ -46,6 +54,15 @@ pub fn make(build: Build) -> Result<()> {
         fs::remove_file(&archive)?;
     }
     shell::run(shell::command("ar").arg("rcsD").arg(&archive).arg(&object))
+}
+
+/// A link beside a file, in place of whatever has its name.
+pub fn link(to: &Path, place: &Path) -> Result<()> {
+    let name = to.file_name().context("a file without a name")?;
+    let fresh = place.with_extension("new");
+    let _ = fs::remove_file(&fresh);
+    symlink(name, &fresh).with_context(|| format!("cannot link {}", fresh.display()))?;
+    fs::rename(&fresh, place).with_context(|| format!("cannot replace {}", place.display()))
 }
 
 /// Copies to a new file and renames it into place: a program that has the old one loaded keeps it unharmed.

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, ci, dist, features, instructions, loom, miri, mock, musl, panics};
+use crate::{aarch64, ci, dist, features, instructions, loom, miri, mock, musl, odds, panics};
 
 pub fn run() -> Result<()> {
     // SAFETY: no other thread runs yet, and what this process starts is to inherit it.
@@ -30,6 +30,7 @@ pub fn run() -> Result<()> {
     steps.step("aarch64", || aarch64::run(&aarch64::Args { check: false }));
     steps.step("dist", dist::run);
     steps.step("no panics", panics::run);
+    steps.step("odds", || odds::run(&odds::Args::of(100_000_000)));
     steps.step("instructions", instructions::run);
     steps.step("real programs", || real_programs::run(&real_programs::Args::of(Size::Full)));
     steps.finish()

@@ -4,17 +4,21 @@
 //! the other files are a task each. `ci` is the list of them all.
 
 mod aarch64;
+mod bench;
 mod builds;
 mod ci;
 mod dist;
 mod exports;
 mod features;
 mod full;
+mod install;
 mod instructions;
 mod loom;
 mod miri;
 mod mock;
 mod musl;
+mod odds;
+mod packages;
 mod panics;
 mod real_programs;
 mod seccomp;
@@ -40,6 +44,10 @@ enum Task {
     Full,
     /// Build dist/lib: libravelin.so and .a of every build, and compare what they export with libravelin/exports.txt
     Dist,
+    /// Install libraries, headers, CMake and pkg-config files and the man page (under DESTDIR, if that is set)
+    Install(install::Args),
+    /// Install every build aside, and build and run the tests in C and C++ against what is installed
+    Packages,
     /// Run unmodified programs with and without the library and compare what they print
     RealPrograms(real_programs::Args),
     /// Run a command under a seccomp filter that refuses the newer system calls
@@ -50,6 +58,8 @@ enum Task {
     Features(features::Args),
     /// Instructions of a steady malloc/free pair and of a remote free, counted by callgrind
     Instructions,
+    /// Compare with other allocators: time, memory, real programs and standard shapes (bench --help)
+    Bench(bench::Args),
     /// Model-check the protocols between threads
     Loom,
     /// Unit tests in the Miri interpreter over the mock system
@@ -60,6 +70,8 @@ enum Task {
     Aarch64(aarch64::Args),
     /// Unit tests linked with musl
     Musl,
+    /// What each defence that rests on chance is worth, with bounds of confidence
+    Odds(odds::Args),
 }
 
 fn main() -> ExitCode {
@@ -75,15 +87,19 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Ci(args) => ci::run(args),
         Task::Full => full::run(),
         Task::Dist => dist::run(),
+        Task::Install(args) => install::run(args),
+        Task::Packages => packages::run(),
         Task::RealPrograms(args) => real_programs::run(args),
         Task::Seccomp(args) => seccomp::run(args),
         Task::NoPanics => panics::run(),
         Task::Features(args) => features::run(args),
         Task::Instructions => instructions::run(),
+        Task::Bench(args) => bench::run(args),
         Task::Loom => loom::run(),
         Task::Miri(args) => miri::run(args),
         Task::Mock => mock::run(),
         Task::Aarch64(args) => aarch64::run(args),
         Task::Musl => musl::run(),
+        Task::Odds(args) => odds::run(args),
     }
 }

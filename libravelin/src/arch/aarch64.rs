@@ -68,13 +68,22 @@ unsafe extern "C" fn new_array_aligned(size: usize, align: usize) -> *mut c_void
 }
 
 unsafe extern "C" {
-    /// A throwing form found no memory at its first try; an `align` of 1 stands for a form without one. Returns a block, throws
-    /// what the new-handler throws, or throws `std::bad_alloc`.
+    /// A throwing form found no memory at its first try. Returns what `retry` gives of these arguments, throws what the
+    /// new-handler throws, or throws `std::bad_alloc`: at once if there is no `retry`, because no handler can help.
     ///
     /// # Safety
     /// - It is called as the last act of a throwing form, so that the call is a jump and the caller's frame is gone.
+    /// - `retry` may be called with the arguments, does not unwind, and answers null for want of memory only.
     #[link_name = "ravelin_failed"]
-    pub(crate) fn failed(size: usize, align: usize) -> *mut c_void;
+    pub(crate) fn failed(a: usize, b: usize, c: *mut c_void, retry: Option<cxx::Retry>) -> *mut c_void;
+
+    /// A throwing form was asked for more than can be counted. The new-handler is called once, and then null returned;
+    /// without a handler, `std::bad_alloc` is thrown.
+    ///
+    /// # Safety
+    /// - It is called as the last act of a throwing form, so that the call is a jump and the caller's frame is gone.
+    #[link_name = "ravelin_too_many"]
+    pub(crate) fn too_many() -> *mut c_void;
 
     /// Calls `new(size, align)` and returns its answer, or null if it throws anything.
     ///
@@ -85,7 +94,7 @@ unsafe extern "C" {
     pub(crate) fn catching(size: usize, align: usize, new: *mut c_void) -> *mut c_void;
 }
 
-// The frame in which a new-handler runs. Above the four saved registers it has room for a `Jump`.
+// The frame in which a new-handler runs. Above the six saved registers, four of which hold the arguments, it has room for a `Jump`.
 global_asm!(
     ".pushsection .text.ravelin_failed, \"ax\", @progbits",
     ".balign 4",
@@ -94,46 +103,57 @@ global_asm!(
     ".type ravelin_failed, @function",
     "ravelin_failed:",
     ".cfi_startproc",
-    "stp x29, x30, [sp, #-64]!",
-    ".cfi_def_cfa_offset 64",
-    ".cfi_offset x29, -64",
-    ".cfi_offset x30, -56",
+    "stp x29, x30, [sp, #-80]!",
+    ".cfi_def_cfa_offset 80",
+    ".cfi_offset x29, -80",
+    ".cfi_offset x30, -72",
     "stp x19, x20, [sp, #16]",
-    ".cfi_offset x19, -48",
-    ".cfi_offset x20, -40",
+    ".cfi_offset x19, -64",
+    ".cfi_offset x20, -56",
+    "stp x21, x22, [sp, #32]",
+    ".cfi_offset x21, -48",
+    ".cfi_offset x22, -40",
     "mov x29, sp",
     "mov x19, x0",
     "mov x20, x1",
+    "mov x21, x2",
+    "mov x22, x3",
+    "cbz x3, 3f",
     "2:",
-    "mov x0, x19",
-    "mov x1, x20",
     "bl {handler}",
     "cbz x0, 3f",
     "blr x0",
     "mov x0, x19",
     "mov x1, x20",
-    "bl {again}",
+    "mov x2, x21",
+    "blr x22",
     "cbz x0, 2b",
     ".cfi_remember_state",
     "ldp x19, x20, [sp, #16]",
     ".cfi_restore x19",
     ".cfi_restore x20",
-    "ldp x29, x30, [sp], #64",
+    "ldp x21, x22, [sp, #32]",
+    ".cfi_restore x21",
+    ".cfi_restore x22",
+    "ldp x29, x30, [sp], #80",
     ".cfi_def_cfa_offset 0",
     ".cfi_restore x29",
     ".cfi_restore x30",
     "ret",
     ".cfi_restore_state",
     "3:",
-    "add x0, sp, #32",
+    "add x0, sp, #48",
     "bl {throw}",
     // x16 is one of the two registers through which a jump may enter a function that guards its entry (BTI).
-    "ldp x16, x0, [sp, #32]",
-    "ldp x1, x2, [sp, #48]",
+    "ldp x16, x0, [sp, #48]",
+    "ldp x1, x2, [sp, #64]",
     "ldp x19, x20, [sp, #16]",
     ".cfi_restore x19",
     ".cfi_restore x20",
-    "ldp x29, x30, [sp], #64",
+    "ldp x21, x22, [sp, #32]",
+    ".cfi_restore x21",
+    ".cfi_restore x22",
+    "ldp x29, x30, [sp], #80",
     ".cfi_def_cfa_offset 0",
     ".cfi_restore x29",
     ".cfi_restore x30",
@@ -142,8 +162,45 @@ global_asm!(
     ".size ravelin_failed, . - ravelin_failed",
     ".popsection",
     handler = sym cxx::handler,
-    again = sym cxx::again,
     throw = sym cxx::throw,
+);
+
+// The frame in which a new-handler runs once. Without one, what follows is `failed` with nothing to try.
+global_asm!(
+    ".pushsection .text.ravelin_too_many, \"ax\", @progbits",
+    ".balign 4",
+    ".globl ravelin_too_many",
+    ".hidden ravelin_too_many",
+    ".type ravelin_too_many, @function",
+    "ravelin_too_many:",
+    ".cfi_startproc",
+    "stp x29, x30, [sp, #-16]!",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset x29, -16",
+    ".cfi_offset x30, -8",
+    "mov x29, sp",
+    "bl {handler}",
+    "cbz x0, 2f",
+    "blr x0",
+    "mov x0, xzr",
+    ".cfi_remember_state",
+    "ldp x29, x30, [sp], #16",
+    ".cfi_def_cfa_offset 0",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    "ret",
+    ".cfi_restore_state",
+    "2:",
+    "ldp x29, x30, [sp], #16",
+    ".cfi_def_cfa_offset 0",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    "mov x3, xzr",
+    "b ravelin_failed",
+    ".cfi_endproc",
+    ".size ravelin_too_many, . - ravelin_too_many",
+    ".popsection",
+    handler = sym cxx::handler,
 );
 
 // What a C++ compiler makes of `try { return new(size, align); } catch (...) { return nullptr; }`. The table behind it says: an

@@ -89,13 +89,22 @@ unsafe extern "C" fn new_array_aligned(size: usize, align: usize) -> *mut c_void
 }
 
 unsafe extern "C" {
-    /// A throwing form found no memory at its first try; an `align` of 1 stands for a form without one. Returns a block, throws
-    /// what the new-handler throws, or throws `std::bad_alloc`.
+    /// A throwing form found no memory at its first try. Returns what `retry` gives of these arguments, throws what the
+    /// new-handler throws, or throws `std::bad_alloc`: at once if there is no `retry`, because no handler can help.
     ///
     /// # Safety
     /// - It is called as the last act of a throwing form, so that the call is a jump and the caller's frame is gone.
+    /// - `retry` may be called with the arguments, does not unwind, and answers null for want of memory only.
     #[link_name = "ravelin_failed"]
-    pub(crate) fn failed(size: usize, align: usize) -> *mut c_void;
+    pub(crate) fn failed(a: usize, b: usize, c: *mut c_void, retry: Option<cxx::Retry>) -> *mut c_void;
+
+    /// A throwing form was asked for more than can be counted. The new-handler is called once, and then null returned;
+    /// without a handler, `std::bad_alloc` is thrown.
+    ///
+    /// # Safety
+    /// - It is called as the last act of a throwing form, so that the call is a jump and the caller's frame is gone.
+    #[link_name = "ravelin_too_many"]
+    pub(crate) fn too_many() -> *mut c_void;
 
     /// Calls `new(size, align)` and returns its answer, or null if it throws anything.
     ///
@@ -106,7 +115,7 @@ unsafe extern "C" {
     pub(crate) fn catching(size: usize, align: usize, new: *mut c_void) -> *mut c_void;
 }
 
-// The frame in which a new-handler runs. Below the two saved registers it has room for a `Jump`.
+// The frame in which a new-handler runs. Below the four saved registers, which hold the arguments, it has room for a `Jump`.
 global_asm!(
     ".pushsection .text.ravelin_failed, \"ax\", @progbits",
     ".globl ravelin_failed",
@@ -120,25 +129,40 @@ global_asm!(
     "push r12",
     ".cfi_def_cfa_offset 24",
     ".cfi_offset r12, -24",
+    "push r13",
+    ".cfi_def_cfa_offset 32",
+    ".cfi_offset r13, -32",
+    "push r14",
+    ".cfi_def_cfa_offset 40",
+    ".cfi_offset r14, -40",
     "sub rsp, 40",
-    ".cfi_def_cfa_offset 64",
+    ".cfi_def_cfa_offset 80",
     "mov rbx, rdi",
     "mov r12, rsi",
+    "mov r13, rdx",
+    "mov r14, rcx",
+    "test rcx, rcx",
+    "je 3f",
     "2:",
-    "mov rdi, rbx",
-    "mov rsi, r12",
     "call {handler}",
     "test rax, rax",
     "je 3f",
     "call rax",
     "mov rdi, rbx",
     "mov rsi, r12",
-    "call {again}",
+    "mov rdx, r13",
+    "call r14",
     "test rax, rax",
     "je 2b",
     ".cfi_remember_state",
     "add rsp, 40",
+    ".cfi_def_cfa_offset 40",
+    "pop r14",
+    ".cfi_def_cfa_offset 32",
+    ".cfi_restore r14",
+    "pop r13",
     ".cfi_def_cfa_offset 24",
+    ".cfi_restore r13",
     "pop r12",
     ".cfi_def_cfa_offset 16",
     ".cfi_restore r12",
@@ -155,7 +179,13 @@ global_asm!(
     "mov rsi, [rsp + 16]",
     "mov rdx, [rsp + 24]",
     "add rsp, 40",
+    ".cfi_def_cfa_offset 40",
+    "pop r14",
+    ".cfi_def_cfa_offset 32",
+    ".cfi_restore r14",
+    "pop r13",
     ".cfi_def_cfa_offset 24",
+    ".cfi_restore r13",
     "pop r12",
     ".cfi_def_cfa_offset 16",
     ".cfi_restore r12",
@@ -167,8 +197,37 @@ global_asm!(
     ".size ravelin_failed, . - ravelin_failed",
     ".popsection",
     handler = sym cxx::handler,
-    again = sym cxx::again,
     throw = sym cxx::throw,
+);
+
+// The frame in which a new-handler runs once. Without one, what follows is `failed` with nothing to try.
+global_asm!(
+    ".pushsection .text.ravelin_too_many, \"ax\", @progbits",
+    ".globl ravelin_too_many",
+    ".hidden ravelin_too_many",
+    ".type ravelin_too_many, @function",
+    "ravelin_too_many:",
+    ".cfi_startproc",
+    "sub rsp, 8",
+    ".cfi_def_cfa_offset 16",
+    "call {handler}",
+    "test rax, rax",
+    "je 2f",
+    "call rax",
+    "xor eax, eax",
+    "add rsp, 8",
+    ".cfi_def_cfa_offset 8",
+    "ret",
+    ".cfi_def_cfa_offset 16",
+    "2:",
+    "add rsp, 8",
+    ".cfi_def_cfa_offset 8",
+    "xor ecx, ecx",
+    "jmp ravelin_failed",
+    ".cfi_endproc",
+    ".size ravelin_too_many, . - ravelin_too_many",
+    ".popsection",
+    handler = sym cxx::handler,
 );
 
 // What a C++ compiler makes of `try { return new(size, align); } catch (...) { return nullptr; }`. The table behind it says: an

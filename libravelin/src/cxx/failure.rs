@@ -6,20 +6,31 @@ use core::ptr::null_mut;
 use engine::raw;
 
 use super::runtime::{self, Code, Jump, NoRuntime};
-use crate::errno::no_memory;
+use crate::errno;
 use crate::stop::stop;
+use crate::talk::error;
 
-/// Every try but the first. Every block suits an alignment of 1.
-pub(crate) extern "C" fn again(size: usize, align: usize) -> *mut c_void {
+/// Every try but the first, with the arguments that the throwing form gave to its frame.
+pub(crate) type Retry = extern "C" fn(usize, usize, *mut c_void) -> *mut c_void;
+
+/// Tries to allocate again. Every block suits an alignment of 1.
+pub(crate) extern "C" fn again(size: usize, align: usize, _: *mut c_void) -> *mut c_void {
     raw::allocate_aligned(size, align).cast()
 }
 
-/// The new-handler to call before the next try, or null to give up. Sets errno, as a failed `malloc` does.
-pub(crate) extern "C" fn handler(_size: usize, align: usize) -> Code {
-    // No handler can cure an impossible alignment: asking it for ever would be a hang.
-    let ask = if align.is_power_of_two() { runtime::get_new_handler() } else { null_mut() };
+/// The new-handler to call before the next try, or null to give up. Then the error is told, as for a failed `malloc`.
+pub(crate) extern "C" fn handler() -> Code {
+    let handler = present_handler();
+    if handler.is_null() {
+        error(libc::ENOMEM, c"out of memory in new", None);
+    }
     // Last, since the search may ask the loader, which leaves its own traces in errno.
-    no_memory();
+    errno::set(libc::ENOMEM);
+    handler
+}
+
+fn present_handler() -> Code {
+    let ask = runtime::get_new_handler();
     if ask.is_null() {
         return null_mut();
     }

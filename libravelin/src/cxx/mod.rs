@@ -34,6 +34,6 @@ mod failure;
 mod new;
 mod runtime;
 
-pub(crate) use failure::{again, handler, throw};
-pub(crate) use new::{new, new_aligned};
+pub(crate) use failure::{Retry, again, handler, throw};
+pub(crate) use new::{caught_in, new, new_aligned, new_aligned_or_null, new_or_null};
 pub(crate) use runtime::{BEGIN_CATCH, END_CATCH, PERSONALITY};

@@ -4,9 +4,11 @@
 //! trying the engine first comes to the same, and most calls end there.
 
 use core::ffi::c_void;
+use core::ptr::null_mut;
 
 use engine::raw;
 
+use super::failure::{Retry, again};
 use super::runtime::{self, Code, names};
 use crate::arch;
 use crate::errno::no_memory;
@@ -20,7 +22,7 @@ pub(crate) extern "C" fn new(size: usize) -> *mut c_void {
     if block.is_null() {
         // SAFETY: the last act of this function: a test of the finished library looks for the jump. So what `failed` throws
         // never meets this frame, and a declaration that promises no unwinding into it is true.
-        return unsafe { arch::failed(size, ANY) };
+        return unsafe { arch::failed(size, ANY, null_mut(), Some(again)) };
     }
     block.cast()
 }
@@ -29,8 +31,10 @@ pub(crate) extern "C" fn new(size: usize) -> *mut c_void {
 pub(crate) extern "C" fn new_aligned(size: usize, align: usize) -> *mut c_void {
     let block = raw::allocate_aligned(size, align);
     if block.is_null() {
+        // No handler can cure an impossible alignment: asking it for ever would be a hang.
+        let retry = if align.is_power_of_two() { Some(again as Retry) } else { None };
         // SAFETY: as in `new`.
-        return unsafe { arch::failed(size, align) };
+        return unsafe { arch::failed(size, align, null_mut(), retry) };
     }
     block.cast()
 }
@@ -68,6 +72,18 @@ extern "C" fn new_array_aligned_nothrow(size: usize, align: usize, _: *const c_v
     caught(names.new_array_aligned, size, align)
 }
 
+/// `new (std::nothrow)` that no program has replaced.
+pub(crate) fn new_or_null(size: usize) -> *mut c_void {
+    let [_, own] = names().new;
+    plain([own, own], size)
+}
+
+/// `new (std::align_val_t, std::nothrow)` that no program has replaced.
+pub(crate) fn new_aligned_or_null(size: usize, align: usize) -> *mut c_void {
+    let [_, own] = names().new_aligned;
+    aligned([own, own], size, align)
+}
+
 /// Whether the name that the whole program sees is this library's.
 #[inline(always)]
 fn is_own([seen, own]: [Code; 2]) -> bool {
@@ -96,6 +112,15 @@ fn aligned(new: [Code; 2], size: usize, align: usize) -> *mut c_void {
     caught(new, size, align)
 }
 
+/// Calls a function of this library that throws for want of memory, under a `catch (...)`. Without a runtime, null at once.
+pub(crate) fn caught_in(new: Code, size: usize, word: usize) -> *mut c_void {
+    if runtime::ready_to_catch().is_err() {
+        return no_memory(size);
+    }
+    // SAFETY: a throwing function of these two arguments, and the frame's catch is ready.
+    unsafe { arch::catching(size, word, new) }
+}
+
 /// Calls a throwing form under a `catch (...)`.
 #[cold]
 fn caught(new: [Code; 2], size: usize, align: usize) -> *mut c_void {
@@ -107,7 +132,7 @@ fn caught(new: [Code; 2], size: usize, align: usize) -> *mut c_void {
     }
     if is_own(new) {
         // Without a runtime there is no new-handler either, and the engine has already said no.
-        return no_memory();
+        return no_memory(size);
     }
     // A program without exceptions that has an `operator new` of its own: it can only return.
     // SAFETY: a function pointer of that type, from the table.

@@ -1,7 +1,7 @@
 //! A page's way through its heap.
 
 use super::*;
-use crate::page::TRAILER;
+use crate::page::{TRAILER, roomy};
 use crate::testing::turn;
 use core::ptr::{eq, from_ref};
 use std::thread;
@@ -37,14 +37,14 @@ fn two_pages(size: usize) -> (Vec<Held>, Vec<Held>) {
 }
 
 #[test]
-fn a_full_page_comes_back_at_the_tail_when_an_eighth_of_it_is_free() {
+fn a_full_page_comes_back_at_the_tail_when_enough_of_it_is_free() {
     in_a_new_heap(|| {
         let (mut first, second) = two_pages(1024);
         let (a, b) = (first[0].page(), second[0].page());
         assert_eq!(queue(1024), [from_ref(b)]);
         assert_eq!(full(), [from_ref(a)]);
-        let eighth = first.len() / 8;
-        free_all(first.drain(..eighth - 1));
+        let enough = roomy(first.len() as u32) as usize;
+        free_all(first.drain(..enough - 1));
         assert_eq!(full(), [from_ref(a)], "not for a few blocks");
         first.pop().unwrap().free();
         assert_eq!(queue(1024), [from_ref(b), from_ref(a)]);

@@ -148,7 +148,7 @@ fn afterwards_the_block_is_of_its_new_layout() {
     for align in [8, GRANULE, 4096, 2 * SEGMENT] {
         let block = Held::try_aligned(OLD, align).expect("memory");
         // SAFETY: a live block of this test.
-        let new = unsafe { reallocate_with_layout(block.pointer(), OLD, align, NEW - 5) };
+        let new = unsafe { reallocate_with_layout(None, block.pointer(), OLD, align, NEW - 5) };
         let new = Held { start: NonNull::new(new).expect("memory"), size: OLD, mark: block.mark };
         assert_eq!(new.address() % align, 0);
         new.check();

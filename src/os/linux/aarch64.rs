@@ -24,16 +24,16 @@ macro_rules! block {
     };
 }
 
-// Two words, zero at thread start. Hidden, not local: code of this crate is inlined into others.
+// Three words, zero at thread start. Hidden, not local: code of this crate is inlined into others.
 global_asm!(
     concat!(".pushsection .tbss.", block!(), ",\"awT\",%nobits"),
     ".balign 16",
     concat!(".hidden ", block!()),
     concat!(".globl ", block!()),
     concat!(".type ", block!(), ",%object"),
-    concat!(".size ", block!(), ",16"),
+    concat!(".size ", block!(), ",24"),
     concat!(block!(), ":"),
-    ".zero 16",
+    ".zero 24",
     ".popsection",
 );
 
@@ -50,47 +50,27 @@ macro_rules! find {
     };
 }
 
-/// Word 0 of the thread's block.
+/// The word at this distance from the start of the thread's block, in bytes.
 #[inline(always)]
-pub(super) fn load_first() -> *mut c_void {
+pub(super) fn load<const AT: usize>() -> *mut c_void {
+    const { assert!(AT == 0 || AT == 8 || AT == 16, "the block has three words") };
     let word;
     // SAFETY: reads this thread's own word, whose distance from the thread pointer the loader has filled in before any code
     // ran. Not `pure`: a coroutine may go on in another thread between two reads.
     unsafe {
-        asm!(find!(), "ldr {word}, [{place}]", base = out(reg) _, place = out(reg) _, word = lateout(reg) word,
-            options(nostack, preserves_flags, readonly));
+        asm!(find!(), "ldr {word}, [{place}, #{at}]", base = out(reg) _, place = out(reg) _, word = lateout(reg) word,
+            at = const AT, options(nostack, preserves_flags, readonly));
     }
     word
 }
 
-/// Sets word 0 of the thread's block.
+/// Sets that word.
 #[inline(always)]
-pub(super) fn store_first(word: *mut c_void) {
+pub(super) fn store<const AT: usize>(word: *mut c_void) {
+    const { assert!(AT == 0 || AT == 8 || AT == 16, "the block has three words") };
     // SAFETY: writes this thread's own word, which nothing else in the program can name.
     unsafe {
-        asm!(find!(), "str {word}, [{place}]", base = out(reg) _, place = out(reg) _, word = in(reg) word,
-            options(nostack, preserves_flags));
-    }
-}
-
-/// Word 1 of the thread's block.
-#[inline(always)]
-pub(super) fn load_second() -> usize {
-    let word;
-    // SAFETY: as `load_first`; the block has two words.
-    unsafe {
-        asm!(find!(), "ldr {word}, [{place}, #8]", base = out(reg) _, place = out(reg) _, word = lateout(reg) word,
-            options(nostack, preserves_flags, readonly));
-    }
-    word
-}
-
-/// Sets word 1 of the thread's block.
-#[inline(always)]
-pub(super) fn store_second(word: usize) {
-    // SAFETY: as `store_first`; the block has two words.
-    unsafe {
-        asm!(find!(), "str {word}, [{place}, #8]", base = out(reg) _, place = out(reg) _, word = in(reg) word,
-            options(nostack, preserves_flags));
+        asm!(find!(), "str {word}, [{place}, #{at}]", base = out(reg) _, place = out(reg) _, word = in(reg) word,
+            at = const AT, options(nostack, preserves_flags));
     }
 }

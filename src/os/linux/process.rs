@@ -1,12 +1,31 @@
 //! The process: its number, its forks and its end.
 
-use crate::os::Errno;
+use crate::os::{Errno, Usage};
 use core::{mem, ptr};
 use libc::{c_int, c_long};
 
 /// The kernel's number of this process. A system call, so that no cached number survives a raw clone.
 pub(crate) fn process_id() -> u32 {
     getpid().cast_unsigned()
+}
+
+/// What the process has used so far. All zero if the kernel does not say.
+pub(crate) fn usage() -> Usage {
+    // SAFETY: zeros are a valid value of this plain C type.
+    let mut usage: libc::rusage = unsafe { mem::zeroed() };
+    // SAFETY: writes to the place that it is given.
+    let _ = unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    let milliseconds = |time: libc::timeval| {
+        let whole = time.tv_sec.cast_unsigned().wrapping_mul(1000);
+        whole.wrapping_add(time.tv_usec.cast_unsigned() / 1000)
+    };
+    Usage {
+        user: milliseconds(usage.ru_utime),
+        system: milliseconds(usage.ru_stime),
+        // The kernel counts in KiB.
+        peak_resident: usage.ru_maxrss.cast_unsigned().wrapping_mul(1024),
+        major_faults: usage.ru_majflt.cast_unsigned(),
+    }
 }
 
 /// Has `prepare` called before every fork, and `parent` and `child` after it. Registered once at start, so that `prepare` runs

@@ -1,11 +1,16 @@
 //! The process: its number, its forks and its end.
 
 use super::controls::may_fail;
-use crate::os::Errno;
+use crate::os::{Errno, Usage};
 
 /// The number of this process.
 pub(crate) fn process_id() -> u32 {
     std::process::id()
+}
+
+/// Nothing is used here.
+pub(crate) fn usage() -> Usage {
+    Usage::default()
 }
 
 /// Accepts the handlers, and never calls them: there are no forks here.

@@ -1,6 +1,7 @@
 //! Pages on their own, in memory of the test's: no segment, no heap.
 
 mod attacks;
+mod odds;
 mod under_miri;
 
 use super::*;

@@ -4,7 +4,7 @@ use super::*;
 use crate::mitigations::MITIGATIONS;
 use crate::sync::CHECKER;
 
-/// Sizes with small and large strides, whole and odd ones.
+/// Small sizes and large ones, powers of two and others.
 const SIZES: &[usize] = if CHECKER { &[48, 20_480] } else { &[16, 48, 64, 320, 1024, 5120, 20_480, 131_072] };
 
 #[test]

@@ -1,0 +1,5 @@
+//! The shapes over `malloc`, for `LD_PRELOAD`.
+
+fn main() {
+    shapes::main(shapes::Over::C)
+}

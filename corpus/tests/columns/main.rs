@@ -1,0 +1,116 @@
+//! The table's columns, asserted: every case in a process of its own, on Ravelin.
+//!
+//! `cargo test -p corpus --test columns a13_` plays one row as tests with names. With `--table` as the first argument the same program takes the
+//! arguments of `corpus` (`--list`, `--json`, `--record` ..) and prints the table.
+//!
+//! Which column is asserted follows from the build: h, or p in a paranoid one; `RAVELIN_CORPUS_COLUMN` says otherwise (g). What a build
+//! without the defence in question does not stop is listed as ignored, with the reason.
+
+#![allow(clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
+mod life;
+mod our_own_memory;
+
+use corpus::allocator::{Allocator, Collect, Damage, choose};
+use corpus::stage::{self, Case, Setting, Start};
+use corpus::table::Column;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use ravelin::{MITIGATIONS, raw};
+use std::env;
+use std::process::ExitCode;
+
+#[global_allocator]
+static GLOBAL: ravelin::Ravelin = ravelin::Ravelin;
+
+const TABLE: &str = "--table";
+
+fn ravelin() -> Allocator {
+    unsafe fn free(block: *mut u8) {
+        // SAFETY: the caller's affair.
+        unsafe { raw::free(block) };
+    }
+    unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
+        // SAFETY: the caller's affair.
+        unsafe { raw::reallocate(block, size) }
+    }
+    unsafe fn usable_size(block: *mut u8) -> usize {
+        // SAFETY: the caller's affair.
+        unsafe { raw::usable_size(block) }
+    }
+    fn collect(how: Collect) {
+        raw::collect(match how {
+            Collect::Gently => raw::Collect::Gently,
+            Collect::Fully => raw::Collect::Fully,
+        });
+    }
+    fn check() -> Result<(), Damage> {
+        match ravelin::check_heap() {
+            Ok(_) => Ok(()),
+            Err(found) => Err(Damage { address: found.address(), words: format!("{found:?}") }),
+        }
+    }
+    Allocator {
+        allocate: raw::allocate,
+        allocate_zeroed: raw::allocate_zeroed,
+        allocate_aligned: raw::allocate_aligned,
+        free,
+        reallocate,
+        usable_size,
+        step: |size| raw::good_size(size) + raw::TRAILER,
+        collect,
+        owns: Some(raw::owns),
+        check: Some(check),
+        mitigations: || MITIGATIONS.list().to_vec(),
+    }
+}
+
+/// The cases of any allocator, and those that know Ravelin.
+fn cases() -> Vec<Case> {
+    let own = [our_own_memory::cases(), life::cases()];
+    let mut cases = corpus::cases::all();
+    cases.extend(own.into_iter().flatten().map(Case::own));
+    cases
+}
+
+/// The column that this build is.
+fn column() -> Column {
+    let said = env::var("RAVELIN_CORPUS_COLUMN").ok().and_then(|name| name.parse().ok());
+    said.unwrap_or(if MITIGATIONS.build_name() == "paranoid" { Column::P } else { Column::H })
+}
+
+fn main() -> ExitCode {
+    if env::args().nth(1).as_deref() == Some(TABLE) || env::args().nth(1).as_deref() == Some(stage::PLAY) {
+        let column = ["--column".to_owned(), column().name().to_owned()];
+        let args = env::args().take(1).chain(column).chain(env::args().skip(2));
+        return match corpus::run::main(ravelin(), cases, args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    choose(ravelin());
+    let column = column();
+    let trials = cases().into_iter().map(|case| trial(case, column)).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn trial(case: Case, column: Column) -> Trial {
+    let name = case.name.clone();
+    Trial::ignorable_test(name, move || {
+        let cell = case.cell(column);
+        if let Some(reason) = cell.needs.lacking() {
+            return Ok(Completion::ignored_with(reason));
+        }
+        let setting = Setting { column: Some(column), ..Setting::default() };
+        let end = Start { name: &case.name, arrange: case.arrange, setting: &setting }.end();
+        match cell.expect.judge(&end) {
+            Ok(()) => Ok(Completion::Completed),
+            Err(why) => match end.skipped() {
+                Some(reason) => Ok(Completion::ignored_with(reason)),
+                None => Err(Failed::from(format!("{why}{end}"))),
+            },
+        }
+    })
+}

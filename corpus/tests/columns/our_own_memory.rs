@@ -1,0 +1,133 @@
+//! Group B of the corpus, second half: pointers into what is the allocator's, but no block that it has handed out.
+
+use corpus::stage::{Block, Case, Expect, Map, Needs, SIZES, Who, is_class, is_huge, maps};
+use ravelin::raw;
+
+const NEVER: &[&str] = &["invalid free (never allocated) of "];
+const FOREIGN: &[&str] = &["invalid free (foreign pointer) of "];
+
+const SLICE: usize = 64 << 10;
+const SEGMENT: usize = 32 << 20;
+/// Bytes of blocks that a page makes at a time, and how many at least.
+const MADE: (usize, usize) = (4096, 4);
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for who in Who::ALL {
+        for size in SIZES.into_iter().filter(|&size| is_class(size)) {
+            let step = raw::good_size(size) + raw::TRAILER;
+            // In a thread that is new, so that its page is, and nobody else has a block there.
+            cases.push(beside("b11_made_and_never_handed_out", size, who, move |block| block.plus(step)));
+            let made = (MADE.0 / step).max(MADE.1);
+            cases.push(beside("b12_beyond_the_capacity", size, who, move |block| block.plus(made * step)));
+        }
+        for size in [64, 4096, 1 << 20] {
+            let base = |block: Block| block.minus(block.address() % SEGMENT);
+            for (name, offset) in [
+                ("first_slice", 0),
+                ("first_slice_inside", SLICE / 2),
+                ("slice_never_used", 300 * SLICE),
+                ("last_slice", SEGMENT - SLICE),
+                ("last_granule", SEGMENT - 16),
+            ] {
+                let place = move |block| base(block).plus(offset);
+                cases.push(beside(&format!("b13_guard_of_a_segment/{name}"), size, who, place));
+            }
+        }
+        for size in [200_000, 1 << 20, 64 << 20] {
+            let room = raw::good_size(size) + raw::TRAILER;
+            cases.push(beside("b13_guard_of_a_block/before", size, who, |block| block.minus(16)));
+            cases.push(beside("b13_guard_of_a_block/page_before", size, who, |block| block.minus(4096)));
+            cases.push(beside("b13_guard_of_a_block/behind", size, who, move |block| block.plus(room)));
+            if is_huge(size) {
+                let last = move |block: Block| block.plus(room + 4096 - 16);
+                cases.push(beside("b13_guard_of_a_block/end_behind", size, who, last));
+            }
+        }
+        metadata(&mut cases, who);
+        beside_a_huge_mapping(&mut cases, who);
+    }
+    cases
+}
+
+/// A mapping of its own marks whole segments, but what lies behind its end there is nobody's.
+fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
+    let play = move || {
+        who.play(
+            || {
+                let block = Block::new(40 << 20);
+                block.plus((56 << 20) - 4096)
+            },
+            Block::free_guilty,
+        );
+    };
+    let name = format!("b6_behind_a_huge_mapping/{who}");
+    cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Dies(FOREIGN), play));
+}
+
+/// Frees a place beside a live block, where no block was ever handed out.
+fn beside(name: &str, size: usize, who: Who, place: impl FnOnce(Block) -> Block + Send + 'static) -> Case {
+    Case::dies(format!("{name}/{size}/{who}"), NEVER, move || {
+        who.play(
+            move || {
+                let place = place(Block::new(size));
+                assert!(!raw::owns(place.0));
+                place
+            },
+            Block::free_guilty,
+        );
+    })
+}
+
+/// Mappings that the allocator keeps its books in. They are nobody's blocks, and nobody's memory either as far as the segment map
+/// knows: their addresses are in no segment.
+fn metadata(cases: &mut Vec<Case>, who: Who) {
+    let mut add = |name: &str, offset: usize, find: fn(&[Map]) -> Option<Map>| {
+        let play = move || {
+            who.play(
+                move || {
+                    // One of each, so that there is metadata of each.
+                    for size in [64, 1 << 20, 64 << 20] {
+                        let _ = Block::new(size);
+                    }
+                    Block::at(find(&maps()).expect("it is mapped").start + offset)
+                },
+                Block::free_guilty,
+            );
+        };
+        cases.push(Case::new(format!("b13_metadata/{name}/{who}"), Needs::FREE_CHECKS, Expect::Dies(FOREIGN), play));
+    };
+    add("of_a_segment", 4096, |maps| between_guards(maps, |len| len > 512 << 10));
+    add("of_a_segment_start", 0, |maps| between_guards(maps, |len| len > 512 << 10));
+    add("of_threads", 256, |maps| between_guards(maps, |len| len == 256 << 10));
+    add("guard_before", 0, |maps| guard_before(maps, |len| len > 512 << 10));
+    add("secret", 0, |maps| between_guards(maps, |len| len == 4096));
+    add("segment_map", 4096, |maps| table(maps, "r--p"));
+    add("segment_map_in_use", 1024, |maps| table(maps, "rw-p"));
+}
+
+fn is_guard(map: &Map) -> bool {
+    // Of one OS page: inaccessible slices, which lie round accessible ones, are larger.
+    map.anonymous && map.protection == "---p" && map.len() == 4096
+}
+
+fn between_guards(maps: &[Map], fits: impl Fn(usize) -> bool) -> Option<Map> {
+    let found = maps.windows(3).find(|three| {
+        let middle = &three[1];
+        let touches = three[0].end == middle.start && middle.end == three[2].start;
+        touches && middle.protection == "rw-p" && fits(middle.len()) && is_guard(&three[0]) && is_guard(&three[2])
+    });
+    found.map(|three| three[1].clone())
+}
+
+fn guard_before(maps: &[Map], fits: impl Fn(usize) -> bool) -> Option<Map> {
+    let inner = between_guards(maps, fits)?;
+    maps.iter().find(|map| map.end == inner.start).cloned()
+}
+
+/// A part of the segment map, which is the one large mapping that can only be read, with writable chunks in it.
+fn table(maps: &[Map], protection: &str) -> Option<Map> {
+    let at = maps.iter().position(|map| map.anonymous && map.protection == "r--p" && map.len() > 4 << 20)?;
+    let neighbours = &maps[at.saturating_sub(2)..(at + 3).min(maps.len())];
+    neighbours.iter().find(|map| map.protection == protection && map.anonymous).cloned()
+}

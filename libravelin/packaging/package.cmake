@@ -1,0 +1,2 @@
+# The @BUILD@ build of Ravelin.
+_ravelin_build("@LIBRARY@" "@SUFFIX@" "@SONAME@")

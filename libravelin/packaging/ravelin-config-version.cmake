@@ -1,0 +1,18 @@
+# Before 1.0 a new second number may change what is declared; after that a new first one.
+set(PACKAGE_VERSION "@VERSION@")
+set(PACKAGE_VERSION_COMPATIBLE FALSE)
+set(PACKAGE_VERSION_EXACT FALSE)
+string(REGEX MATCH "^0\\.[0-9]+|^[1-9][0-9]*" _ravelin_series "${PACKAGE_VERSION}")
+string(REGEX MATCH "^0\\.[0-9]+|^[1-9][0-9]*" _ravelin_wanted "${PACKAGE_FIND_VERSION}")
+if(PACKAGE_FIND_VERSION VERSION_EQUAL PACKAGE_VERSION)
+  set(PACKAGE_VERSION_EXACT TRUE)
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+elseif(PACKAGE_FIND_VERSION VERSION_LESS PACKAGE_VERSION AND
+       ("${_ravelin_series}" STREQUAL "${_ravelin_wanted}" OR "${_ravelin_wanted}" STREQUAL ""))
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+endif()
+if(NOT CMAKE_SIZEOF_VOID_P STREQUAL "" AND NOT CMAKE_SIZEOF_VOID_P STREQUAL "8")
+  set(PACKAGE_VERSION_UNSUITABLE TRUE)
+endif()
+unset(_ravelin_series)
+unset(_ravelin_wanted)

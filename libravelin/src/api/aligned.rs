@@ -1,0 +1,90 @@
+//! Blocks on a wished boundary.
+//!
+//! An alignment that is no power of two gets no block. When a block is resized, an alignment of 8 or less (even 0 or 3) means that none
+//! is wished. The forms with an offset give a block of which the byte at that offset lies on the boundary.
+
+use core::ffi::c_void;
+
+use engine::raw;
+
+use super::basic::{resize, resize_zeroed};
+use crate::errno::{or_no_memory, too_many};
+
+/// Below this, a block that is resized has no alignment.
+pub(crate) const NO_ALIGNMENT: usize = 8;
+
+export! {
+    /// A block whose address is a multiple of `align`.
+    fn malloc_aligned(size: usize, align: usize) -> *mut c_void {
+        or_no_memory(raw::allocate_aligned(size, align), size)
+    }
+
+    /// The same, all zero.
+    fn zalloc_aligned(size: usize, align: usize) -> *mut c_void {
+        or_no_memory(raw::allocate_aligned_zeroed(size, align), size)
+    }
+
+    /// The same, for `count` elements of `size` bytes.
+    fn calloc_aligned(count: usize, size: usize, align: usize) -> *mut c_void {
+        match count.checked_mul(size) {
+            Some(bytes) => or_no_memory(raw::allocate_aligned_zeroed(bytes, align), bytes),
+            None => too_many(),
+        }
+    }
+
+    /// Changes a block's size. If the old block does not lie on the boundary, what it misses it by is taken for an offset.
+    ///
+    /// # Safety
+    /// - `block` is null or a live block. Unless the answer is null, the old pointer is dead.
+    unsafe fn realloc_aligned(block: *mut c_void, size: usize, align: usize) -> *mut c_void {
+        // SAFETY: the caller's promise.
+        unsafe { resize_aligned(block, size, align) }
+    }
+
+    /// The same for a block that was zero when it was new; what is added is zero.
+    ///
+    /// # Safety
+    /// - As for `realloc_aligned`.
+    unsafe fn rezalloc_aligned(block: *mut c_void, size: usize, align: usize) -> *mut c_void {
+        // SAFETY: the caller's promise.
+        unsafe { resize_zeroed_aligned(block, size, align) }
+    }
+
+    /// The same, to `count` elements of `size` bytes.
+    ///
+    /// # Safety
+    /// - As for `realloc_aligned`.
+    unsafe fn recalloc_aligned(block: *mut c_void, count: usize, size: usize, align: usize) -> *mut c_void {
+        match count.checked_mul(size) {
+            // SAFETY: the caller's promise.
+            Some(bytes) => unsafe { resize_zeroed_aligned(block, bytes, align) },
+            None => too_many(),
+        }
+    }
+}
+
+/// `realloc_aligned`, for the functions of this library.
+///
+/// # Safety
+/// - As for `realloc_aligned` above.
+pub(crate) unsafe fn resize_aligned(block: *mut c_void, size: usize, align: usize) -> *mut c_void {
+    if align <= NO_ALIGNMENT {
+        // SAFETY: the caller's promise.
+        return unsafe { resize(block, size) };
+    }
+    // SAFETY: the caller's promise, which the engine checks besides.
+    or_no_memory(unsafe { raw::reallocate_aligned(block.cast(), size, align) }, size)
+}
+
+/// `rezalloc_aligned`, for the functions of this library.
+///
+/// # Safety
+/// - As for `realloc_aligned` above.
+pub(crate) unsafe fn resize_zeroed_aligned(block: *mut c_void, size: usize, align: usize) -> *mut c_void {
+    if align <= NO_ALIGNMENT {
+        // SAFETY: the caller's promise.
+        return unsafe { resize_zeroed(block, size) };
+    }
+    // SAFETY: the caller's promise, which the engine checks besides.
+    or_no_memory(unsafe { raw::reallocate_aligned_zeroed(block.cast(), size, align) }, size)
+}

@@ -1,0 +1,97 @@
+//! The large blocks of one heap: a list through their pages' descriptions, for whoever ends the heap or walks over it.
+//!
+//! ```text
+//!   heap: first ---> page <---> page <---> page          a page of one block has no lists of its own,
+//!           ^---------'----------'----------'            so its links and the word for its heap are free for this
+//! ```
+//!
+//! Anyone may free such a block, whatever his thread. So the list is changed under the lock of the space only, which a
+//! large block's birth and end take anyway. A page is on the list of the heap that its word names, or on none.
+
+use super::space::{Locked, lock};
+use super::{purge, segment_of, single};
+use crate::page::Page;
+use crate::sync::{AtomicPtr, Relaxed};
+use core::ptr;
+
+/// The head of such a list. Empty when all its bytes are zero.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct Singles(AtomicPtr<Page>);
+
+fn page_at(link: &AtomicPtr<Page>) -> Option<&'static Page> {
+    // SAFETY: links are null or pages' descriptions, which are never unmapped.
+    unsafe { link.load(Relaxed).as_ref() }
+}
+
+impl Singles {
+    /// For a heap that is new: whatever was on the list was taken off it.
+    pub(crate) fn clear(&self) {
+        self.0.store(ptr::null_mut(), Relaxed);
+    }
+
+    /// Whether this page of one block is on the list: for any thread, as of a moment ago.
+    pub(crate) fn has(&self, page: &Page) -> bool {
+        ptr::addr_eq(page.hot.heap.load(Relaxed), self)
+    }
+
+    /// A page that is on no list enters one, or none.
+    pub(super) fn link(list: Option<&'static Singles>, page: &'static Page, _locked: &Locked) {
+        let this = ptr::from_ref(page).cast_mut();
+        page.hot.previous.store(ptr::null_mut(), Relaxed);
+        let Some(list) = list else {
+            page.hot.next.store(ptr::null_mut(), Relaxed);
+            page.hot.heap.store(ptr::null_mut(), Relaxed);
+            return;
+        };
+        let next = page_at(&list.0);
+        page.hot.next.store(list.0.load(Relaxed), Relaxed);
+        page.hot.heap.store(ptr::from_ref(list).cast_mut().cast(), Relaxed);
+        if let Some(next) = next {
+            next.hot.previous.store(this, Relaxed);
+        }
+        list.0.store(this, Relaxed);
+    }
+
+    /// The page leaves its list, if it is on one.
+    pub(super) fn unlink(page: &'static Page, locked: &Locked) {
+        let list = page.hot.heap.load(Relaxed).cast::<Singles>();
+        // SAFETY: null or the list of a heap, whose metadata is never unmapped.
+        let Some(list) = (unsafe { list.as_ref() }) else { return };
+        let next = page.hot.next.load(Relaxed);
+        match page_at(&page.hot.previous) {
+            Some(previous) => previous.hot.next.store(next, Relaxed),
+            None => list.0.store(next, Relaxed),
+        }
+        if let Some(next) = page_at(&page.hot.next) {
+            next.hot.previous.store(page.hot.previous.load(Relaxed), Relaxed);
+        }
+        Self::link(None, page, locked);
+    }
+
+    /// All blocks move to another list, or to none.
+    pub(crate) fn give(&self, to: Option<&'static Singles>) {
+        loop {
+            // For each block anew: there may be many, and others wait.
+            let locked = lock();
+            let Some(page) = page_at(&self.0) else { return };
+            Self::unlink(page, &locked);
+            Self::link(to, page, &locked);
+        }
+    }
+
+    /// All blocks are freed.
+    pub(crate) fn free_all(&self) {
+        loop {
+            let locked = lock();
+            let Some(page) = page_at(&self.0) else { break };
+            Self::unlink(page, &locked);
+            let Some(segment) = segment_of(page) else { continue };
+            // Whoever was faster waits for the lock, and gives the page up himself.
+            if single::claim(segment, page).is_ok() {
+                single::give_up(segment, page, &locked);
+            }
+        }
+        purge::tick();
+    }
+}
