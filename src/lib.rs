@@ -72,6 +72,9 @@
 extern crate std;
 
 // Under loom only what its models run is compiled: loom's atomics can lie neither in statics nor in mapped memory.
+#[cfg(all(feature = "allocator-api2", not(ravelin_loom)))]
+#[path = "front/allocator.rs"]
+mod allocator;
 #[cfg(not(ravelin_loom))]
 mod entropy;
 #[cfg(not(ravelin_loom))]
@@ -110,7 +113,7 @@ mod testing;
 #[doc(hidden)]
 pub use front::raw;
 #[cfg(not(ravelin_loom))]
-pub use front::{Ravelin, check_heap, collect, stats, usable_size};
+pub use front::{Heap, NoMemory, Ravelin, Region, check_heap, collect, stats, usable_size};
 #[cfg(not(ravelin_loom))]
 pub use heap::{Census, Collect, Corruption, Fault};
 pub use mitigations::{MITIGATIONS, Mitigations};

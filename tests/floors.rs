@@ -28,7 +28,7 @@ const FLOORS: [&[&str]; 10] = [
     &["segment"],
     &["heap"],
     &["stats"],
-    &["front", "global", "raw"],
+    &["front", "allocator", "global", "raw"],
 ];
 const FRONT: usize = FLOORS.len() - 1;
 

@@ -1,11 +1,17 @@
 //! The front ends: Rust's global allocator, the safe functions beside it, and what the C library is made of.
 
 mod global;
+mod own;
 pub mod raw;
+mod region;
+mod share;
 mod start;
 mod talk;
 
 pub use global::Ravelin;
+pub use own::NoMemory;
+pub use region::Region;
+pub use share::Heap;
 
 use crate::geometry::UserPtr;
 use crate::heap::{self, Census, Collect, Corruption};

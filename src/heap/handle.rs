@@ -132,14 +132,27 @@ impl HeapHandle {
         }
     }
 
+    /// The heap, if it lives and is the calling thread's.
+    #[inline]
+    pub(crate) fn own(self) -> Option<&'static Heap> {
+        let thread = Thread::current()?;
+        self.find().filter(|heap| ptr::eq(heap.me(), thread.me()))
+    }
+
     /// The heap, which must be alive and the calling thread's: else the process stops here.
     #[inline]
     pub(crate) fn expect_own(self, operation: Operation) -> &'static Heap {
-        match (self.find(), Thread::current()) {
-            (Some(heap), Some(thread)) if ptr::eq(heap.me(), thread.me()) => heap,
-            (Some(_), _) => self.die(Kind::ForeignHeap, operation),
-            (None, _) => self.die(Kind::DeadHeap, operation),
+        match self.own() {
+            Some(heap) => heap,
+            None => self.refuse(operation),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(self, operation: Operation) -> ! {
+        self.expect_alive(operation);
+        self.die(Kind::ForeignHeap, operation)
     }
 
     #[cold]

@@ -1,7 +1,7 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, deferred, mail, start};
+use super::{Collect, abandon, deferred, free, mail, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -9,8 +9,13 @@ use crate::page::{Block, Contents, Origin, Page, Refused, TRAILER, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, SingleShape, map};
-use crate::sync::Relaxed;
+use crate::sync::{AtomicU32, Relaxed};
 use core::ptr;
+
+/// Of so many times that a page runs out and has what the thread itself has freed, one takes the slow path all the same.
+const REFILLS: u32 = 8;
+/// Of so many slow paths one gives up an idle page: what was a peak is given back, and not drawn anew in between.
+pub(super) const IDLE_BEATS: u32 = 32;
 
 /// What a new block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +170,7 @@ fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     let owned = unsafe { Owned::known() };
     let mut popped = page.pop(&owned);
     // A short list runs out often, and what the thread itself has freed is at hand.
-    if popped == Err(Refused::Empty) && heap.skips_a_beat() && page.is_current() && page.refill(&owned) {
+    if popped == Err(Refused::Empty) && !is_turn(&heap.refills, REFILLS) && page.is_current() && page.refill(&owned) {
         popped = page.pop(&owned);
     }
     popped.ok().map(|block| (block, page))
@@ -187,7 +192,7 @@ fn allocate_slower(
     let thread = Thread::current_or_new();
     let heap = heap.or_else(|| thread.map(Thread::default));
     match (class, heap) {
-        (None, heap) => allocate_single(heap, size, align, terms),
+        (None, heap) => allocate_single(heap, size, align, terms, padded(size)),
         (Some(class), heap) => {
             let found = match heap {
                 Some(heap) => heap.allocate(class).map(|(block, page)| terms.hand_out(block, page, size)),
@@ -198,17 +203,29 @@ fn allocate_slower(
     }
 }
 
-/// A block with a page of its own.
-fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms) -> *mut u8 {
+/// The same as `allocate_slowly`, for a large block that takes the place of a smaller one, and is likely to grow on.
+pub(super) fn allocate_grown(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms) -> *mut u8 {
+    free::preserving_errno(|| {
+        report::die_if_dying();
+        if !align.is_power_of_two() || start::renew_if_cloned().is_err() {
+            return ptr::null_mut();
+        }
+        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        allocate_single(heap, size, align, terms, padded(size).saturating_add(size / 2))
+    })
+}
+
+/// A block with a page of its own, which may have `room` bytes later.
+fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms, room: usize) -> *mut u8 {
     start::start();
     if let Some(heap) = heap {
         heap.beat(None);
     }
     let singles = heap.map(|heap| &heap.singles);
     let Some(shape) = SingleShape::of(padded(size), align) else { return ptr::null_mut() };
-    let single = segment::allocate_single(&shape, singles).or_else(|_| {
+    let single = segment::allocate_single(&shape, room, singles).or_else(|_| {
         super::collect(Collect::Fully);
-        segment::allocate_single(&shape, singles)
+        segment::allocate_single(&shape, padded(size), singles)
     });
     let Ok(single) = single else { return ptr::null_mut() };
     if (terms.fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
@@ -276,6 +293,13 @@ impl Heap {
             }
             self.set_full(page, class, &owned);
         }
+        if let Some(page) = self.reuse(class) {
+            let owned = self.own(page, Operation::Malloc);
+            if self.make_ready(page, &owned) {
+                return Some(page);
+            }
+            self.retire(page, class, owned);
+        }
         if let Some(page) = self.is_backing().then(|| abandon::adopt(self, class)).flatten() {
             let owned = self.own(page, Operation::Malloc);
             if self.make_ready(page, &owned) {
@@ -283,6 +307,9 @@ impl Heap {
             }
             self.set_full(page, class, &owned);
         }
+        // What the heap keeps for other classes may be had first.
+        self.give_up_idle(class.page_slices(), Operation::Malloc);
+        self.lose_patience(Some(class));
         let run = segment::claim(class.page_slices()).ok()?;
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
         let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
@@ -302,23 +329,24 @@ impl Heap {
         page.refill(owned) || page.extend(owned, &self.rng)
     }
 
-    /// Whether what a slow path does besides may wait: seven times out of eight.
-    fn skips_a_beat(&self) -> bool {
-        let beats = self.beats.load(Relaxed).wrapping_add(1);
-        self.beats.store(beats, Relaxed);
-        !beats.is_multiple_of(8)
-    }
-
     /// What every slow path of malloc does besides.
     pub(super) fn beat(&'static self, wanted: Option<Class>) {
         if let Some(thread) = self.thread() {
             mail::take(thread);
         }
-        if self.lingering.load(Relaxed) != 0 {
+        if is_turn(&self.beats, IDLE_BEATS) {
             self.lose_patience(wanted);
+            self.give_up_idle(1, Operation::Malloc);
         }
         segment::purge_due();
     }
+}
+
+/// Counts. True for one of so many calls.
+fn is_turn(count: &AtomicU32, of: u32) -> bool {
+    let now = count.load(Relaxed).wrapping_add(1);
+    count.store(now, Relaxed);
+    now.is_multiple_of(of)
 }
 
 /// A free block was written to.

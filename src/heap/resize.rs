@@ -119,6 +119,14 @@ impl Target {
             None => malloc::allocate_aligned_on(size, self.align, terms),
         }
     }
+
+    /// The same for a block that moves because it grows.
+    fn allocate_grown(&self, size: usize, terms: Terms) -> *mut u8 {
+        match Class::of_aligned(padded(size), self.align) {
+            Some(_) => self.allocate(size, terms),
+            None => malloc::allocate_grown(self.heap, size, self.align, terms),
+        }
+    }
 }
 
 /// The same, for a block wherever it is to go.
@@ -138,17 +146,18 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
         Kind::Single if MITIGATIONS.canaries => free::is_of_layout(live.page, size, target.align),
         _ => padded >= room / 2,
     };
-    let resized = Resized { size, held, origin: Origin::MALLOC };
+    let resized = Resized { size, held, room, origin: Origin::MALLOC };
     if is_aligned && padded <= room && wastes_little {
         return live.stays(pointer, resized);
     }
-    if is_aligned && live.shrinks_to(size, target.align) {
+    if is_aligned && live.resizes_to(pointer, size, target.align) {
         return live.stays(pointer, resized);
     }
     if let Some(new) = live.grows_to(pointer, size, &target) {
         return resized.settle(new);
     }
-    let new = target.allocate(size, Terms::of(target.fill));
+    let terms = Terms::of(target.fill);
+    let new = if padded > room { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
     if new.is_null() && is_aligned && padded <= room && room.wrapping_sub(size) <= MOST_SLACK {
         // A block that is to shrink can always stay.
         return live.stays(pointer, resized);
@@ -173,15 +182,16 @@ pub(crate) unsafe fn reallocate_with_layout(
     let live = live(pointer, Operation::Realloc);
     let claim = Claim::Layout { size: old, align };
     let _ = live.holds(pointer, Operation::Realloc, claim);
-    let resized = Resized { size, held: old, origin: Origin::layout(align) };
-    if free::is_of_layout(live.page, size, align) || live.shrinks_to(size, align) {
+    let resized = Resized { size, held: old, room: live.page.face.block_size(), origin: Origin::layout(align) };
+    if free::is_of_layout(live.page, size, align) || live.resizes_to(pointer, size, align) {
         return live.stays(pointer, resized);
     }
     let target = Target { heap, align, fill: Fill::Any };
     if let Some(new) = live.grows_to(pointer, size, &target) {
         return resized.settle(new);
     }
-    let new = target.allocate(size, Terms::of_layout(target.fill, align));
+    let terms = Terms::of_layout(target.fill, align);
+    let new = if size > old { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
     unsafe { live.move_to(pointer, new, old.min(size), claim) }
 }
@@ -192,6 +202,8 @@ struct Resized {
     size: usize,
     /// What it held before.
     held: usize,
+    /// What it had room for.
+    room: usize,
     origin: Origin,
 }
 
@@ -200,7 +212,8 @@ impl Resized {
     #[inline]
     fn plant(self, segment: &Segment, page: &Page, address: usize) {
         let block = page.face.block(address);
-        let grown = self.size.saturating_sub(self.held);
+        // What it had no room for is zero.
+        let grown = self.size.min(self.room).saturating_sub(self.held);
         if grown != 0 {
             page.clear_slack(segment.tables(), block);
             // SAFETY: the block has room for the new size, and is its resizer's.
@@ -242,12 +255,21 @@ impl Live {
         self.page.face.start().with_addr(pointer.address())
     }
 
-    /// Whether a large block gave its tail back, and is one for `size` bytes now.
-    fn shrinks_to(&self, size: usize, align: usize) -> bool {
+    /// Whether a large block has changed its size where it stands, and is one for `size` bytes now. What it gains reads as zero.
+    fn resizes_to(&self, pointer: UserPtr, size: usize, align: usize) -> bool {
         self.page.face.kind() == Kind::Single
             && Class::of_aligned(padded(size), align).is_none()
-            && SingleShape::of(padded(size), align)
-                .is_some_and(|shape| segment::shrink_huge(self.segment, self.page, &shape))
+            && SingleShape::of(padded(size), align).is_some_and(|shape| self.resizes_single_to(pointer, &shape))
+    }
+
+    fn resizes_single_to(&self, pointer: UserPtr, shape: &SingleShape) -> bool {
+        let tables = self.segment.tables();
+        let hidden = MITIGATIONS.canaries.then(|| self.page.hide_slack(tables, pointer.address()));
+        let resized = free::preserving_errno(|| segment::resize_single(self.segment, self.page, shape));
+        if let Some(slack) = hidden.filter(|_| !resized) {
+            self.page.show_slack(tables, pointer.address(), slack);
+        }
+        resized
     }
 
     /// A huge block of `size` bytes that has this one's pages; this one is freed then. None: there is nothing to move, or the
@@ -267,7 +289,7 @@ impl Live {
         start::renew_if_cloned().ok()?;
         let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
         let list = heap.map(|heap| &heap.singles);
-        free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape, list))
+        free::preserving_errno(|| segment::grow_to_huge(self.segment, self.page, shape, list))
             .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))
     }
 

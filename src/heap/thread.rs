@@ -26,6 +26,10 @@ pub(crate) struct Heap {
     by_class: [AtomicPtr<Page>; CLASSES],
     pub(super) queues: [Queue; CLASSES],
     pub(super) full: Queue,
+    /// Pages that are empty, of any class, the last to become so first.
+    pub(super) idle: Queue,
+    /// Slices of those.
+    pub(super) idle_slices: AtomicUsize,
     /// Blocks with pages of their own.
     pub(super) singles: Singles,
     pub(super) rng: Rng,
@@ -36,10 +40,14 @@ pub(crate) struct Heap {
     generation: AtomicU32,
     /// Slow paths so far.
     pub(super) beats: AtomicU32,
+    /// Times that a page ran out and had what the thread itself had freed.
+    pub(super) refills: AtomicU32,
     /// Pages of ended threads that this heap has adopted by freeing into them.
     pub(super) adopted: AtomicUsize,
     /// What the program calls it by.
     pub(super) name: Name,
+    /// Values of the safe interface that name it, but for the first.
+    shares: AtomicUsize,
     /// The next of the thread's heaps, or of the spare ones. Changed under the lock of the space.
     pub(super) next: AtomicPtr<Heap>,
     pub(super) previous: AtomicPtr<Heap>,
@@ -163,17 +171,30 @@ impl Heap {
         self.thread().is_some_and(|thread| ptr::eq(self, &thread.heap))
     }
 
+    /// One value more names the heap.
+    pub(crate) fn share(&self) {
+        self.shares.store(self.shares.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// One value less. True: it was the last.
+    pub(crate) fn unshare(&self) -> bool {
+        let others = self.shares.load(Relaxed);
+        self.shares.store(others.saturating_sub(1), Relaxed);
+        others == 0
+    }
+
     pub(super) fn reset(&self, thread: &'static Thread) {
         self.forget_direct();
-        for queue in &self.queues {
-            queue.clear();
-        }
-        self.full.clear();
+        self.all_queues().for_each(Queue::clear);
+        self.idle_slices.store(0, Relaxed);
+        self.beats.store(0, Relaxed);
+        self.refills.store(0, Relaxed);
         self.singles.clear();
         self.thread.store(ptr::from_ref(thread).cast_mut(), Relaxed);
         self.lingering.store(0, Relaxed);
         self.generation.store(entropy::generation(), Relaxed);
         self.adopted.store(0, Relaxed);
+        self.shares.store(0, Relaxed);
     }
 }
 

@@ -128,6 +128,18 @@ impl Page {
         tables.set_slack(Granule::of(block.address()), self.face.block_size(), 0);
     }
 
+    /// The block is about to change its size, by which its slack is measured: nobody looks at it until then, or until `show_slack`.
+    pub(crate) fn hide_slack(&self, tables: &Tables, address: usize) -> usize {
+        let slack = tables.slack(Granule::of(address), self.face.block_size());
+        self.clear_slack(tables, self.face.block(address));
+        slack
+    }
+
+    /// It has not.
+    pub(crate) fn show_slack(&self, tables: &Tables, address: usize, slack: usize) {
+        tables.set_slack(Granule::of(address), self.face.block_size(), slack);
+    }
+
     /// What the program may use of a live block: with `canaries` what it has requested, else all of it.
     #[inline]
     pub(crate) fn usable(&self, tables: &Tables, address: usize) -> usize {

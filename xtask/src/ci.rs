@@ -4,9 +4,10 @@
 
 use anyhow::Result;
 
+use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, dist, features, instructions, loom, miri, mock, musl, panics, seccomp, shell};
+use crate::{aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, seccomp, shell};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,15 +26,16 @@ pub fn run(args: &Args) -> Result<()> {
     steps.finish()
 }
 
-type Step = (&'static str, fn() -> Result<()>);
+pub type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: &[Step] = &[
+pub const STEPS: &[Step] = &[
     ("format", format),
     ("clippy", clippy),
     ("docs", docs),
     ("tests, hardened", tests_hardened),
     ("tests, fast", tests_fast),
     ("tests, paranoid", tests_paranoid),
+    ("tests, allocators", tests_allocators),
     ("tests, refused system calls", tests_on_older_kernel),
     ("mock", mock::run),
     ("features", || features::run(&features::Args { depth: 1 })),
@@ -43,7 +45,8 @@ const STEPS: &[Step] = &[
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
     ("no panics", panics::run),
-    ("instructions", instructions::run),
+    ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
+    ("instructions", instructions::check),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];
 
@@ -102,8 +105,28 @@ pub fn tests_paranoid() -> Result<()> {
     shell::run(shell::cargo().args(TEST_ALLOCATOR).args(["--features", "paranoid"]))
 }
 
-pub fn tests_release() -> Result<()> {
-    shell::run(shell::cargo().args(TEST_ALLOCATOR).arg("--release"))
+/// What needs the trait of `allocator-api2`: the collections that live in heaps, their example, and the documentation of both.
+pub fn tests_allocators() -> Result<()> {
+    let test = ["test", "--package", "ravelin", "--features", "allocator-api2"];
+    shell::run(shell::cargo().args([
+        "build",
+        "--package",
+        "ravelin",
+        "--features",
+        "allocator-api2",
+        "--example",
+        "requests",
+    ]))?;
+    shell::run(shell::cargo().args(test).args(["--test", "heaps"]))?;
+    shell::run(shell::cargo().args(test).args(["--lib", "allocator::"]))?;
+    shell::run(shell::cargo().args(test).arg("--doc"))
+}
+
+/// Tests with a short and a long form play the long one.
+pub fn tests_at_full_size(build: Build) -> Result<()> {
+    let mut cargo = shell::cargo();
+    cargo.args(TEST_ALLOCATOR).arg("--release").env("FULL_SIZE_TESTS", "1");
+    shell::run(build.select(&mut cargo))
 }
 
 /// On a kernel that has none of the newer calls, as most users' kernels have none.

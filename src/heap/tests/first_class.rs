@@ -7,7 +7,7 @@ use super::super::{
 use super::*;
 use crate::remote::Owner;
 use crate::report::Operation;
-use crate::testing::turn;
+use crate::testing::{alone, turn};
 use core::ptr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -137,16 +137,17 @@ fn a_thread_that_ends_leaves_the_live_blocks_of_its_heaps_and_no_heap() {
 
 #[test]
 fn metadata_is_used_again_and_a_handle_never() {
-    let _turn = turn();
-    let mut seen = BTreeSet::new();
-    for _ in 0..100 {
-        let heap = heap();
-        assert!(seen.insert(heap.number()));
-        destroy(heap);
-    }
-    let metadata = crate::segment::meta::bytes();
-    (0..100).for_each(|_| destroy(heap()));
-    assert_eq!(crate::segment::meta::bytes(), metadata);
+    alone("heap::tests::first_class::metadata_is_used_again_and_a_handle_never", || {
+        let mut seen = BTreeSet::new();
+        for _ in 0..100 {
+            let heap = heap();
+            assert!(seen.insert(heap.number()));
+            destroy(heap);
+        }
+        let metadata = crate::segment::meta::bytes();
+        (0..100).for_each(|_| destroy(heap()));
+        assert_eq!(crate::segment::meta::bytes(), metadata);
+    });
 }
 
 /// Addresses and usable sizes of all blocks of the heap, and how many its areas counted.

@@ -7,6 +7,7 @@
 //! | `threads` | pages of ended threads are found, adopted, collected |
 //! | `large` | large and huge blocks: guards, quarantine, purge, resizing |
 //! | `first_class` | heaps that the program makes, deletes and destroys |
+//! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
 //! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
 //! | `exhaustion` | no memory for any size: null, and all as before when there is some again (on the mock) |
 //! | `injection` | each system call failing in turn: null or success, and all as before (on the mock) |
@@ -19,6 +20,7 @@ mod first_class;
 #[cfg(all(ravelin_mock, not(miri)))]
 mod injection;
 mod large;
+mod misuse;
 mod pages;
 mod resize;
 mod threads;
