@@ -140,7 +140,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "B13", title: "pointers into metadata, guards, the segment map", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "B14", title: "fake headers made in user memory (house of spirit)", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "B15", title: "uninitialised pointers (0xAA.., 0xDE..)", promises: ["D", "D", "D"], elsewhere: None },
-    Row { id: "B16", title: "a block of a heap that was destroyed (with first-class heaps)", promises: ["D", "D", "D"], elsewhere: None },
+    Row { id: "B16", title: "a block of a heap that was destroyed (with first-class heaps)", promises: ["D", "D", "D"], elsewhere: Some("unit tests `heap::tests::misuse`") },
     Row { id: "C1", title: "realloc(freed) to a larger size, freed by the owner or by another thread", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "C2", title: "realloc(freed) within its class", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "C3", title: "realloc(foreign), realloc(interior)", promises: ["D", "D", "D"], elsewhere: None },

@@ -2,95 +2,14 @@
 
 #![no_main]
 
+#[path = "../common/actions.rs"]
+mod actions;
 #[path = "../../tests/model/mod.rs"]
 mod model;
 
-use arbitrary::Arbitrary;
+use actions::{Action, play};
 use libfuzzer_sys::fuzz_target;
-use model::block::{Face, Fill, Request};
 use model::player::Player;
-use model::step::{Place, Step};
-use ravelin::Collect;
-
-/// A size that a few bytes can say, with the small ones likelier.
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Size {
-    Tiny(u8),
-    Small(u16),
-    /// Of a class, or nearly: this many granules and bytes.
-    Granules(u8, u8),
-    /// Up to about 4 MiB, in slices and bytes.
-    Slices(u8, u16),
-    /// Up to 64 MiB.
-    Huge(u8),
-}
-
-impl Size {
-    fn bytes(self) -> usize {
-        match self {
-            Size::Tiny(bytes) => bytes.into(),
-            Size::Small(bytes) => bytes.into(),
-            Size::Granules(granules, bytes) => usize::from(granules) * 16 + usize::from(bytes % 3),
-            Size::Slices(slices, bytes) => usize::from(slices % 64) * 65_536 + usize::from(bytes),
-            Size::Huge(mebibytes) => usize::from(mebibytes % 64 + 1) << 20,
-        }
-    }
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Action {
-    Allocate { rust: bool, zeroed: bool, elsewhere: bool, size: Size, align: u8 },
-    /// Many blocks of one size, so that pages fill.
-    Fill { elsewhere: bool, count: u8, size: u16 },
-    Free { elsewhere: bool, which: u16 },
-    /// Frees every other block, so that pages empty.
-    Thin { elsewhere: bool },
-    Reallocate { elsewhere: bool, which: u16, size: Size, align: u8 },
-    Write { elsewhere: bool, which: u16 },
-    CheckHeap { elsewhere: bool },
-    Collect { elsewhere: bool, fully: bool },
-    EndHelper,
-}
-
-fn place(elsewhere: bool) -> Place {
-    if elsewhere { Place::Elsewhere } else { Place::Here }
-}
-
-/// Mostly none, rarely wide.
-fn align(bits: u8) -> usize {
-    1 << if bits < 128 { 0 } else { u32::from(bits % 22) }
-}
-
-/// What actions come to: steps, each of which the model plays and checks.
-fn play(player: &mut Player, action: Action) {
-    let c = |size| Request { face: Face::C, size, align: 1, fill: Fill::Any };
-    match action {
-        Action::Allocate { rust, zeroed, elsewhere, size, align: bits } => {
-            let face = if rust { Face::Rust } else { Face::C };
-            let fill = if zeroed { Fill::Zero } else { Fill::Any };
-            player.play(Step::Allocate(place(elsewhere), Request { face, size: size.bytes(), align: align(bits), fill }));
-        }
-        Action::Fill { elsewhere, count, size } => {
-            (0..count).for_each(|_| player.play(Step::Allocate(place(elsewhere), c(usize::from(size % 2048)))));
-        }
-        Action::Free { elsewhere, which } => player.play(Step::Free { place: place(elsewhere), which: which.into() }),
-        Action::Thin { elsewhere } => {
-            (0..128).for_each(|turn| player.play(Step::Free { place: place(elsewhere), which: turn * 2 }));
-        }
-        Action::Reallocate { elsewhere, which, size, align: bits } => player.play(Step::Reallocate {
-            place: place(elsewhere),
-            which: which.into(),
-            size: size.bytes(),
-            align: align(bits),
-        }),
-        Action::Write { elsewhere, which } => player.play(Step::Write { place: place(elsewhere), which: which.into() }),
-        Action::CheckHeap { elsewhere } => player.play(Step::CheckHeap(place(elsewhere))),
-        Action::Collect { elsewhere, fully } => {
-            player.play(Step::Collect(place(elsewhere), if fully { Collect::Fully } else { Collect::Gently }));
-        }
-        Action::EndHelper => player.play(Step::EndHelper),
-    }
-}
 
 fuzz_target!(|actions: Vec<Action>| {
     let mut player = Player::new(actions.len() as u64);

@@ -1,13 +1,13 @@
 //! Heaps that the program makes: their blocks, their ends, and what is left of them.
 
 use super::super::{
-    Fill, HeapHandle, Visit, Visited, allocate_in, backing, check_owned, contains, default, delete, destroy, new,
-    set_default, usable_size, visit,
+    Fill, HeapHandle, Terms, Visit, Visited, allocate_in, backing, check_owned, contains, default, delete, destroy,
+    new, set_default, usable_size, visit,
 };
 use super::*;
 use crate::remote::Owner;
 use crate::report::Operation;
-use crate::testing::turn;
+use crate::testing::{alone, turn};
 use core::ptr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -18,7 +18,7 @@ fn heap() -> HeapHandle {
 
 fn of(heap: HeapHandle, size: usize) -> Held {
     let heap = heap.expect_own(Operation::Malloc);
-    Held::adopt(allocate_in(heap, size, GRANULE, Fill::Any), size).expect("memory")
+    Held::adopt(allocate_in(heap, size, GRANULE, Terms::of(Fill::Any)), size).expect("memory")
 }
 
 /// Sizes of every kind of page: small, medium, large, huge.
@@ -137,16 +137,17 @@ fn a_thread_that_ends_leaves_the_live_blocks_of_its_heaps_and_no_heap() {
 
 #[test]
 fn metadata_is_used_again_and_a_handle_never() {
-    let _turn = turn();
-    let mut seen = BTreeSet::new();
-    for _ in 0..100 {
-        let heap = heap();
-        assert!(seen.insert(heap.number()));
-        destroy(heap);
-    }
-    let metadata = crate::segment::meta::bytes();
-    (0..100).for_each(|_| destroy(heap()));
-    assert_eq!(crate::segment::meta::bytes(), metadata);
+    alone("heap::tests::first_class::metadata_is_used_again_and_a_handle_never", || {
+        let mut seen = BTreeSet::new();
+        for _ in 0..100 {
+            let heap = heap();
+            assert!(seen.insert(heap.number()));
+            destroy(heap);
+        }
+        let metadata = crate::segment::meta::bytes();
+        (0..100).for_each(|_| destroy(heap()));
+        assert_eq!(crate::segment::meta::bytes(), metadata);
+    });
 }
 
 /// Addresses and usable sizes of all blocks of the heap, and how many its areas counted.

@@ -7,6 +7,7 @@
 //! | `threads` | pages of ended threads are found, adopted, collected |
 //! | `large` | large and huge blocks: guards, quarantine, purge, resizing |
 //! | `first_class` | heaps that the program makes, deletes and destroys |
+//! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
 //! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
 //! | `exhaustion` | no memory for any size: null, and all as before when there is some again (on the mock) |
 //! | `injection` | each system call failing in turn: null or success, and all as before (on the mock) |
@@ -19,6 +20,7 @@ mod first_class;
 #[cfg(all(ravelin_mock, not(miri)))]
 mod injection;
 mod large;
+mod misuse;
 mod pages;
 mod resize;
 mod threads;
@@ -27,7 +29,7 @@ mod under_miri;
 use super::{Collect, Thread, allocate_aligned, check_heap, collect, free};
 use crate::geometry::{Class, GRANULE, Granule, LARGE_MAX, UserPtr};
 use crate::os::testing::is_writable;
-use crate::page::Page;
+use crate::page::{Page, padded};
 use crate::segment::{Segment, map};
 use crate::sync::CHECKER;
 use core::ptr::NonNull;
@@ -93,6 +95,11 @@ impl Held {
         self.mark.wrapping_mul(offset as u64 | 1)
     }
 
+    /// What the block has room for, its canary included.
+    fn room(&self) -> usize {
+        self.page().face.block_size()
+    }
+
     fn check(&self) {
         self.begins_as_written(self.size);
     }
@@ -145,9 +152,14 @@ fn thread() -> &'static Thread {
     Thread::current().expect("this thread has allocated")
 }
 
+/// The class of the blocks for requests of this size.
+fn class_for(size: usize) -> Class {
+    Class::of(padded(size)).expect("a class")
+}
+
 /// Blocks of a size that a page has room for.
 fn page_holds(size: usize) -> usize {
-    let class = Class::of(size).expect("a class");
+    let class = class_for(size);
     class.page_slices() * crate::geometry::SLICE / class.block_size()
 }
 

@@ -1,0 +1,44 @@
+//! A heap in some state, and then one misuse: it must be stopped.
+//!
+//! The state is made in this process, so that the fuzzer sees what was reached; the misuse is committed in a forked child, for it ends in an
+//! abort, which the fuzzer would take for a crash of its own. The oracle ([`Misuse::must_be_stopped`]) follows from the build's mitigations
+//! alone. What counts as a finding: a child that goes on, hangs, or dies without a report.
+
+#![no_main]
+
+#[path = "../common/actions.rs"]
+mod actions;
+#[path = "../common/child.rs"]
+mod child;
+#[path = "../common/misuse.rs"]
+mod misuse;
+#[path = "../../tests/model/mod.rs"]
+mod model;
+
+use actions::{Action, play};
+use arbitrary::Arbitrary;
+use child::End;
+use libfuzzer_sys::fuzz_target;
+use misuse::Misuse;
+use model::player::Player;
+
+#[derive(Arbitrary, Debug)]
+struct Game {
+    actions: Vec<Action>,
+    misuse: Misuse,
+}
+
+fuzz_target!(|game: Game| {
+    let mut player = Player::new(game.actions.len() as u64);
+    game.actions.iter().take(200).for_each(|&action| play(&mut player, action));
+    let misuse = game.misuse;
+    let end = child::run(|| misuse.commit());
+    match end {
+        End::Reported => {}
+        End::WentOn if !misuse.must_be_stopped() => {}
+        // A fault is an end too, where the memory is gone.
+        End::Faulted if misuse.may_fault() => {}
+        end => panic!("{misuse:?}: {end:?}"),
+    }
+    player.finish();
+});
