@@ -1,7 +1,7 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, deferred, mail, start};
+use super::{Collect, abandon, deferred, free, mail, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -162,7 +162,7 @@ fn allocate_slower(
     let thread = Thread::current_or_new();
     let heap = heap.or_else(|| thread.map(Thread::default));
     match (class, heap) {
-        (None, heap) => allocate_single(heap, size, align, fill),
+        (None, heap) => allocate_single(heap, size, align, fill, size),
         (Some(class), heap) => {
             let block = match heap {
                 Some(heap) => heap.allocate(class, fill),
@@ -173,17 +173,29 @@ fn allocate_slower(
     }
 }
 
-/// A block with a page of its own.
-fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, fill: Fill) -> *mut u8 {
+/// The same as `allocate_slowly`, for a large block that takes the place of a smaller one, and is likely to grow on.
+pub(super) fn allocate_grown(heap: Option<&'static Heap>, size: usize, align: usize, fill: Fill) -> *mut u8 {
+    free::preserving_errno(|| {
+        report::die_if_dying();
+        if !align.is_power_of_two() || start::renew_if_cloned().is_err() {
+            return ptr::null_mut();
+        }
+        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        allocate_single(heap, size, align, fill, size.saturating_add(size / 2))
+    })
+}
+
+/// A block with a page of its own, which may have `room` bytes later.
+fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, fill: Fill, room: usize) -> *mut u8 {
     start::start();
     if let Some(heap) = heap {
         heap.beat(None);
     }
     let singles = heap.map(|heap| &heap.singles);
     let Some(shape) = SingleShape::of(size, align) else { return ptr::null_mut() };
-    let single = segment::allocate_single(&shape, singles).or_else(|_| {
+    let single = segment::allocate_single(&shape, room, singles).or_else(|_| {
         super::collect(Collect::Fully);
-        segment::allocate_single(&shape, singles)
+        segment::allocate_single(&shape, size, singles)
     });
     let Ok(single) = single else { return ptr::null_mut() };
     if (fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {

@@ -113,6 +113,14 @@ impl Target {
             (None, Fill::Zero) => malloc::allocate_aligned_zeroed(size, self.align),
         }
     }
+
+    /// The same for a block that moves because it grows.
+    fn allocate_grown(&self, size: usize) -> *mut u8 {
+        match Class::of_aligned(size, self.align) {
+            Some(_) => self.allocate(size),
+            None => malloc::allocate_grown(self.heap, size, self.align, self.fill),
+        }
+    }
 }
 
 /// The same, for a block wherever it is to go.
@@ -129,13 +137,13 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
     if is_aligned && size <= room && size >= room / 2 {
         return live.start(pointer);
     }
-    if is_aligned && live.shrinks_to(size, target.align) {
+    if is_aligned && live.resizes_to(size, target.align) {
         return live.start(pointer);
     }
     if let Some(new) = live.grows_to(pointer, size, &target) {
         return new.as_ptr();
     }
-    let new = target.allocate(size);
+    let new = if size > room { target.allocate_grown(size) } else { target.allocate(size) };
     if new.is_null() && is_aligned && size <= room {
         // A block that is to shrink can always stay.
         return live.start(pointer);
@@ -161,14 +169,14 @@ pub(crate) unsafe fn reallocate_with_layout(
     if MITIGATIONS.layout_checks && !free::is_of_layout(live.page, old, align) {
         diagnose::die_of_layout(pointer, live.page, Operation::Realloc, old, align);
     }
-    if free::is_of_layout(live.page, size, align) || live.shrinks_to(size, align) {
+    if free::is_of_layout(live.page, size, align) || live.resizes_to(size, align) {
         return live.start(pointer);
     }
     let target = Target { heap, align, fill: Fill::Any };
     if let Some(new) = live.grows_to(pointer, size, &target) {
         return new.as_ptr();
     }
-    let new = target.allocate(size);
+    let new = if size > old { target.allocate_grown(size) } else { target.allocate(size) };
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
     unsafe { live.move_to(pointer, new, old.min(size)) }
 }
@@ -179,11 +187,12 @@ impl Live {
         self.page.face.start().with_addr(pointer.address())
     }
 
-    /// Whether a large block gave its tail back, and is one for `size` bytes now.
-    fn shrinks_to(&self, size: usize, align: usize) -> bool {
+    /// Whether a large block has changed its size where it stands, and is one for `size` bytes now. What it gains reads as zero.
+    fn resizes_to(&self, size: usize, align: usize) -> bool {
         self.page.face.kind() == Kind::Single
             && Class::of_aligned(size, align).is_none()
-            && SingleShape::of(size, align).is_some_and(|shape| segment::shrink_huge(self.segment, self.page, &shape))
+            && SingleShape::of(size, align)
+                .is_some_and(|shape| free::preserving_errno(|| segment::resize_single(self.segment, self.page, &shape)))
     }
 
     /// A huge block of `size` bytes that has this one's pages; this one is freed then. None: there is nothing to move, or the
@@ -202,7 +211,7 @@ impl Live {
         start::renew_if_cloned().ok()?;
         let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
         let list = heap.map(|heap| &heap.singles);
-        free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape, list))
+        free::preserving_errno(|| segment::grow_to_huge(self.segment, self.page, shape, list))
             .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))
     }
 

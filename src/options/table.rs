@@ -158,7 +158,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::PurgeDelay,
         "PURGE_DELAY",
         Unit::Milliseconds,
-        10,
+        100,
         "How long free memory is kept before it is given back to the system; 0 is at once, -1 is never.",
     )
     .also("PURGE_DELAY")
@@ -176,7 +176,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineBytes,
         "QUARANTINE_BYTES",
         Unit::Bytes,
-        64 * MIB,
+        32 * MIB,
         "How many bytes of freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, TIB),
@@ -184,7 +184,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineCount,
         "QUARANTINE_COUNT",
         Unit::Count,
-        64,
+        16,
         "How many freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, 64 * KIB),

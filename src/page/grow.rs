@@ -117,7 +117,7 @@ impl Page {
         hot.reserved.store(reserved, Relaxed);
     }
 
-    /// Makes this description that of a page of one block, which is handed out at once.
+    /// Makes this description that of a page of one block, which is handed out at once. Which heap's it is, its list says.
     pub(crate) fn bear_single(&self, tables: &'static Tables, size: usize, least: Option<usize>, extent: &Extent) {
         let hot = &self.hot;
         hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
@@ -127,7 +127,6 @@ impl Page {
         hot.reserved.store(1, Relaxed);
         hot.free.store(0, Relaxed);
         hot.full.store(false, Relaxed);
-        hot.heap.store(ptr::null_mut(), Relaxed);
         self.face.describe_single(size, least, extent);
         self.face.owner.bear_single();
     }

@@ -19,7 +19,8 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`quarantine`], [`single`], [`singles`], [`huge`]; then what
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`single`], [`singles`], [`huge`],
+//! [`ranges`], [`quarantine`], [`purge`]; then what
 //! the statistics ask for: [`committed`], [`tally`], [`peak`].
 
 mod access;
@@ -31,6 +32,7 @@ pub(crate) mod meta;
 pub(crate) mod peak;
 mod purge;
 mod quarantine;
+mod ranges;
 mod single;
 mod singles;
 mod slices;
@@ -39,10 +41,10 @@ mod tally;
 
 pub(crate) use access::{borders, left_out};
 pub(crate) use arena::{count as arenas, reserved};
-pub(crate) use huge::{grow as grow_huge, shrink as shrink_huge};
+pub(crate) use huge::grow as grow_to_huge;
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
 pub(crate) use quarantine::bytes as quarantined;
-pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single};
+pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single, resize as resize_single};
 pub(crate) use singles::Singles;
 pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
 pub(crate) use tally::Tally;
@@ -94,6 +96,10 @@ pub(crate) struct Segment {
     writable: SliceSet,
     /// Slices with guards in them.
     guarded: SliceSet,
+    /// First slices of pages of one block that can be closed and opened by themselves.
+    apart: SliceSet,
+    /// First slices of pages of one block whose guards had to be left out.
+    bare: SliceSet,
     /// Unused slices that still hold memory.
     dirty: SliceSet,
     /// Slices that read as zero, for nobody has written to them since the kernel took their memory back. Not in use.

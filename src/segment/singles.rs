@@ -89,7 +89,7 @@ impl Singles {
             let Some(segment) = segment_of(page) else { continue };
             // Whoever was faster waits for the lock, and gives the page up himself.
             if single::claim(segment, page).is_ok() {
-                single::give_up(segment, page, &locked);
+                single::give_up(segment, page, single::hide(segment, page), &locked);
             }
         }
         purge::tick();

@@ -46,7 +46,7 @@ pub const STEPS: &[Step] = &[
     ("dist", dist::run),
     ("no panics", panics::run),
     ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
-    ("instructions", instructions::run),
+    ("instructions", instructions::check),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];
 

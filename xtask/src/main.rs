@@ -58,8 +58,8 @@ enum Task {
     NoPanics,
     /// Unit tests for each single mitigation and each pair on top of fast, and hardened plus or minus one
     Features(features::Args),
-    /// Instructions of a steady malloc/free pair and of a remote free, counted by callgrind
-    Instructions,
+    /// Instructions of the steady paths, counted by callgrind and compared with xtask/instructions.txt
+    Instructions(instructions::Args),
     /// Compare with other allocators: time, memory, real programs and standard shapes (bench --help)
     Bench(bench::Args),
     /// Model-check the protocols between threads
@@ -99,7 +99,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Seccomp(args) => seccomp::run(args),
         Task::NoPanics => panics::run(),
         Task::Features(args) => features::run(args),
-        Task::Instructions => instructions::run(),
+        Task::Instructions(args) => instructions::run(args),
         Task::Bench(args) => bench::run(args),
         Task::Loom => loom::run(),
         Task::Miri(args) => miri::run(args),

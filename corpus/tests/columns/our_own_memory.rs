@@ -50,7 +50,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// A mapping of its own marks whole segments, but what lies behind its end there is nobody's.
+/// A mapping of its own is longer than its block.
 fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
     let play = move || {
         who.play(
@@ -61,8 +61,8 @@ fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
             Block::free_guilty,
         );
     };
-    let name = format!("b6_behind_a_huge_mapping/{who}");
-    cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Dies(FOREIGN), play));
+    let name = format!("b6_far_behind_a_huge_block/{who}");
+    cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Dies(NEVER), play));
 }
 
 /// Frees a place beside a live block, where no block was ever handed out.
