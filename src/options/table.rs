@@ -320,6 +320,20 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "reads files")]
+    fn every_option_is_in_the_readme_and_in_the_man_page() {
+        for file in ["README.md", "libravelin/packaging/ravelin.3"] {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            // A package as it is published has no libraries beside it.
+            let Ok(text) = std::fs::read_to_string(path) else { continue };
+            for row in TABLE.iter().filter(|row| row.effect == Effect::Some) {
+                let name = std::format!("RAVELIN_{}", row.name);
+                assert!(text.contains(&name), "{file} does not tell of {name}");
+            }
+        }
+    }
+
+    #[test]
     fn mimallocs_numbers_name_each_of_its_options_once() {
         for row in &TABLE {
             let numbers = BY_NUMBER.iter().filter(|setting| **setting == row.setting).count();

@@ -100,6 +100,7 @@ impl Page {
         hot.fresh.store(contents == Contents::Zero, Relaxed);
         hot.capacity.store(0, Relaxed);
         self.draw(rng);
+        self.face.begin(hot.generation.load(Relaxed));
         self.attend(Attention::WhenEmpty);
         self.face.owner.bear::<All>(&self.bits(), self.summary(), me)
     }
@@ -128,6 +129,13 @@ impl Page {
         hot.free.store(0, Relaxed);
         hot.full.store(false, Relaxed);
         self.face.describe_single(size, least, extent);
+        let generation = entropy::generation();
+        self.face.begin(generation);
+        self.draw_canary_keys(generation);
+        if MITIGATIONS.canaries {
+            // Everybody may look at the block from here on, and its canary comes later.
+            self.clear_slack(tables, self.face.block(extent.start.addr().get()));
+        }
         self.face.owner.bear_single();
     }
 
@@ -146,8 +154,10 @@ impl Page {
     fn draw(&self, rng: &Rng) {
         let hot = &self.hot;
         let births = hot.births.load(Relaxed).wrapping_add(1);
+        let generation = entropy::generation();
         hot.births.store(births, Relaxed);
-        hot.generation.store(entropy::generation(), Relaxed);
+        hot.generation.store(generation, Relaxed);
+        self.draw_canary_keys(generation);
         hot.free.store(0, Relaxed);
         hot.untouched.store(false, Relaxed);
         hot.zeroed.store(false, Relaxed);
@@ -159,6 +169,14 @@ impl Page {
         }
         if MITIGATIONS.random_order {
             hot.coins.store(rng.next_u64(), Relaxed);
+        }
+    }
+
+    fn draw_canary_keys(&self, generation: u32) {
+        if MITIGATIONS.canaries
+            && let Some(keys) = entropy::canary_keys(ptr::from_ref(self).addr(), generation)
+        {
+            self.face.set_canary_keys(keys);
         }
     }
 

@@ -199,9 +199,10 @@ pub(super) fn bear(
 /// [`NotLive`] if another thread was faster: a double free.
 pub(crate) fn free(segment: &'static Segment, page: &'static Page) -> Result<(), NotLive> {
     claim(segment, page)?;
-    // Without the lock: who has claimed the page has it alone.
+    // Without the lock: who has claimed the page has it alone. But who verifies canaries looks at it under the lock.
+    let locked = MITIGATIONS.canaries.then(lock);
     let state = hide(segment, page);
-    give_up(segment, page, state, &lock());
+    give_up(segment, page, state, &locked.unwrap_or_else(lock));
     purge::tick();
     Ok(())
 }

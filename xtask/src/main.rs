@@ -22,6 +22,8 @@ mod odds;
 mod packages;
 mod panics;
 mod real_programs;
+mod release;
+mod rust_programs;
 mod seccomp;
 mod shell;
 mod soak;
@@ -52,6 +54,10 @@ enum Task {
     Packages,
     /// Run unmodified programs with and without the library and compare what they print
     RealPrograms(real_programs::Args),
+    /// Build published programs that use Rust's mimalloc crate with Ravelin in its place, and run them (minutes)
+    RustPrograms,
+    /// Licences, the oldest compiler that is promised, and packages as they would be published
+    Release,
     /// Run a command under a seccomp filter that refuses the newer system calls
     Seccomp(seccomp::Args),
     /// Fail if a shipped library can panic, beyond xtask/allowed-panics.txt
@@ -96,6 +102,8 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Install(args) => install::run(args),
         Task::Packages => packages::run(),
         Task::RealPrograms(args) => real_programs::run(args),
+        Task::Release => release::run(),
+        Task::RustPrograms => rust_programs::run(),
         Task::Seccomp(args) => seccomp::run(args),
         Task::NoPanics => panics::run(),
         Task::Features(args) => features::run(args),

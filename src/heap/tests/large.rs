@@ -37,9 +37,9 @@ fn every_shape_is_guarded() {
     for (size, align) in shapes() {
         let block = Held::try_aligned(size, align).expect("memory");
         let start = block.start.as_ptr();
-        let room = usable_size(block.pointer());
+        let room = block.room();
         let slack = if MITIGATIONS.free_checks { os::page_size() } else { os::page_size().max(size / 8) };
-        assert!(room >= size && room - size < slack);
+        assert!(room >= padded(size) && room - padded(size) < slack);
         assert_eq!(block.address() % align, 0);
         inaccessible(start.wrapping_sub(1), "the byte before a block");
         inaccessible(start.wrapping_add(room), "the byte behind a block");
@@ -176,7 +176,7 @@ fn a_range_is_fitted_to_each_block_that_it_serves() {
         let mut places = Vec::new();
         for size in sizes.into_iter().cycle().take(if CHECKER { 16 } else { 80 }) {
             let block = Held::of(size);
-            let (start, room) = (block.start.as_ptr(), usable_size(block.pointer()));
+            let (start, room) = (block.start.as_ptr(), block.room());
             block.check();
             assert!(is_writable(start.wrapping_add(room - 1)));
             inaccessible(start.wrapping_sub(1), "the byte before a block");
@@ -225,12 +225,12 @@ fn a_large_block_grows_and_shrinks_where_it_stands() {
             // The first growth may move it, to where there is room for more.
             for size in [first + 100_000, first + 110_000, first + 150_000, first + 8000, first + 140_000] {
                 let before = block.address();
-                let room = usable_size(block.pointer());
+                let room = block.room();
                 // SAFETY: a live block of this test.
                 let new = unsafe { reallocate(block.pointer(), size) };
                 block.start = NonNull::new(new).expect("memory");
                 block.begins_as_written(first);
-                let now = usable_size(block.pointer());
+                let now = block.room();
                 assert!(now >= size);
                 assert!(is_writable(new.wrapping_add(now - 1)));
                 inaccessible(new.wrapping_add(now), "the byte behind a block");
@@ -349,7 +349,7 @@ fn a_huge_block_that_shrinks_gives_its_tail_back_and_stays() {
     assert_eq!(start.addr(), block.address());
     assert_eq!(usable_size(block.pointer()), LARGE_MAX);
     block.begins_as_written(LARGE_MAX);
-    inaccessible(start.wrapping_add(LARGE_MAX), "the tail that was given back");
+    inaccessible(start.wrapping_add(block.room()), "the tail that was given back");
     inaccessible(start.wrapping_add(size - 1), "the tail that was given back");
     let segment = block.segment();
     block.free_unchecked();
