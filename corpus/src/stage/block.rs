@@ -1,7 +1,7 @@
 //! The props: blocks, by their address alone, so that they can be misused.
 
 <<<<<<< HEAD
-use crate::allocator::current;
+use crate::allocator::{current, has};
 use core::alloc::Layout;
 =======
 use crate::allocator::{current, has};

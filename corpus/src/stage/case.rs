@@ -39,9 +39,6 @@ impl Needs {
     /// Shows what a build *without* encoded links and free checks does not withstand.
     pub const WEAKNESS: Needs = Needs { all: &[], none: &["free-checks", "encoded-links"] };
 
-    /// Writes between blocks that nothing guards.
-    pub const NO_CANARIES: Needs = Needs { all: &[], none: &["canaries"] };
-
     /// All of these features.
     #[must_use]
     pub const fn all(all: &'static [&'static str]) -> Needs {
