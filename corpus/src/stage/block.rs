@@ -1,11 +1,7 @@
 //! The props: blocks, by their address alone, so that they can be misused.
 
-<<<<<<< HEAD
 use crate::allocator::{current, has};
 use core::alloc::Layout;
-=======
-use crate::allocator::{current, has};
->>>>>>> main
 use core::hint::black_box;
 use core::ptr;
 
