@@ -191,12 +191,8 @@ fn waiting_for_the_owner(cases: &mut Vec<Case>, size: usize) {
             traffic(size);
         });
     });
-    let case = case.guarded(Expect::Faults);
-    cases.push(if size <= WIPED {
-        case.with(Column::P, Needs::ZERO_ON_FREE, Expect::DiesLater(WRITTEN_AFTER_FREE))
-    } else {
-        case
-    });
+    let stopped = Expect::DiesLater(&["corrupted free list", "write after free"]);
+    cases.push(case.with(Column::P, Needs::ZERO_ON_FREE, stopped).guarded(Expect::Faults));
 }
 
 /// E1: a secret, freed, and looked for where it was.
