@@ -3,6 +3,7 @@
 use super::chacha::ChaCha;
 use super::{NoSecret, renew_if_cloned, secret, stop};
 use crate::os;
+use core::cell::Cell;
 use core::num::NonZeroU32;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicU64};
@@ -27,6 +28,19 @@ pub(crate) struct Rng {
     /// The process's generation at the last seeding; 0 before the first.
     generation: AtomicU32,
 }
+
+/// 2^64 modulo the number of orders of so many items.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const SURPLUS: [u64; 17] = {
+    let mut surplus = [0; 17];
+    let (mut orders, mut count) = (1_u64, 1);
+    while count < surplus.len() {
+        orders *= count as u64;
+        surplus[count] = orders.wrapping_neg() % orders;
+        count += 1;
+    }
+    surplus
+};
 
 impl Rng {
     /// A generator that is seeded at first use.
@@ -85,23 +99,27 @@ impl Rng {
         scale(n, || self.next_u32())
     }
 
-    /// Four numbers, each below its bound and each combination equally likely, from 64 random bits: the bounds' product is
-    /// at most 2^32. A bound of 0 counts as 1. (Brackett-Rozinsky and Lemire, "Batched ranged random integer generation",
-    /// 2024.)
+    /// Brings up to 16 items into an order drawn from all of them, each equally likely, with 64 random bits. (The shuffle is
+    /// Fisher's and Yates's; all its numbers out of one: Brackett-Rozinsky and Lemire, "Batched ranged random integer
+    /// generation", 2024.)
     #[inline]
-    pub(crate) fn below_each(&self, bounds: [u32; 4]) -> [u32; 4] {
-        let bounds = bounds.map(|bound| u64::from(bound.max(1)));
-        let product = bounds.iter().fold(1_u64, |product, &bound| product.wrapping_mul(bound));
+    pub(crate) fn shuffle(&self, items: &mut [u32]) {
+        let items = Cell::from_mut(items).as_slice_of_cells();
+        let Some(&surplus) = SURPLUS.get(items.len()) else { return };
         loop {
             let mut rest = self.next_u64();
-            let numbers = bounds.map(|bound| {
-                let scaled = u128::from(rest).wrapping_mul(u128::from(bound));
+            for (last, item) in items.iter().enumerate().skip(1).rev() {
+                let scaled = u128::from(rest).wrapping_mul(last as u128 + 1);
                 rest = scaled as u64;
-                (scaled >> 64) as u32
-            });
-            // 2^64 mod product leftovers are one too often; the cheap bound first, for the remainder is a division.
-            if rest >= product || rest >= product.wrapping_neg().checked_rem(product).unwrap_or(0) {
-                return numbers;
+                if let Some(other) = items.get((scaled >> 64) as usize) {
+                    // Not `swap`, which would ask whether they are the same, and the processor would guess wrong.
+                    let kept = item.replace(other.get());
+                    other.set(kept);
+                }
+            }
+            // What is left over is below this for the orders that would come up once too often. To shuffle once more does no harm.
+            if rest >= surplus {
+                return;
             }
         }
     }
@@ -183,19 +201,47 @@ impl TryCryptoRng for &Rng {}
 #[cfg(test)]
 mod tests {
     #[test]
-    fn numbers_drawn_together_keep_their_bounds_and_are_spread_evenly() {
-        let rng = super::Rng::new();
-        let mut seen = [[0_u32; 5]; 4];
-        for _ in 0..20_000 {
-            let numbers = rng.below_each([5, 4, 3, 0]);
-            for (place, number) in seen.iter_mut().zip(numbers) {
-                place[number as usize] += 1;
-            }
+    fn every_order_of_a_shuffle_is_equally_likely() {
+        let rng = Rng::new();
+        let rounds = if CHECKER { 600 } else { 24_000 };
+        let mut seen = std::collections::HashMap::new();
+        for _ in 0..rounds {
+            let mut items = [1, 2, 3, 4];
+            rng.shuffle(&mut items);
+            *seen.entry(items).or_insert(0_u32) += 1;
         }
-        for (place, bound) in seen.iter().zip([5_usize, 4, 3, 1]) {
-            let expected = 20_000.0 / bound as f64;
-            assert!(place[..bound].iter().all(|&n| (f64::from(n) - expected).abs() < expected / 8.0), "{place:?}");
-            assert!(place[bound..].iter().all(|&n| n == 0));
+        assert_eq!(seen.len(), 24);
+        let expected = f64::from(rounds) / 24.0;
+        let chi: f64 = seen.values().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
+        // 23 degrees of freedom: beyond 70 once in a million times.
+        assert!(chi < 70.0, "{seen:?}");
+    }
+
+    #[test]
+    fn a_shuffle_keeps_its_items_and_leads_each_anywhere() {
+        let rng = Rng::new();
+        for len in 0..=16 {
+            let mut reached = [0_u32; 16];
+            for _ in 0..if CHECKER { 40 } else { 400 } {
+                let mut items: std::vec::Vec<u32> = (0..len).collect();
+                rng.shuffle(&mut items);
+                for (place, &item) in reached.iter_mut().zip(&items) {
+                    *place |= 1 << item;
+                }
+                items.sort_unstable();
+                assert!(items.into_iter().eq(0..len));
+            }
+            let everywhere = (1_u32 << len) - 1;
+            assert!(CHECKER || reached[..len as usize].iter().all(|&items| items == everywhere), "{len}");
+        }
+    }
+
+    #[test]
+    fn the_surplus_is_what_two_to_the_64_leaves_over() {
+        assert_eq!(SURPLUS[..6], [0, 0, 0, 4, 16, 16]);
+        for (count, &surplus) in SURPLUS.iter().enumerate().skip(1) {
+            let orders: u128 = (1..=count as u128).product();
+            assert_eq!(u128::from(surplus), (1 << 64) % orders);
         }
     }
 

@@ -70,7 +70,7 @@ pub(super) fn note_orphan(page: &Page) {
 pub(super) fn abandon_all(thread: &'static Thread) {
     for heap in thread.heaps() {
         heap.forget_direct();
-        for queue in heap.queues.iter().chain(core::iter::once(&heap.full)) {
+        for queue in heap.all_queues() {
             while let Some(page) = queue.first() {
                 let (owned, class) = (heap.own(page, Operation::Collect), class_of(page, Operation::Collect));
                 heap.leave(page, class);

@@ -124,7 +124,7 @@ impl Heap {
     /// All pages move to another heap of the same thread.
     fn give_pages(&'static self, to: &'static Heap) {
         self.forget_direct();
-        for queue in self.queues.iter().chain(core::iter::once(&self.full)) {
+        for queue in self.all_queues() {
             while let Some(page) = queue.first() {
                 let (owned, class) = (self.own(page, Operation::HeapDelete), class_of(page, Operation::HeapDelete));
                 self.leave(page, class);
@@ -140,7 +140,7 @@ impl Heap {
     /// All blocks are freed, and the pages given up.
     fn free_pages(&'static self) {
         self.forget_direct();
-        for queue in self.queues.iter().chain(core::iter::once(&self.full)) {
+        for queue in self.all_queues() {
             while let Some(page) = queue.first() {
                 let (owned, class) = (self.own(page, Operation::HeapDestroy), class_of(page, Operation::HeapDestroy));
                 self.leave(page, class);

@@ -9,8 +9,13 @@ use crate::page::{Block, Contents, Page, Refused};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, SingleShape};
-use crate::sync::Relaxed;
+use crate::sync::{AtomicU32, Relaxed};
 use core::ptr;
+
+/// Of so many times that a page runs out and has what the thread itself has freed, one takes the slow path all the same.
+const REFILLS: u32 = 8;
+/// Of so many slow paths one gives up an idle page: what was a peak is given back, and not drawn anew in between.
+pub(super) const IDLE_BEATS: u32 = 32;
 
 /// What a new block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +140,7 @@ fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     let owned = unsafe { Owned::known() };
     let mut popped = page.pop(&owned);
     // A short list runs out often, and what the thread itself has freed is at hand.
-    if popped == Err(Refused::Empty) && heap.skips_a_beat() && page.is_current() && page.refill(&owned) {
+    if popped == Err(Refused::Empty) && !is_turn(&heap.refills, REFILLS) && page.is_current() && page.refill(&owned) {
         popped = page.pop(&owned);
     }
     popped.ok().map(|block| (block, page))
@@ -241,6 +246,13 @@ impl Heap {
             }
             self.set_full(page, class, &owned);
         }
+        if let Some(page) = self.reuse(class) {
+            let owned = self.own(page, Operation::Malloc);
+            if self.make_ready(page, &owned) {
+                return Some(page);
+            }
+            self.retire(page, class, owned);
+        }
         if let Some(page) = self.is_backing().then(|| abandon::adopt(self, class)).flatten() {
             let owned = self.own(page, Operation::Malloc);
             if self.make_ready(page, &owned) {
@@ -248,6 +260,9 @@ impl Heap {
             }
             self.set_full(page, class, &owned);
         }
+        // What the heap keeps for other classes may be had first.
+        self.give_up_idle(class.page_slices(), Operation::Malloc);
+        self.lose_patience(Some(class));
         let run = segment::claim(class.page_slices()).ok()?;
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
         let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
@@ -267,23 +282,24 @@ impl Heap {
         page.refill(owned) || page.extend(owned, &self.rng)
     }
 
-    /// Whether what a slow path does besides may wait: seven times out of eight.
-    fn skips_a_beat(&self) -> bool {
-        let beats = self.beats.load(Relaxed).wrapping_add(1);
-        self.beats.store(beats, Relaxed);
-        !beats.is_multiple_of(8)
-    }
-
     /// What every slow path of malloc does besides.
     pub(super) fn beat(&'static self, wanted: Option<Class>) {
         if let Some(thread) = self.thread() {
             mail::take(thread);
         }
-        if self.lingering.load(Relaxed) != 0 {
+        if is_turn(&self.beats, IDLE_BEATS) {
             self.lose_patience(wanted);
+            self.give_up_idle(1, Operation::Malloc);
         }
         segment::purge_due();
     }
+}
+
+/// Counts. True for one of so many calls.
+fn is_turn(count: &AtomicU32, of: u32) -> bool {
+    let now = count.load(Relaxed).wrapping_add(1);
+    count.store(now, Relaxed);
+    now.is_multiple_of(of)
 }
 
 /// A free block was written to.

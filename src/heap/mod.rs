@@ -6,6 +6,7 @@
 //!    direct[size / 16] --------------------+----> page of the class, first in its queue
 //!    queues[class]   page <-> page <-> page       pages with free blocks, or nearly
 //!    full            page <-> page                pages without; one comes back when enough of it is free
+//!    idle            page <-> page                empty ones, kept for a while with their order and their key
 //! ```
 //!
 //! malloc pops from the page that the table names, and goes the slow way when that page's free list is empty; free finds

@@ -9,9 +9,10 @@ use crate::segment;
 use crate::sync::{AtomicPtr, Relaxed};
 use core::ptr;
 
-/// Slow paths that the only page of a class is kept for while it is empty: a loop over one block would otherwise draw a
-/// new key and a new order at every turn.
+/// Rounds that the only page of a class is kept for while it is empty, where malloc finds it at once.
 const PATIENCE: u8 = 16;
+/// Slices of empty pages that a heap keeps besides: 4 MiB.
+const IDLE_MAX: usize = 64;
 
 /// A doubly linked list through the pages' owner lines. Only its thread touches it. Empty when all its bytes are zero.
 #[derive(Debug)]
@@ -47,6 +48,10 @@ pub(super) fn class_of(page: &'static Page, operation: Operation) -> Class {
 impl Queue {
     pub(super) fn first(&self) -> Option<&'static Page> {
         page_at(&self.first)
+    }
+
+    fn last(&self) -> Option<&'static Page> {
+        page_at(&self.last)
     }
 
     pub(super) fn clear(&self) {
@@ -145,6 +150,9 @@ impl Heap {
     pub(super) fn leave(&self, page: &'static Page, class: Class) {
         if page.hot.full.swap_relaxed(false) {
             self.full.remove(page);
+        } else if page.hot.idle.swap_relaxed(false) {
+            self.idle.remove(page);
+            self.count_idle(page.face.slices().wrapping_neg());
         } else {
             self.queue(class).remove(page);
             self.aim(class);
@@ -184,7 +192,44 @@ impl Heap {
             page.attend(Attention::Never);
             self.lingering.store(self.lingering.load(Relaxed) | 1 << class.index(), Relaxed);
         } else {
-            self.retire(page, class, owned);
+            self.shelve(page, class, owned);
+        }
+    }
+
+    /// An empty page is put aside, for it has its key and its order already; or given up, if there are too many of them.
+    fn shelve(&self, page: &'static Page, class: Class, owned: Owned) {
+        let slices = page.face.slices();
+        if self.idle_slices.load(Relaxed).wrapping_add(slices) > IDLE_MAX {
+            return self.retire(page, class, owned);
+        }
+        self.queue(class).remove(page);
+        self.aim(class);
+        page.attend(Attention::Never);
+        page.hot.idle.store(true, Relaxed);
+        self.idle.insert(page, End::First);
+        self.count_idle(slices);
+    }
+
+    fn count_idle(&self, slices: usize) {
+        self.idle_slices.store(self.idle_slices.load(Relaxed).wrapping_add(slices), Relaxed);
+    }
+
+    /// An idle page of the class comes back, if there is one.
+    pub(super) fn reuse(&'static self, class: Class) -> Option<&'static Page> {
+        let page = self.idle.iter().find(|page| page.face.kind() == Kind::Blocks(class))?;
+        let owned = self.own(page, Operation::Malloc);
+        self.leave(page, class);
+        self.enter(page, class, &owned);
+        Some(page)
+    }
+
+    /// Idle pages are given up, the longest idle first, until at least so many slices are.
+    pub(super) fn give_up_idle(&self, slices: usize, operation: Operation) {
+        let mut given = 0_usize;
+        while given < slices {
+            let Some(page) = self.idle.last() else { return };
+            given = given.wrapping_add(page.face.slices());
+            self.retire(page, class_of(page, operation), self.own(page, operation));
         }
     }
 
@@ -194,7 +239,8 @@ impl Heap {
         segment::retire(page, owned);
     }
 
-    /// A slow path has passed: empty pages that were kept lose patience, but for those of the class that is wanted.
+    /// Memory is wanted, or time has passed: empty pages that were kept in their queues lose patience, but for those of the
+    /// class that is wanted.
     pub(super) fn lose_patience(&self, wanted: Option<Class>) {
         let mut classes = self.lingering.load(Relaxed) & !wanted.map_or(0, |class| 1 << class.index());
         while classes != 0 {
@@ -228,6 +274,7 @@ impl Heap {
 
     /// After everything was collected: full pages with room come back, empty ones are given up.
     pub(super) fn sort_out(&self) {
+        self.give_up_idle(usize::MAX, Operation::Collect);
         let mut next = self.full.first();
         while let Some(page) = next {
             next = page_at(&page.hot.next);
@@ -260,9 +307,14 @@ impl Heap {
         }
     }
 
-    /// All pages of the heap, full ones too.
+    /// All queues that a page of the heap can be in.
+    pub(super) fn all_queues(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.iter().chain([&self.full, &self.idle])
+    }
+
+    /// All pages of the heap, full and idle ones too.
     pub(crate) fn pages(&self) -> impl Iterator<Item = &'static Page> {
-        self.queues.iter().chain(core::iter::once(&self.full)).flat_map(Queue::iter)
+        self.all_queues().flat_map(Queue::iter)
     }
 }
 

@@ -26,6 +26,10 @@ pub(crate) struct Heap {
     by_class: [AtomicPtr<Page>; CLASSES],
     pub(super) queues: [Queue; CLASSES],
     pub(super) full: Queue,
+    /// Pages that are empty, of any class, the last to become so first.
+    pub(super) idle: Queue,
+    /// Slices of those.
+    pub(super) idle_slices: AtomicUsize,
     /// Blocks with pages of their own.
     pub(super) singles: Singles,
     pub(super) rng: Rng,
@@ -36,6 +40,8 @@ pub(crate) struct Heap {
     generation: AtomicU32,
     /// Slow paths so far.
     pub(super) beats: AtomicU32,
+    /// Times that a page ran out and had what the thread itself had freed.
+    pub(super) refills: AtomicU32,
     /// Pages of ended threads that this heap has adopted by freeing into them.
     pub(super) adopted: AtomicUsize,
     /// What the program calls it by.
@@ -179,10 +185,10 @@ impl Heap {
 
     pub(super) fn reset(&self, thread: &'static Thread) {
         self.forget_direct();
-        for queue in &self.queues {
-            queue.clear();
-        }
-        self.full.clear();
+        self.all_queues().for_each(Queue::clear);
+        self.idle_slices.store(0, Relaxed);
+        self.beats.store(0, Relaxed);
+        self.refills.store(0, Relaxed);
         self.singles.clear();
         self.thread.store(ptr::from_ref(thread).cast_mut(), Relaxed);
         self.lingering.store(0, Relaxed);

@@ -5,19 +5,22 @@ use super::hot::{NEVER, WHEN_EMPTY};
 use super::link::encode;
 use super::{Page, Tables};
 use crate::entropy::{self, Rng};
-use crate::geometry::{Class, GRANULE, SLICE};
+use crate::geometry::{Class, SLICE};
 use crate::mitigations::MITIGATIONS;
 use crate::remote::{self, All, Mailbox, Owned};
 use crate::sync::Relaxed;
-use core::cell::Cell;
 use core::ptr;
 
 /// Blocks are made this many bytes at a time, so that a page that stays small touches little memory.
 const MAKE_BYTES: usize = 4096;
-/// At most so many blocks are shuffled together.
-const SHUFFLED: usize = MAKE_BYTES / GRANULE;
-/// At least so many: with fewer the order would be no secret.
+/// Blocks are shuffled within windows of this many bytes. The processor fetches ahead of a program that goes through its
+/// blocks in the order in which it got them, but not if that leaps about further: measured with blocks of 64 bytes, a list in
+/// memory that is not cached costs 1.9 ns a block in order, 2.1 in windows of 512 bytes, 6.4 in 1 KiB, 31 in 2 KiB.
+const WINDOW_BYTES: usize = 512;
+/// At least so many blocks are shuffled together: with fewer the order would be no secret.
 const SHUFFLED_MIN: usize = 4;
+/// And at most so many.
+const SHUFFLED_MAX: usize = 16;
 
 /// What the slices of a page are known to hold at its birth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +55,23 @@ pub(crate) const fn roomy(blocks: u32) -> u32 {
     if least == 0 { 1 } else { least }
 }
 
+/// How many blocks of so many bytes are shuffled together.
+const fn window(block_size: usize) -> usize {
+    let count = match WINDOW_BYTES.checked_div(block_size) {
+        Some(count) => count,
+        None => 0,
+    };
+    if count < SHUFFLED_MIN {
+        SHUFFLED_MIN
+    } else if count > SHUFFLED_MAX {
+        SHUFFLED_MAX
+    } else {
+        count
+    }
+}
+
 /// The numbers of so many blocks after the first `before`.
-fn numbers(before: u32, count: u32) -> impl Iterator<Item = u32> + Clone {
+fn numbers(before: u32, count: u32) -> impl DoubleEndedIterator<Item = u32> + Clone {
     (before..before.wrapping_add(count)).map(|before| before.wrapping_add(1))
 }
 
@@ -76,6 +94,7 @@ impl Page {
         self.measure(tables);
         hot.used.store(0, Relaxed);
         hot.full.store(false, Relaxed);
+        hot.idle.store(false, Relaxed);
         hot.patience.store(0, Relaxed);
         hot.torn.store(false, Relaxed);
         hot.fresh.store(contents == Contents::Zero, Relaxed);
@@ -154,7 +173,7 @@ impl Page {
         }
         let least = if MITIGATIONS.random_order { SHUFFLED_MIN } else { 1 };
         let wanted = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
-        let count = wanted.min(left).min(SHUFFLED) as u32;
+        let count = wanted.min(left) as u32;
         hot.capacity.store(capacity.wrapping_add(count), Relaxed);
         if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {
             // What an earlier page's blocks left: a link in each, if nothing else.
@@ -166,34 +185,35 @@ impl Page {
         true
     }
 
-    /// Puts the blocks with these numbers before the free list's head, in an order drawn by Fisher and Yates.
-    fn chain(&self, numbers: impl Iterator<Item = u32>, rng: &Rng) {
-        let mut order = [0_u32; SHUFFLED];
-        let mut count = 0_usize;
-        for (place, number) in order.iter_mut().zip(numbers) {
-            *place = number;
-            count = count.wrapping_add(1);
-        }
-        let order = Cell::from_mut(order.get_mut(..count).unwrap_or(&mut [])).as_slice_of_cells();
-        if MITIGATIONS.random_order {
-            let mut last = order.len().wrapping_sub(1);
-            while last > 0 && last < SHUFFLED {
-                let bounds = [0, 1, 2, 3].map(|step| (last as u32).saturating_sub(step).wrapping_add(1));
-                for other in rng.below_each(bounds) {
-                    if let (Some(a), Some(b)) = (order.get(last), order.get(other as usize)) {
-                        a.swap(b);
-                    }
-                    last = last.saturating_sub(1);
-                }
-            }
-        }
+    /// Puts the blocks with these numbers before the free list's head: in the order of their addresses or, with
+    /// `random-order`, in windows that are, each in an order of its own.
+    fn chain(&self, numbers: impl DoubleEndedIterator<Item = u32>, rng: &Rng) {
         let hot = &self.hot;
         let key = hot.key.load(Relaxed);
         let mut head = hot.free.load(Relaxed);
-        // From the last to the first: without `random-order` the blocks come in the order of their addresses.
-        for number in order.iter().rev() {
-            self.block_at(number.get()).set_first_word(encode(key, number.get(), head));
-            head = number.get();
+        let mut link = |number| {
+            self.block_at(number).set_first_word(encode(key, number, head));
+            head = number;
+        };
+        let mut numbers = numbers.rev();
+        if MITIGATIONS.random_order {
+            let size = window(self.face.block_size());
+            let mut places = [0; SHUFFLED_MAX];
+            loop {
+                let mut count = 0_usize;
+                for (place, number) in places.iter_mut().take(size).zip(&mut numbers) {
+                    *place = number;
+                    count = count.wrapping_add(1);
+                }
+                if count == 0 {
+                    break;
+                }
+                let drawn = places.get_mut(..count).unwrap_or(&mut []);
+                rng.shuffle(drawn);
+                drawn.iter().for_each(|&number| link(number));
+            }
+        } else {
+            numbers.for_each(link);
         }
         hot.free.store(head, Relaxed);
     }
@@ -260,18 +280,12 @@ impl Page {
         // A thread that is no more may have been in the middle of wiping one.
         let wipes = MITIGATIONS.zero_on_free && hot.torn.load(Relaxed);
         hot.torn.store(false, Relaxed);
-        let mut used = 0_u32;
-        let mut done = 0_u32;
-        while done < capacity {
-            let count = capacity.wrapping_sub(done).min(SHUFFLED as u32);
-            let free = numbers(done, count).filter(|&number| !self.is_out(number));
-            used = used.wrapping_add(count.wrapping_sub(free.clone().count() as u32));
-            if wipes {
-                free.clone().for_each(|number| self.wipe(self.block_at(number)));
-            }
-            self.chain(free, rng);
-            done = done.wrapping_add(count);
+        let free = numbers(0, capacity).filter(|&number| !self.is_out(number));
+        let used = capacity.wrapping_sub(free.clone().count() as u32);
+        if wipes {
+            free.clone().for_each(|number| self.wipe(self.block_at(number)));
         }
+        self.chain(free, rng);
         hot.used.store(used, Relaxed);
     }
 }

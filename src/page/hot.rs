@@ -52,7 +52,9 @@ pub(crate) struct Hot {
     pub(super) torn: AtomicBool,
     /// The page is in its heap's list of full pages.
     pub(crate) full: AtomicBool,
-    /// Slow-path rounds that an empty page is still kept for.
+    /// The page is in its heap's list of idle pages.
+    pub(crate) idle: AtomicBool,
+    /// Rounds that an empty page is still kept for in its queue.
     pub(crate) patience: AtomicU8,
     /// The heap that allocates from this page, and its neighbours in the heap's queue.
     pub(crate) heap: AtomicPtr<()>,
@@ -82,6 +84,7 @@ impl Hot {
         fresh: AtomicBool::new(false),
         torn: AtomicBool::new(false),
         full: AtomicBool::new(false),
+        idle: AtomicBool::new(false),
         patience: AtomicU8::new(0),
         heap: AtomicPtr::new(ptr::null_mut()),
         next: AtomicPtr::new(ptr::null_mut()),

@@ -158,6 +158,12 @@ impl Page {
         false
     }
 
+    /// The key of this life, for tests.
+    #[cfg(test)]
+    pub(crate) fn key(&self) -> u64 {
+        self.hot.key.load(Relaxed)
+    }
+
     /// The number of the block that starts so many bytes after `base`.
     ///
     /// That is number * size, and the reciprocal is (2^32 + e) / size with e < size: so the product is

@@ -26,9 +26,9 @@ pub fn run(args: &Args) -> Result<()> {
     steps.finish()
 }
 
-type Step = (&'static str, fn() -> Result<()>);
+pub type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: &[Step] = &[
+pub const STEPS: &[Step] = &[
     ("format", format),
     ("clippy", clippy),
     ("docs", docs),
@@ -122,8 +122,11 @@ pub fn tests_allocators() -> Result<()> {
     shell::run(shell::cargo().args(test).arg("--doc"))
 }
 
-pub fn tests_release() -> Result<()> {
-    shell::run(shell::cargo().args(TEST_ALLOCATOR).arg("--release"))
+/// Tests with a short and a long form play the long one.
+pub fn tests_at_full_size(build: Build) -> Result<()> {
+    let mut cargo = shell::cargo();
+    cargo.args(TEST_ALLOCATOR).arg("--release").env("FULL_SIZE_TESTS", "1");
+    shell::run(build.select(&mut cargo))
 }
 
 /// On a kernel that has none of the newer calls, as most users' kernels have none.

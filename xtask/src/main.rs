@@ -24,6 +24,7 @@ mod panics;
 mod real_programs;
 mod seccomp;
 mod shell;
+mod soak;
 mod steps;
 
 use std::process::ExitCode;
@@ -41,7 +42,7 @@ struct Cli {
 enum Task {
     /// Everything at CI size, timed, with a summary
     Ci(ci::Args),
-    /// Everything at full size (FULL_SIZE_TESTS=1): hours, not minutes
+    /// Everything at full size: hours, not minutes
     Full,
     /// Build dist/lib: libravelin.so and .a of every build, and compare what they export with libravelin/exports.txt
     Dist,
@@ -71,6 +72,8 @@ enum Task {
     Aarch64(aarch64::Args),
     /// Unit tests linked with musl
     Musl,
+    /// Producers, consumers and forks for some minutes: no report, and memory stays level
+    Soak(soak::Args),
     /// Run the fuzz targets, and count their executions
     Fuzz(fuzz::Args),
     /// What each defence that rests on chance is worth, with bounds of confidence
@@ -103,6 +106,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Mock => mock::run(),
         Task::Aarch64(args) => aarch64::run(args),
         Task::Musl => musl::run(),
+        Task::Soak(args) => soak::run(args),
         Task::Fuzz(args) => fuzz::run(args),
         Task::Odds(args) => odds::run(args),
     }

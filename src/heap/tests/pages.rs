@@ -5,6 +5,7 @@ use crate::page::roomy;
 use crate::testing::turn;
 use core::ptr::{eq, from_ref};
 use std::thread;
+use std::vec;
 
 /// In a thread of its own, with a heap that nobody else has used, and no abandoned page of a class to adopt.
 fn in_a_new_heap(deed: impl FnOnce() + Send) {
@@ -57,14 +58,61 @@ fn a_full_page_comes_back_at_the_tail_when_enough_of_it_is_free() {
     });
 }
 
+fn idle() -> Vec<*const Page> {
+    thread_of_test().heap.idle.iter().map(from_ref).collect()
+}
+
 #[test]
-fn a_page_that_empties_beside_others_is_given_up_at_once() {
+fn a_page_that_empties_beside_others_is_put_aside_and_used_again_as_it_is() {
     in_a_new_heap(|| {
-        let (first, second) = two_pages(1024);
+        let (first, mut second) = two_pages(1024);
+        let page = first[0].page();
+        let key = page.key();
         free_all(first);
-        assert_eq!(queue(1024), [from_ref(second[0].page())]);
+        assert_eq!((queue(1024), idle()), (vec![from_ref(second[0].page())], vec![from_ref(page)]));
         assert!(full().is_empty());
-        free_all(second);
+        check_heap().expect("a sound heap");
+        // What is idle comes back when the other page is full, if that is soon.
+        thread_of_test().heap.beats.store(0, crate::sync::Relaxed);
+        second.extend(many(page_holds(1024) - 1, 1024));
+        assert_eq!(idle(), [from_ref(page)]);
+        let next = Held::of(1024);
+        assert!(eq(next.page(), page) && idle().is_empty());
+        assert_eq!(page.key(), key, "not born again");
+        free_all(second.into_iter().chain([next]));
+        is_well();
+    });
+}
+
+#[test]
+fn an_idle_page_is_given_up_when_another_class_wants_memory_or_when_time_has_passed() {
+    in_a_new_heap(|| {
+        let blocks = many(4 * page_holds(1024), 1024);
+        free_all(blocks);
+        assert_eq!(idle().len(), 3);
+        let last = *idle().last().unwrap();
+        let other = Held::of(48);
+        assert!(idle().len() == 2 && !idle().contains(&last), "the longest idle first");
+        for _ in 0..crate::heap::malloc::IDLE_BEATS {
+            thread_of_test().heap.beat(None);
+        }
+        assert_eq!(idle().len(), 1);
+        collect(Collect::Gently);
+        assert!(idle().is_empty());
+        other.free();
+        is_well();
+    });
+}
+
+#[test]
+fn no_more_than_four_mib_of_pages_are_idle() {
+    in_a_new_heap(|| {
+        let blocks = many(70 * page_holds(1024), 1024);
+        free_all(blocks);
+        assert_eq!(idle().len(), 64);
+        check_heap().expect("a sound heap");
+        collect(Collect::Gently);
+        assert_eq!(thread_of_test().heap.pages().count(), 0);
         is_well();
     });
 }
@@ -75,11 +123,12 @@ fn the_only_page_of_a_class_is_kept_for_some_rounds_when_it_is_empty() {
         let block = Held::of(1024);
         let page = block.page();
         block.free();
-        for _ in 0..15 {
-            thread_of_test().heap.beat(None);
-            assert_eq!(queue(1024), [from_ref(page)]);
-        }
-        thread_of_test().heap.beat(None);
+        let rounds = |count: u32| {
+            (0..count * crate::heap::malloc::IDLE_BEATS).for_each(|_| thread_of_test().heap.beat(None));
+        };
+        rounds(14);
+        assert_eq!(queue(1024), [from_ref(page)]);
+        rounds(2);
         assert!(queue(1024).is_empty(), "its time is over");
         // A loop over one block does not give its page a new life at each turn.
         let mut lives = 0;
