@@ -5,10 +5,12 @@ use crate::heap;
 use crate::stats;
 use core::ptr;
 
+mod arenas;
 mod heaps;
 
 pub use super::talk::*;
 pub use crate::heap::Collect;
+pub use arenas::*;
 pub use heaps::*;
 
 /// Makes the allocator ready. Every other function does so itself, and so does a constructor that runs before `main`.

@@ -8,7 +8,7 @@ use crate::os;
 use crate::page::{Block, Contents, Page, Refused};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
-use crate::segment::{self, SingleShape};
+use crate::segment::{self, Home, SingleShape};
 use crate::sync::{AtomicU32, Relaxed};
 use core::ptr;
 
@@ -179,11 +179,11 @@ fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, fill:
     if let Some(heap) = heap {
         heap.beat(None);
     }
-    let singles = heap.map(|heap| &heap.singles);
+    let (singles, home) = (heap.map(|heap| &heap.singles), heap.map_or(Home::ANY, Heap::home));
     let Some(shape) = SingleShape::of(size, align) else { return ptr::null_mut() };
-    let single = segment::allocate_single(&shape, singles).or_else(|_| {
+    let single = segment::allocate_single(&shape, singles, home).or_else(|_| {
         super::collect(Collect::Fully);
-        segment::allocate_single(&shape, singles)
+        segment::allocate_single(&shape, singles, home)
     });
     let Ok(single) = single else { return ptr::null_mut() };
     if (fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
@@ -263,7 +263,7 @@ impl Heap {
         // What the heap keeps for other classes may be had first.
         self.give_up_idle(class.page_slices(), Operation::Malloc);
         self.lose_patience(Some(class));
-        let run = segment::claim(class.page_slices()).ok()?;
+        let run = segment::claim(self.home(), class.page_slices()).ok()?;
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
         let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
         self.enter(page, class, &owned);

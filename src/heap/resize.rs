@@ -8,7 +8,7 @@ use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Page};
 use crate::remote::NotLive;
 use crate::report::{self, Operation};
-use crate::segment::{self, Role, Segment, SingleShape, map};
+use crate::segment::{self, Home, Role, Segment, SingleShape, map};
 use core::ptr::{self, NonNull};
 
 /// A live block, its page and its segment.
@@ -201,6 +201,9 @@ impl Live {
         report::die_if_dying();
         start::renew_if_cloned().ok()?;
         let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        if heap.is_some_and(|heap| heap.home() != Home::ANY) {
+            return None;
+        }
         let list = heap.map(|heap| &heap.singles);
         free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape, list))
             .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))

@@ -10,7 +10,7 @@ use crate::geometry::{CLASSES, Class, GRANULE, SMALL_MAX, SMALL_STEPS};
 use crate::os;
 use crate::page::{EMPTY, Page};
 use crate::remote::Mailbox;
-use crate::segment::{Singles, meta, space};
+use crate::segment::{Home, Singles, meta, space};
 use crate::sync::{Acquire, AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr;
 
@@ -46,6 +46,8 @@ pub(crate) struct Heap {
     pub(super) adopted: AtomicUsize,
     /// What the program calls it by.
     pub(super) name: Name,
+    /// Where its memory comes from, as a number.
+    home: AtomicU32,
     /// Values of the safe interface that name it, but for the first.
     shares: AtomicUsize,
     /// The next of the thread's heaps, or of the spare ones. Changed under the lock of the space.
@@ -171,6 +173,16 @@ impl Heap {
         self.thread().is_some_and(|thread| ptr::eq(self, &thread.heap))
     }
 
+    /// Where its memory comes from.
+    pub(super) fn home(&self) -> Home {
+        Home::numbered(self.home.load(Relaxed))
+    }
+
+    /// Its memory comes from there and from nowhere else. For a heap that has none yet.
+    pub(super) fn settle(&self, home: Home) {
+        self.home.store(home.number(), Relaxed);
+    }
+
     /// One value more names the heap.
     pub(crate) fn share(&self) {
         self.shares.store(self.shares.load(Relaxed).wrapping_add(1), Relaxed);
@@ -194,6 +206,7 @@ impl Heap {
         self.lingering.store(0, Relaxed);
         self.generation.store(entropy::generation(), Relaxed);
         self.adopted.store(0, Relaxed);
+        self.home.store(Home::ANY.number(), Relaxed);
         self.shares.store(0, Relaxed);
     }
 }

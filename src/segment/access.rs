@@ -11,6 +11,7 @@
 //! memory), a guard is a mapping of its own, and the kernel allows a process only so many of those. So they are counted,
 //! and past the budget protections are left out, and that is counted too: an allocation never fails for want of a guard.
 
+use super::arena::Nature;
 use super::slices::{SliceSet, WINDOW};
 use super::space::Locked;
 use super::{Role, Segment, committed};
@@ -136,7 +137,7 @@ impl Segment {
         let window = first - first % WINDOW;
         let end = first.wrapping_add(count).next_multiple_of(WINDOW);
         let (start, length) = Self::usable(window, end.wrapping_sub(window));
-        let fresh = has_guards() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
+        let fresh = self.takes_marks() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
         // Less than a window may be left of what the process is allowed to write.
         if fresh && self.make_writable(start, length).is_ok() {
             self.guarded.add(start, length);
@@ -149,7 +150,7 @@ impl Segment {
                 return Ok(());
             }
         }
-        if may_split() && self.make_writable(first, count).is_ok() {
+        if self.may_split() && self.make_writable(first, count).is_ok() {
             return Ok(());
         }
         // Out of maps: fewer borders are needed if the neighbours are opened with it.
@@ -177,9 +178,22 @@ impl Segment {
         removed
     }
 
+    /// Whether guards may be marks in the page tables: not in memory that the program has brought, of which we do not know how
+    /// it takes them.
+    fn takes_marks(&self) -> bool {
+        has_guards() && !self.nature().has(Nature::BROUGHT)
+    }
+
+    /// Whether parts of it may be made inaccessible by a protection.
+    fn may_split(&self) -> bool {
+        may_split() && !self.nature().has(Nature::PINNED)
+    }
+
     /// From now on these slices are in use, and what they hold is unknown.
     pub(super) fn commit(&self, first: usize, count: usize, locked: &Locked) {
-        committed::rise(self.zero.count(first, count).wrapping_mul(SLICE), locked);
+        if !self.nature().has(Nature::BROUGHT) {
+            committed::rise(self.zero.count(first, count).wrapping_mul(SLICE), locked);
+        }
         self.zero.remove(first, count);
         self.set_clean(first, count);
     }
@@ -213,10 +227,10 @@ impl Segment {
         let inner = span.part(front, len).ok_or(Errno::NOMEM)?;
         let back = front.wrapping_add(len);
         let around = [span.part(0, front), span.part(back, span.len().wrapping_sub(back))];
-        if has_guards() && self.open_between_guards(first, count, inner, around)? {
+        if self.takes_marks() && self.open_between_guards(first, count, inner, around)? {
             return Ok(());
         }
-        if may_split() && (!self.writable.has_any(first, count) || self.close(first, count)) {
+        if self.may_split() && (!self.writable.has_any(first, count) || self.close(first, count)) {
             self.remove_guards(first, count, inner)?;
             // SAFETY: part of our slices.
             if unsafe { os::open(inner) }.is_ok() {
@@ -291,6 +305,9 @@ impl Segment {
     /// Makes these slices inaccessible and keeps their memory. False: they stay accessible.
     pub(super) fn close(&self, first: usize, count: usize) -> bool {
         let Some(span) = self.span(first, count) else { return false };
+        if self.nature().has(Nature::PINNED) {
+            return false;
+        }
         // Where only a part was opened, closing makes borders fewer.
         if self.writable.has_any(first, count) && !may_split() {
             return false;
@@ -319,6 +336,9 @@ impl Segment {
     /// Gives the memory of these slices back to the kernel and makes them inaccessible.
     pub(super) fn seal(&self, first: usize, count: usize, locked: &Locked) {
         let Some(span) = self.span(first, count) else { return };
+        if self.nature().has(Nature::BROUGHT) {
+            return self.wipe(first, count, span);
+        }
         if has_guards() && self.writable.has_all(first, count) {
             self.guarded.add(first, count);
             if guard(span).is_ok() {
@@ -331,6 +351,22 @@ impl Segment {
             self.uncommit(first, count, locked);
         }
         if self.writable.has_any(first, count) && !self.close(first, count) {
+            leave_out();
+        }
+    }
+
+    /// The same for memory that the program has brought: the kernel's word that it was dropped says nothing of what it will hold.
+    fn wipe(&self, first: usize, count: usize, span: Span) {
+        if !self.writable.has_all(first, count) && self.make_writable(first, count).is_err() {
+            return;
+        }
+        // SAFETY: slices without a live block, accessible.
+        unsafe { span.start().as_ptr().write_bytes(0, span.len()) };
+        if !self.nature().has(Nature::PINNED) {
+            // SAFETY: as above. What is locked is kept, and wiped all the same.
+            let _ = unsafe { os::purge(span) };
+        }
+        if !self.close(first, count) {
             leave_out();
         }
     }

@@ -32,11 +32,7 @@ struct Area {
 }
 
 static AREAS: [Area; MOST] = [const {
-    Area {
-        start: AtomicPtr::new(ptr::null_mut()),
-        len: AtomicUsize::new(0),
-        exclusive: AtomicBool::new(false),
-    }
+    Area { start: AtomicPtr::new(ptr::null_mut()), len: AtomicUsize::new(0), exclusive: AtomicBool::new(false) }
 }; MOST];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -146,12 +142,7 @@ pub(crate) fn reserve(size: usize, used_by: Use) -> Result<ArenaId, NoArena> {
 /// # Safety
 /// - nobody else uses the memory from now on, and it stays mapped for ever;
 /// - `brought` is true of it.
-pub(crate) unsafe fn manage(
-    start: *mut u8,
-    size: usize,
-    brought: Brought,
-    used_by: Use,
-) -> Result<ArenaId, NoArena> {
+pub(crate) unsafe fn manage(start: *mut u8, size: usize, brought: Brought, used_by: Use) -> Result<ArenaId, NoArena> {
     let size = size & !SEGMENT.wrapping_sub(1);
     let start = NonNull::new(start).filter(|start| start.addr().get().is_multiple_of(SEGMENT)).ok_or(NoArena)?;
     let end = start.addr().get().checked_add(size).ok_or(NoArena)?;

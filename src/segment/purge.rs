@@ -159,13 +159,13 @@ impl Segment {
 mod tests {
     use super::*;
     use crate::geometry::{LARGE_MAX, UserPtr};
-    use crate::segment::{SingleShape, allocate_single, free_single, map};
+    use crate::segment::{Home, SingleShape, allocate_single, free_single, map};
 
     #[test]
     fn purging_everything_leaves_live_huge_blocks_alone() {
         let size = 2 * LARGE_MAX;
         let shape = SingleShape::of(size, 16).unwrap();
-        let start = allocate_single(&shape, None).unwrap().start;
+        let start = allocate_single(&shape, None, Home::ANY).unwrap().start;
         // SAFETY: the block is this test's, and has room for that much.
         unsafe { start.as_ptr().wrapping_add(size - 1).write(7) };
         everything();

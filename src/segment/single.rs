@@ -9,6 +9,8 @@
 //! Nobody owns such a page. Whoever frees the block claims it with one compare-and-swap of the owner word, so the loser of
 //! a race is a double free; the range becomes inaccessible then and there, and waits in the [`super::quarantine`].
 
+use super::area::Home;
+use super::arena::Nature;
 use super::space::{self, Locked, Run, lock};
 use super::{Segment, Singles, huge, peak, purge, quarantine};
 use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SLICE};
@@ -72,19 +74,28 @@ impl SingleShape {
     }
 }
 
-/// Makes a page with one block, for a heap's list if it has a heap.
-pub(crate) fn allocate(shape: &SingleShape, list: Option<&'static Singles>) -> Result<Single, Errno> {
+/// Makes a page with one block, for a heap's list if it has a heap, of the memory where that lives.
+pub(crate) fn allocate(shape: &SingleShape, list: Option<&'static Singles>, home: Home) -> Result<Single, Errno> {
     let locked = lock();
-    let single =
-        if shape.is_shared() { allocate_shared(shape, list, &locked) } else { huge::allocate(shape, list, &locked) };
+    let single = match shape.is_shared() {
+        true => allocate_shared(shape, list, home, &locked),
+        false if home == Home::ANY => huge::allocate(shape, list, &locked),
+        // An arena has no room for a mapping of its own.
+        false => Err(Errno::NOMEM),
+    };
     drop(locked);
     peak::look_if_due();
     single
 }
 
-fn allocate_shared(shape: &SingleShape, list: Option<&'static Singles>, locked: &Locked) -> Result<Single, Errno> {
+fn allocate_shared(
+    shape: &SingleShape,
+    list: Option<&'static Singles>,
+    home: Home,
+    locked: &Locked,
+) -> Result<Single, Errno> {
     let open = |run: &Run| run.segment.open_part(run.first, run.count, shape.front, shape.size, locked);
-    let run = space::take(shape.slices(), open, locked)?;
+    let run = space::take(home, shape.slices(), open, locked)?;
     let segment = run.segment;
     let span = segment.span(run.first, run.count).ok_or(Errno::NOMEM)?;
     let start = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?.start();
@@ -92,7 +103,7 @@ fn allocate_shared(shape: &SingleShape, list: Option<&'static Singles>, locked: 
     let page = bear(segment, run.first, run.count, shape, start)?;
     Singles::link(list, page, locked);
     let mut contents = run.contents;
-    if MITIGATIONS.zero_on_free && contents == Contents::Unknown {
+    if MITIGATIONS.zero_on_free && contents == Contents::Unknown && !segment.nature().has(Nature::BROUGHT) {
         // The memory of a block freed a moment ago: the kernel's zeros cost less than ours where not all is written to.
         let block = span.part(shape.front, shape.size);
         // SAFETY: the new block's memory, which nobody knows of yet.
