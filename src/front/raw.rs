@@ -13,6 +13,9 @@ pub use crate::heap::Collect;
 pub use arenas::*;
 pub use heaps::*;
 
+/// Bytes that every block has beyond what was requested: a block for `size` bytes takes `good_size(size) + TRAILER`.
+pub const TRAILER: usize = crate::page::TRAILER;
+
 /// Makes the allocator ready. Every other function does so itself, and so does a constructor that runs before `main`.
 pub fn start() {
     super::start::start();
@@ -83,7 +86,7 @@ pub unsafe fn usable_size(pointer: *const u8) -> usize {
     heap::usable_size(UserPtr::new(pointer.cast_mut()))
 }
 
-/// Bytes that a block for `size` bytes would have room for.
+/// The most that may be requested without a larger block than for `size` bytes.
 #[must_use]
 pub fn good_size(size: usize) -> usize {
     heap::good_size(size)

@@ -52,6 +52,12 @@ impl Granule {
         Self(number & (GRANULES - 1))
     }
 
+    /// Below [`GRANULES`].
+    #[inline(always)]
+    pub(crate) const fn index(self) -> usize {
+        self.0
+    }
+
     /// The word that holds this granule's bit, below [`super::WORDS`].
     #[inline]
     pub(crate) const fn word(self) -> usize {

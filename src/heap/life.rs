@@ -55,7 +55,7 @@ pub(crate) fn new() -> Option<HeapHandle> {
 pub(crate) fn new_at(id: ArenaId) -> Option<HeapHandle> {
     let handle = new()?;
     if let Some(heap) = handle.own() {
-        heap.settle(Home::of(id));
+        heap.singles.settle(Home::of(id));
     }
     Some(handle)
 }

@@ -19,10 +19,11 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`mod@free`], [`mail`], [`abandon`], [`resize`], [`mod@start`], [`fork`],
-//! [`diagnose`], [`verify`], [`deferred`].
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`abandon`], [`resize`], [`mod@start`],
+//! [`fork`], [`diagnose`], [`verify`], [`deferred`].
 
 mod abandon;
+mod claim;
 mod deferred;
 mod diagnose;
 mod fork;
@@ -46,7 +47,9 @@ pub(crate) use deferred::set_deferred;
 pub(crate) use free::{free, free_with_layout};
 pub use handle::HeapHandle;
 pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, new_at, set_default};
-pub(crate) use malloc::{Fill, allocate, allocate_aligned, allocate_aligned_zeroed, allocate_in, allocate_zeroed};
+pub(crate) use malloc::{
+    Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_zeroed,
+};
 pub(crate) use resize::{
     Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,
     usable_size,

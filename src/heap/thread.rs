@@ -46,8 +46,6 @@ pub(crate) struct Heap {
     pub(super) adopted: AtomicUsize,
     /// What the program calls it by.
     pub(super) name: Name,
-    /// Where its memory comes from, as a number.
-    home: AtomicU32,
     /// Values of the safe interface that name it, but for the first.
     shares: AtomicUsize,
     /// The next of the thread's heaps, or of the spare ones. Changed under the lock of the space.
@@ -175,12 +173,7 @@ impl Heap {
 
     /// Where its memory comes from.
     pub(super) fn home(&self) -> Home {
-        Home::numbered(self.home.load(Relaxed))
-    }
-
-    /// Its memory comes from there and from nowhere else. For a heap that has none yet.
-    pub(super) fn settle(&self, home: Home) {
-        self.home.store(home.number(), Relaxed);
+        self.singles.home()
     }
 
     /// One value more names the heap.
@@ -206,7 +199,6 @@ impl Heap {
         self.lingering.store(0, Relaxed);
         self.generation.store(entropy::generation(), Relaxed);
         self.adopted.store(0, Relaxed);
-        self.home.store(Home::ANY.number(), Relaxed);
         self.shares.store(0, Relaxed);
     }
 }

@@ -1,9 +1,13 @@
-//! `check_heap`: every page of the calling thread and every abandoned page, counted and checked.
+//! `check_heap`: every page of the calling thread and every abandoned page, counted and checked; and, for their canaries, large
+//! blocks, which belong to no thread.
 
 use super::abandon;
 use super::thread::Thread;
-use crate::page::{Page, PageFault};
+use crate::mitigations::MITIGATIONS;
+use crate::page::{Kind, Page, PageFault};
+use crate::remote::Owner;
 use crate::report::{BlockFacts, Operation};
+use crate::segment::{self, space};
 use core::fmt;
 
 /// What [`check_heap`](crate::check_heap) has counted: pages of the calling thread, and abandoned ones.
@@ -28,6 +32,8 @@ pub enum Fault {
     Link,
     /// A free block was written to.
     Written,
+    /// More was written to a live block than was requested.
+    Overflow,
     /// A live block is on a free list.
     LiveOnList,
     /// A free list runs in a circle.
@@ -51,6 +57,7 @@ impl Corruption {
         let (fault, address) = match fault {
             PageFault::Link(address) => (Fault::Link, address),
             PageFault::Written(address) => (Fault::Written, address),
+            PageFault::Overflown(address) => (Fault::Overflow, address),
             PageFault::LiveOnList(address) => (Fault::LiveOnList, address),
             PageFault::Endless(address) => (Fault::Endless, address),
             PageFault::FreedTwice(address) => (Fault::FreedTwice, address),
@@ -83,6 +90,7 @@ impl fmt::Display for Corruption {
         let what = match self.fault {
             Fault::Link => "corrupted free list",
             Fault::Written => "write after free",
+            Fault::Overflow => "buffer overflow",
             Fault::LiveOnList => "live block on a free list",
             Fault::Endless => "endless free list",
             Fault::FreedTwice => "double free",
@@ -116,5 +124,19 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         }
     }
     abandon::visit(&thread.heap, check)?;
+    if MITIGATIONS.canaries {
+        check_singles()?;
+    }
     Ok(census)
+}
+
+/// Whoever frees a large block closes its memory under the lock: while it is held, what is live can be read.
+fn check_singles() -> Result<(), Corruption> {
+    let _locked = space::lock();
+    for page in segment::segments().flat_map(segment::Segment::pages) {
+        if page.face.owner.load() == Owner::Single && page.face.kind() == Kind::Single {
+            page.check_canary(page.face.start().addr()).map_err(|fault| Corruption::new(page, fault))?;
+        }
+    }
+    Ok(())
 }

@@ -158,7 +158,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::PurgeDelay,
         "PURGE_DELAY",
         Unit::Milliseconds,
-        10,
+        100,
         "How long free memory is kept before it is given back to the system; 0 is at once, -1 is never.",
     )
     .also("PURGE_DELAY")
@@ -176,7 +176,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineBytes,
         "QUARANTINE_BYTES",
         Unit::Bytes,
-        64 * MIB,
+        32 * MIB,
         "How many bytes of freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, TIB),
@@ -184,7 +184,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineCount,
         "QUARANTINE_COUNT",
         Unit::Count,
-        64,
+        16,
         "How many freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, 64 * KIB),
@@ -315,6 +315,20 @@ mod tests {
             let names = [Some(row.name), row.mimalloc, row.mimalloc_old];
             for name in names.into_iter().flatten().chain(WITHOUT_MEANING) {
                 assert!(name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "reads files")]
+    fn every_option_is_in_the_readme_and_in_the_man_page() {
+        for file in ["README.md", "libravelin/packaging/ravelin.3"] {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            // A package as it is published has no libraries beside it.
+            let Ok(text) = std::fs::read_to_string(path) else { continue };
+            for row in TABLE.iter().filter(|row| row.effect == Effect::Some) {
+                let name = std::format!("RAVELIN_{}", row.name);
+                assert!(text.contains(&name), "{file} does not tell of {name}");
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Counting a page: the invariant of [`super`] checked against bits and lists, for `check_heap` and the statistics.
 
 use super::link::Wild;
-use super::{Block, Kind, Page};
-use crate::geometry::Granule;
+use super::{Block, Found, Kind, Page};
+use crate::geometry::{GRANULE, Granule};
 use crate::mitigations::MITIGATIONS;
 use crate::remote::Owned;
 use crate::sync::{AtomicU32, Relaxed};
@@ -34,6 +34,8 @@ pub(crate) enum PageFault {
     LiveOnList(usize),
     /// The free block at this address was written to.
     Written(usize),
+    /// More was written to the live block at this address than was requested.
+    Overflown(usize),
     /// A list runs in a circle, or holds more than the page has.
     Endless(usize),
     /// A block was freed by another thread after its owner had taken it back.
@@ -141,6 +143,9 @@ impl Page {
                     let granule = (index << 6) | (freed & !out).trailing_zeros() as usize;
                     return Err(PageFault::FreedTwice(self.face.start().addr().wrapping_add(granule << 4)));
                 }
+                if MITIGATIONS.canaries {
+                    self.check_canaries(index, out & !freed)?;
+                }
                 live = live.wrapping_add((out & !freed).count_ones() as usize);
                 posted = posted.wrapping_add(freed.count_ones() as usize);
             }
@@ -151,6 +156,24 @@ impl Page {
             live = self.used() as usize;
         }
         Ok(PageCensus { live, free, posted })
+    }
+
+    /// Checks the canaries of the blocks with these state bits, of which this is the word's index.
+    fn check_canaries(&self, index: usize, mut live: u64) -> Result<(), PageFault> {
+        while live != 0 {
+            let granule = (index << 6) | live.trailing_zeros() as usize;
+            self.check_canary(self.face.start().addr().wrapping_add(granule.wrapping_mul(GRANULE)))?;
+            live &= live.wrapping_sub(1);
+        }
+        Ok(())
+    }
+
+    /// Checks the canary of the block at this address, unless it was freed in the meantime.
+    pub(crate) fn check_canary(&self, address: usize) -> Result<(), PageFault> {
+        match self.examine(self.tables(), address) {
+            Found::Damaged { .. } if self.spot(Granule::of(address)).is_live() => Err(PageFault::Overflown(address)),
+            _ => Ok(()),
+        }
     }
 
     /// What the link of the free block with this number says; none if it is not a link of that block.

@@ -100,6 +100,7 @@ impl Page {
         hot.fresh.store(contents == Contents::Zero, Relaxed);
         hot.capacity.store(0, Relaxed);
         self.draw(rng);
+        self.face.begin(hot.generation.load(Relaxed));
         self.attend(Attention::WhenEmpty);
         self.face.owner.bear::<All>(&self.bits(), self.summary(), me)
     }
@@ -117,7 +118,7 @@ impl Page {
         hot.reserved.store(reserved, Relaxed);
     }
 
-    /// Makes this description that of a page of one block, which is handed out at once.
+    /// Makes this description that of a page of one block, which is handed out at once. Which heap's it is, its list says.
     pub(crate) fn bear_single(&self, tables: &'static Tables, size: usize, least: Option<usize>, extent: &Extent) {
         let hot = &self.hot;
         hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
@@ -127,8 +128,14 @@ impl Page {
         hot.reserved.store(1, Relaxed);
         hot.free.store(0, Relaxed);
         hot.full.store(false, Relaxed);
-        hot.heap.store(ptr::null_mut(), Relaxed);
         self.face.describe_single(size, least, extent);
+        let generation = entropy::generation();
+        self.face.begin(generation);
+        self.draw_canary_keys(generation);
+        if MITIGATIONS.canaries {
+            // Everybody may look at the block from here on, and its canary comes later.
+            self.clear_slack(tables, self.face.block(extent.start.addr().get()));
+        }
         self.face.owner.bear_single();
     }
 
@@ -147,8 +154,10 @@ impl Page {
     fn draw(&self, rng: &Rng) {
         let hot = &self.hot;
         let births = hot.births.load(Relaxed).wrapping_add(1);
+        let generation = entropy::generation();
         hot.births.store(births, Relaxed);
-        hot.generation.store(entropy::generation(), Relaxed);
+        hot.generation.store(generation, Relaxed);
+        self.draw_canary_keys(generation);
         hot.free.store(0, Relaxed);
         hot.untouched.store(false, Relaxed);
         hot.zeroed.store(false, Relaxed);
@@ -163,6 +172,14 @@ impl Page {
         }
     }
 
+    fn draw_canary_keys(&self, generation: u32) {
+        if MITIGATIONS.canaries
+            && let Some(keys) = entropy::canary_keys(ptr::from_ref(self).addr(), generation)
+        {
+            self.face.set_canary_keys(keys);
+        }
+    }
+
     /// Makes more blocks and puts them on the free list, which is empty. False: the page has all its blocks.
     pub(crate) fn extend(&self, _owned: &Owned, rng: &Rng) -> bool {
         let hot = &self.hot;
@@ -171,8 +188,10 @@ impl Page {
         if left == 0 {
             return false;
         }
-        let least = if MITIGATIONS.random_order { SHUFFLED_MIN } else { 1 };
-        let wanted = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
+        let size = self.face.block_size();
+        // Whole windows: the first of a part of one would be easy to guess.
+        let unit = if MITIGATIONS.random_order { window(size) } else { 1 };
+        let wanted = MAKE_BYTES.checked_div(size).unwrap_or(0).max(1).checked_next_multiple_of(unit).unwrap_or(unit);
         let count = wanted.min(left) as u32;
         hot.capacity.store(capacity.wrapping_add(count), Relaxed);
         if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {

@@ -35,9 +35,10 @@
 //! A block is named by its *number*: the page's first block is 1, so that 0 can mean "none". That is what a link holds, not an
 //! address: a number that is no larger than the capacity is that of a block of the page, whoever wrote it.
 //!
-//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`census`], [`live`].
+//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`canary`], [`census`], [`live`].
 
 mod block;
+mod canary;
 mod census;
 mod face;
 mod grow;
@@ -50,6 +51,7 @@ mod tables;
 mod tests;
 
 pub(crate) use block::Block;
+pub(crate) use canary::{Found, Origin, TRAILER, padded};
 pub(crate) use census::PageFault;
 pub(crate) use face::{Extent, Face, Kind, least_of_single};
 #[cfg(test)]

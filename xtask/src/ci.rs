@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, seccomp, shell};
+use crate::{aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, release, seccomp, shell};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -45,8 +45,9 @@ pub const STEPS: &[Step] = &[
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
     ("no panics", panics::run),
+    ("release", release::run),
     ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
-    ("instructions", instructions::run),
+    ("instructions", instructions::check),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];
 

@@ -66,12 +66,13 @@ pub fn choose(size: Size, wanted: &[String]) -> Result<Vec<Bench>> {
         [] => size != Size::Smoke || SMOKE.contains(&bench.name.as_str()),
         _ => wanted.iter().any(|name| bench.name.starts_with(name.as_str())),
     };
-    let chosen: Vec<Bench> = all().into_iter().filter(named).collect();
+    let fits = |bench: &Bench| !matches!(bench.work, Work::Program(program) if !program.fits(size));
+    let chosen: Vec<Bench> = all().into_iter().filter(|bench| named(bench) && fits(bench)).collect();
     anyhow::ensure!(!chosen.is_empty(), "no bench of that name; --list tells them");
     shapes_program()?;
     for bench in &chosen {
         if let Work::Program(program) = bench.work {
-            program.prepare(size).with_context(|| format!("preparing {}", bench.name))?;
+            program.prepare().with_context(|| format!("preparing {}", bench.name))?;
         }
     }
     Ok(chosen)
@@ -101,7 +102,7 @@ impl Bench {
     pub fn run(&self, peer: &Peer, size: Size, scale: f64) -> Result<(Cost, String)> {
         let scratch = run::scratch()?;
         let (program, preload) = match self.work {
-            Work::Program(program) => return program.run(peer, size, scale, &scratch),
+            Work::Program(program) => return program.run(peer, scale, &scratch),
             Work::Shape => (shell::work_dir().join("release/shapes"), peer.library.as_deref()),
             Work::RustShape => (peer.program.clone().context("no program with this global allocator")?, None),
         };

@@ -1,7 +1,7 @@
 //! Allocators against each other: the same work under each, in rounds, and how they compare.
 //!
 //! ```text
-//! peers      the allocators: a library to preload, and a program with it as global allocator
+//! peers      the allocators: a library to preload (recipes), and a program with it as global allocator
 //! benches    the work: shapes, real programs
 //! rounds     what runs when: every bench under every peer, shuffled, a round at a time; kept in a file to go on from
 //! run        one run: what it took (the program `measure` counts)
@@ -16,6 +16,7 @@ mod goals;
 mod peers;
 mod plot;
 mod programs;
+mod recipes;
 mod report;
 mod rounds;
 mod run;

@@ -1,6 +1,6 @@
 //! The props: blocks, by their address alone, so that they can be misused.
 
-use crate::allocator::current;
+use crate::allocator::{current, has};
 use core::hint::black_box;
 use core::ptr;
 
@@ -10,7 +10,9 @@ pub const SIZES: [usize; 14] =
 
 /// Whether blocks of this size share a page.
 pub fn is_class(size: usize) -> bool {
-    size <= 128 << 10
+    // Behind what is requested a canary must find its place.
+    let trailer = if has("canaries") { 8 } else { 0 };
+    size + trailer <= 128 << 10
 }
 
 /// Whether a block of this size has a page of its own in a shared segment.

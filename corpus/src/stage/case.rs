@@ -39,6 +39,9 @@ impl Needs {
     /// Shows what a build *without* encoded links and free checks does not withstand.
     pub const WEAKNESS: Needs = Needs { all: &[], none: &["free-checks", "encoded-links"] };
 
+    /// Writes between blocks that nothing guards.
+    pub const NO_CANARIES: Needs = Needs { all: &[], none: &["canaries"] };
+
     /// All of these features.
     #[must_use]
     pub const fn all(all: &'static [&'static str]) -> Needs {
@@ -48,8 +51,8 @@ impl Needs {
     /// Why the case is not played in this build, if so.
     #[must_use]
     pub fn lacking(self) -> Option<String> {
-        if self.none.iter().any(|name| allocator::has(name)) {
-            return Some("a weakness of builds without free-checks".into());
+        if let Some(name) = self.none.iter().find(|name| allocator::has(name)) {
+            return Some(format!("a weakness of builds without {name}"));
         }
         let lacking: Vec<&str> = self.all.iter().copied().filter(|name| !allocator::has(name)).collect();
         (!lacking.is_empty()).then(|| format!("holds only with {}", lacking.join(" and ")))

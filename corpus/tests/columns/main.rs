@@ -56,7 +56,7 @@ fn ravelin() -> Allocator {
         free,
         reallocate,
         usable_size,
-        step: raw::good_size,
+        step: |size| raw::good_size(size) + raw::TRAILER,
         collect,
         owns: Some(raw::owns),
         check: Some(check),

@@ -15,7 +15,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for who in Who::ALL {
         for size in SIZES.into_iter().filter(|&size| is_class(size)) {
-            let step = raw::good_size(size);
+            let step = raw::good_size(size) + raw::TRAILER;
             // In a thread that is new, so that its page is, and nobody else has a block there.
             cases.push(beside("b11_made_and_never_handed_out", size, who, move |block| block.plus(step)));
             let made = (MADE.0 / step).max(MADE.1);
@@ -35,7 +35,7 @@ pub fn cases() -> Vec<Case> {
             }
         }
         for size in [200_000, 1 << 20, 64 << 20] {
-            let room = raw::good_size(size);
+            let room = raw::good_size(size) + raw::TRAILER;
             cases.push(beside("b13_guard_of_a_block/before", size, who, |block| block.minus(16)));
             cases.push(beside("b13_guard_of_a_block/page_before", size, who, |block| block.minus(4096)));
             cases.push(beside("b13_guard_of_a_block/behind", size, who, move |block| block.plus(room)));
@@ -50,7 +50,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// A mapping of its own marks whole segments, but what lies behind its end there is nobody's.
+/// A mapping of its own is longer than its block.
 fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
     let play = move || {
         who.play(
@@ -61,8 +61,8 @@ fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
             Block::free_guilty,
         );
     };
-    let name = format!("b6_behind_a_huge_mapping/{who}");
-    cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Dies(FOREIGN), play));
+    let name = format!("b6_far_behind_a_huge_block/{who}");
+    cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Dies(NEVER), play));
 }
 
 /// Frees a place beside a live block, where no block was ever handed out.

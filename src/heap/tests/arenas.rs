@@ -1,6 +1,6 @@
 //! Arenas of the program's: reserved, brought, exclusive, pinned, full, refused.
 
-use super::super::{Fill, HeapHandle, allocate_in, delete, destroy, new_at};
+use super::super::{Fill, HeapHandle, Terms, allocate_in, delete, destroy, new_at};
 use super::*;
 use crate::geometry::SEGMENT;
 use crate::os;
@@ -12,7 +12,7 @@ use core::ptr;
 const PLAIN: Brought = Brought { committed: true, pinned: false, zero: false };
 
 fn try_of(heap: HeapHandle, size: usize, fill: Fill) -> Option<*mut u8> {
-    let start = allocate_in(heap.expect_own(Operation::Malloc), size, GRANULE, fill);
+    let start = allocate_in(heap.expect_own(Operation::Malloc), size, GRANULE, Terms::of(fill));
     (!start.is_null()).then_some(start)
 }
 
@@ -67,7 +67,8 @@ fn an_exclusive_arena_is_used_by_heaps_that_name_it_and_they_use_nothing_else() 
             // All of it, and then no more.
             let size = if CHECKER { 70_000 } else { 1 << 20 };
             let all: Vec<Held> = core::iter::from_fn(|| Held::adopt(try_of(heap, size, Fill::Any)?, size)).collect();
-            assert!(all.len() * size > SEGMENT / 2 && all.len() * size < SEGMENT, "{}", all.len());
+            // Runs are drawn at random, and leave gaps.
+            assert!(all.len() * size > SEGMENT / 3 && all.len() * size < SEGMENT, "{}", all.len());
             assert!(all.iter().all(|block| lies_in(id, block.start.as_ptr())));
             assert!(try_of(heap, SEGMENT, Fill::Any).is_none());
             free_all(all);

@@ -31,7 +31,7 @@ mod under_miri;
 use super::{Collect, Thread, allocate_aligned, check_heap, collect, free};
 use crate::geometry::{Class, GRANULE, Granule, LARGE_MAX, UserPtr};
 use crate::os::testing::is_writable;
-use crate::page::Page;
+use crate::page::{Page, padded};
 use crate::segment::{Segment, map};
 use crate::sync::CHECKER;
 use core::ptr::NonNull;
@@ -97,6 +97,11 @@ impl Held {
         self.mark.wrapping_mul(offset as u64 | 1)
     }
 
+    /// What the block has room for, its canary included.
+    fn room(&self) -> usize {
+        self.page().face.block_size()
+    }
+
     fn check(&self) {
         self.begins_as_written(self.size);
     }
@@ -149,9 +154,14 @@ fn thread() -> &'static Thread {
     Thread::current().expect("this thread has allocated")
 }
 
+/// The class of the blocks for requests of this size.
+fn class_for(size: usize) -> Class {
+    Class::of(padded(size)).expect("a class")
+}
+
 /// Blocks of a size that a page has room for.
 fn page_holds(size: usize) -> usize {
-    let class = Class::of(size).expect("a class");
+    let class = class_for(size);
     class.page_slices() * crate::geometry::SLICE / class.block_size()
 }
 
