@@ -3,7 +3,7 @@
 use crate::geometry::UserPtr;
 use crate::heap;
 use crate::stats;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 mod heaps;
 
@@ -23,7 +23,22 @@ pub fn allocate(size: usize) -> *mut u8 {
     heap::allocate(size)
 }
 
+/// The same if one is at hand: none where that would take more than a few instructions. For those who want to call something
+/// else then, as their last act.
+#[inline(always)]
+#[must_use]
+pub fn at_hand(size: usize) -> Option<NonNull<u8>> {
+    heap::at_hand(size)
+}
+
 /// The same, filled with zeros.
+#[inline(always)]
+#[must_use]
+pub fn at_hand_zeroed(size: usize) -> Option<NonNull<u8>> {
+    heap::at_hand_zeroed(size)
+}
+
+/// As [`allocate`], filled with zeros.
 #[inline(always)]
 #[must_use]
 pub fn allocate_zeroed(size: usize) -> *mut u8 {

@@ -10,7 +10,7 @@ use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, SingleShape};
 use crate::sync::{AtomicU32, Relaxed};
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 /// Of so many times that a page runs out and has what the thread itself has freed, one takes the slow path all the same.
 const REFILLS: u32 = 8;
@@ -42,6 +42,18 @@ pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
         Some((block, page)) => zeroed(block, page).start().as_ptr(),
         None => allocate_slow(size, GRANULE, Fill::Zero),
     }
+}
+
+/// The same, if the fast path has one.
+#[inline(always)]
+pub(crate) fn at_hand(size: usize) -> Option<NonNull<u8>> {
+    pop(size).map(|(block, _)| block.start())
+}
+
+/// The same, filled with zeros.
+#[inline(always)]
+pub(crate) fn at_hand_zeroed(size: usize) -> Option<NonNull<u8>> {
+    pop(size).map(|(block, page)| zeroed(block, page).start())
 }
 
 /// A block aligned to `align`, a power of two. Null if there is no memory, or no such block.

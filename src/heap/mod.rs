@@ -46,7 +46,9 @@ pub(crate) use deferred::set_deferred;
 pub(crate) use free::{free, free_with_layout};
 pub use handle::HeapHandle;
 pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, set_default};
-pub(crate) use malloc::{Fill, allocate, allocate_aligned, allocate_aligned_zeroed, allocate_in, allocate_zeroed};
+pub(crate) use malloc::{
+    Fill, allocate, allocate_aligned, allocate_aligned_zeroed, allocate_in, allocate_zeroed, at_hand, at_hand_zeroed,
+};
 pub(crate) use resize::{
     Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,
     usable_size,

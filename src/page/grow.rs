@@ -177,7 +177,7 @@ impl Page {
         hot.capacity.store(capacity.wrapping_add(count), Relaxed);
         if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {
             // What an earlier page's blocks left: a link in each, if nothing else.
-            numbers(capacity, count).for_each(|number| self.wipe(self.block_at(number)));
+            numbers(capacity, count).for_each(|number| self.wipe(self.nth(number)));
         }
         self.chain(numbers(capacity, count), rng);
         hot.untouched.store(true, Relaxed);
@@ -192,8 +192,9 @@ impl Page {
         let key = hot.key.load(Relaxed);
         let mut head = hot.free.load(Relaxed);
         let mut link = |number| {
-            self.block_at(number).set_first_word(encode(key, number, head));
-            head = number;
+            let name = self.name(number);
+            self.block_at(name).set_first_word(encode(key, name, head));
+            head = name;
         };
         let mut numbers = numbers.rev();
         if MITIGATIONS.random_order {
@@ -283,7 +284,7 @@ impl Page {
         let free = numbers(0, capacity).filter(|&number| !self.is_out(number));
         let used = capacity.wrapping_sub(free.clone().count() as u32);
         if wipes {
-            free.clone().for_each(|number| self.wipe(self.block_at(number)));
+            free.clone().for_each(|number| self.wipe(self.nth(number)));
         }
         self.chain(free, rng);
         hot.used.store(used, Relaxed);

@@ -33,7 +33,8 @@
 //! # Numbers
 //!
 //! A block is named by its *number*: the page's first block is 1, so that 0 can mean "none". That is what a link holds, not an
-//! address: a number that is no larger than the capacity is that of a block of the page, whoever wrote it.
+//! address: a number that is no larger than the capacity is that of a block of the page, whoever wrote it. (Without `free-checks`,
+//! where nobody looks, it is the block's distance from where number 0 would be. The word for either is *name*.)
 //!
 //! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`census`], [`live`].
 
