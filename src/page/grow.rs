@@ -55,18 +55,13 @@ pub(crate) const fn roomy(blocks: u32) -> u32 {
     if least == 0 { 1 } else { least }
 }
 
-/// How many blocks of so many bytes are shuffled together.
+/// How many blocks of so many bytes are shuffled together. Where only one or two would fit a window, nothing is to be had by it.
 const fn window(block_size: usize) -> usize {
-    let count = match WINDOW_BYTES.checked_div(block_size) {
+    match WINDOW_BYTES.checked_div(block_size) {
+        Some(count) if count < 3 || count > SHUFFLED_MAX => SHUFFLED_MAX,
+        Some(count) if count < SHUFFLED_MIN => SHUFFLED_MIN,
         Some(count) => count,
-        None => 0,
-    };
-    if count < SHUFFLED_MIN {
-        SHUFFLED_MIN
-    } else if count > SHUFFLED_MAX {
-        SHUFFLED_MAX
-    } else {
-        count
+        None => SHUFFLED_MIN,
     }
 }
 

@@ -27,7 +27,7 @@
 //! (`random-order`); when the free list has run out, one of them takes its place. So a block is not reused while others
 //! are free, and the regular emptiness of the free list is what brings the slow path about.
 //!
-//! With `random-order` blocks are made in windows of half a KiB, 4 to 16 blocks, each in an order drawn for it; the windows
+//! With `random-order` blocks are made in windows of half a KiB or of 16 blocks, each in an order drawn for it; the windows
 //! lie in the order of their addresses, so that the processor can fetch ahead of a program that walks through its blocks.
 //!
 //! # Numbers
