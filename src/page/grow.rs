@@ -167,7 +167,10 @@ impl Page {
             return false;
         }
         let least = if MITIGATIONS.random_order { SHUFFLED_MIN } else { 1 };
-        let wanted = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
+        let fitting = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
+        let unit = if MITIGATIONS.random_order { window(self.face.block_size()) } else { 1 };
+        // Whole windows, so that none is small.
+        let wanted = fitting.wrapping_sub(fitting.checked_rem(unit).filter(|_| fitting > unit).unwrap_or(0));
         let count = wanted.min(left) as u32;
         hot.capacity.store(capacity.wrapping_add(count), Relaxed);
         if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {
