@@ -41,9 +41,12 @@ pub(crate) fn or_failure(block: *mut u8, size: usize, align: usize) -> *mut c_vo
 #[cold]
 #[inline(never)]
 fn failed_aligned(size: usize, align: usize) -> *mut c_void {
-    if align.is_power_of_two() {
-        return no_memory(size);
-    }
+    if align.is_power_of_two() { no_memory(size) } else { not_aligned() }
+}
+
+/// What mimalloc's functions answer to an alignment that is no power of two.
+#[cold]
+pub(crate) fn not_aligned() -> *mut c_void {
     if cfg!(debug_assertions) {
         error(libc::EOVERFLOW, c"alignment is no power of two", None);
     }

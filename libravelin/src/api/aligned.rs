@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use engine::raw;
 
 use super::basic::{resize, resize_zeroed};
-use crate::errno::{or_failure, too_many};
+use crate::errno::{not_aligned, or_failure, too_many};
 
 /// Below this, a block that is resized has no alignment.
 pub(crate) const NO_ALIGNMENT: usize = 8;
@@ -72,6 +72,9 @@ pub(crate) unsafe fn resize_aligned(block: *mut c_void, size: usize, align: usiz
         // SAFETY: the caller's promise.
         return unsafe { resize(block, size) };
     }
+    if !align.is_power_of_two() {
+        return not_aligned();
+    }
     // SAFETY: the caller's promise, which the engine checks besides.
     or_failure(unsafe { raw::reallocate_aligned(block.cast(), size, align) }, size, align)
 }
@@ -84,6 +87,9 @@ pub(crate) unsafe fn resize_zeroed_aligned(block: *mut c_void, size: usize, alig
     if align <= NO_ALIGNMENT {
         // SAFETY: the caller's promise.
         return unsafe { resize_zeroed(block, size) };
+    }
+    if !align.is_power_of_two() {
+        return not_aligned();
     }
     // SAFETY: the caller's promise, which the engine checks besides.
     or_failure(unsafe { raw::reallocate_aligned_zeroed(block.cast(), size, align) }, size, align)

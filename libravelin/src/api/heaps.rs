@@ -13,7 +13,7 @@ use super::aligned::NO_ALIGNMENT;
 use super::strings::{copy, resolve};
 use crate::arch;
 use crate::cxx;
-use crate::errno::{or_failure, or_no_memory, too_many};
+use crate::errno::{not_aligned, or_failure, or_no_memory, too_many};
 
 /// Gets a heap, a page of it, a block (null for the page itself), the size of its blocks, and what the program likes.
 type BlockVisitFun = unsafe extern "C" fn(Option<HeapHandle>, *const HeapArea, *mut c_void, usize, *mut c_void) -> bool;
@@ -67,6 +67,9 @@ unsafe fn resize_aligned(heap: Option<HeapHandle>, block: *mut c_void, size: usi
         // SAFETY: the caller's promise.
         return unsafe { resize(heap, block, size) };
     }
+    if !align.is_power_of_two() {
+        return not_aligned();
+    }
     // SAFETY: the caller's promise, which the engine checks besides.
     or_failure(from(heap, |heap| unsafe { raw::heap_reallocate_aligned(heap, block.cast(), size, align) }), size, align)
 }
@@ -84,6 +87,9 @@ unsafe fn resize_zeroed_aligned(
     if align <= NO_ALIGNMENT {
         // SAFETY: the caller's promise.
         return unsafe { resize_zeroed(heap, block, size) };
+    }
+    if !align.is_power_of_two() {
+        return not_aligned();
     }
     // SAFETY: the caller's promise, which the engine checks besides.
     let moved = from(heap, |heap| unsafe { raw::heap_reallocate_aligned_zeroed(heap, block.cast(), size, align) });
