@@ -310,7 +310,7 @@ impl Heap {
         // What the heap keeps for other classes may be had first.
         self.give_up_idle(class.page_slices(), Operation::Malloc);
         self.lose_patience(Some(class));
-        let run = segment::claim(class.page_slices()).ok()?;
+        let run = segment::claim(self.home(), class.page_slices()).ok()?;
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
         let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
         self.enter(page, class, &owned);

@@ -46,7 +46,7 @@ pub use deferred::Deferred;
 pub(crate) use deferred::set_deferred;
 pub(crate) use free::{free, free_with_layout};
 pub use handle::HeapHandle;
-pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, set_default};
+pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, new_at, set_default};
 pub(crate) use malloc::{
     Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_zeroed,
 };

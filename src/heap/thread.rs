@@ -10,7 +10,7 @@ use crate::geometry::{CLASSES, Class, GRANULE, SMALL_MAX, SMALL_STEPS};
 use crate::os;
 use crate::page::{EMPTY, Page};
 use crate::remote::Mailbox;
-use crate::segment::{Singles, meta, space};
+use crate::segment::{Home, Singles, meta, space};
 use crate::sync::{Acquire, AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr;
 
@@ -169,6 +169,11 @@ impl Heap {
     /// Whether it is its thread's first, which stays as long as the thread.
     pub(super) fn is_backing(&self) -> bool {
         self.thread().is_some_and(|thread| ptr::eq(self, &thread.heap))
+    }
+
+    /// Where its memory comes from.
+    pub(super) fn home(&self) -> Home {
+        self.singles.home()
     }
 
     /// One value more names the heap.
