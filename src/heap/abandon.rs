@@ -7,6 +7,7 @@ use super::mail::collect_page;
 use super::queue::class_of;
 use super::thread::{Heap, Thread};
 use crate::geometry::{CLASSES, Class};
+use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::page::{Kind, Page};
 use crate::remote::{All, Owned, Owner};
@@ -68,6 +69,9 @@ pub(super) fn note_orphan(page: &Page) {
 
 /// Gives all pages of a thread away, and its metadata back.
 pub(super) fn abandon_all(thread: &'static Thread) {
+    if MITIGATIONS.quarantine {
+        thread.empty_quarantine();
+    }
     for heap in thread.heaps() {
         heap.forget_direct();
         for queue in heap.all_queues() {

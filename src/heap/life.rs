@@ -157,6 +157,7 @@ impl Heap {
                 let (owned, class) = (self.own(page, Operation::HeapDestroy), class_of(page, Operation::HeapDestroy));
                 self.leave(page, class);
                 mail::collect_page(self, page, &owned);
+                self.release_from_quarantine(page);
                 page.free_all(&owned);
                 segment::retire(page, owned);
             }

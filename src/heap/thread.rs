@@ -4,9 +4,11 @@
 //! make others ([`super::life`]). The one that malloc takes is the *default heap*.
 
 use super::handle::Name;
+use super::quarantine::Quarantine;
 use super::queue::Queue;
 use crate::entropy::{self, Rng};
 use crate::geometry::{CLASSES, Class, GRANULE, SMALL_MAX, SMALL_STEPS};
+use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::page::{EMPTY, Page};
 use crate::remote::Mailbox;
@@ -79,6 +81,8 @@ pub(crate) struct Thread {
     pub(super) in_deferred: AtomicBool,
     /// How often they were called by this thread.
     pub(super) heartbeat: AtomicU64,
+    /// Freed blocks of its pages that wait.
+    pub(super) quarantine: Quarantine,
 }
 
 // SAFETY: atomics throughout, for which zero is valid; a queue and a generator are such.
@@ -300,6 +304,9 @@ impl Thread {
             }
         };
         thread.heap.reset(thread);
+        if MITIGATIONS.quarantine {
+            thread.quarantine.reset();
+        }
         thread.heaps.store(ptr::null_mut(), Relaxed);
         thread.default.store(ptr::null_mut(), Relaxed);
         thread.rounds.store(0, Relaxed);

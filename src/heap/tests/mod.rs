@@ -30,6 +30,7 @@ mod under_miri;
 
 use super::{Collect, Thread, allocate_aligned, check_heap, collect, free};
 use crate::geometry::{Class, GRANULE, Granule, LARGE_MAX, UserPtr};
+use crate::mitigations::MITIGATIONS;
 use crate::os::testing::is_writable;
 use crate::page::{Page, padded};
 use crate::segment::{Segment, map};
@@ -157,6 +158,15 @@ fn thread() -> &'static Thread {
 /// The class of the blocks for requests of this size.
 fn class_for(size: usize) -> Class {
     Class::of(padded(size)).expect("a class")
+}
+
+/// The calling thread's freed blocks do not wait.
+fn not_waiting() {
+    if MITIGATIONS.quarantine
+        && let Some(thread) = Thread::current_or_new()
+    {
+        thread.quarantine.set_budget(0);
+    }
 }
 
 /// Blocks of a size that a page has room for.
