@@ -157,6 +157,7 @@ impl Page {
         let generation = entropy::generation();
         hot.births.store(births, Relaxed);
         hot.generation.store(generation, Relaxed);
+        hot.quarantined.store(0, Relaxed);
         self.draw_canary_keys(generation);
         hot.free.store(0, Relaxed);
         hot.untouched.store(false, Relaxed);
@@ -188,8 +189,10 @@ impl Page {
         if left == 0 {
             return false;
         }
-        let least = if MITIGATIONS.random_order { SHUFFLED_MIN } else { 1 };
-        let wanted = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
+        let size = self.face.block_size();
+        // Whole windows: the first of a part of one would be easy to guess.
+        let unit = if MITIGATIONS.random_order { window(size) } else { 1 };
+        let wanted = MAKE_BYTES.checked_div(size).unwrap_or(0).max(1).checked_next_multiple_of(unit).unwrap_or(unit);
         let count = wanted.min(left) as u32;
         hot.capacity.store(capacity.wrapping_add(count), Relaxed);
         if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {
