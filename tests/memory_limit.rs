@@ -40,7 +40,7 @@ fn is_full() -> bool {
 /// Huge and large ones, and one of each class, at its upper end. The huge first: what they take goes back to the system,
 /// whereas a segment stays one.
 fn sizes() -> impl Iterator<Item = usize> {
-    let mut next = 1;
+    let mut next = size_of::<Link>();
     let classes = core::iter::from_fn(move || {
         let size = raw::good_size(next);
         next = size + 1;

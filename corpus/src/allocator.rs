@@ -15,12 +15,10 @@ pub enum Collect {
 }
 
 /// What is wrong with a heap.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Damage {
-    /// Where, as the allocator says.
+    /// Where, as the allocator says. Words would take memory from the heap that is damaged.
     pub address: usize,
-    /// What it says.
-    pub words: String,
 }
 
 /// The functions of an allocator.

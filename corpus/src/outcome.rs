@@ -107,11 +107,6 @@ impl Outcome {
     }
 }
 
-/// Said before and after an access that may fault.
-pub const ACCESS: &str = "access";
-/// The access went through.
-pub const ACCESSED: &str = "accessed";
-
 /// Whether every build must let the case go on.
 #[must_use]
 pub fn is_correct(case: &Case) -> bool {
@@ -129,7 +124,8 @@ fn is_late(case: &Case) -> bool {
 #[must_use]
 pub fn of(case: &Case, end: &End) -> Outcome {
     let ending = end.basic();
-    if ending.timed_out() || ending.signal() == Some(libc::SIGALRM) {
+    let over = [libc::SIGALRM, libc::SIGXCPU, libc::SIGKILL];
+    if ending.timed_out() || ending.signal().is_some_and(|signal| over.contains(&signal)) {
         return Outcome::Hung;
     }
     if end.skipped().is_some() {
@@ -144,14 +140,15 @@ pub fn of(case: &Case, end: &End) -> Outcome {
         return Outcome::Harmed;
     }
     match (ending.signal(), ending.code()) {
-        // The play itself says that something went wrong.
-        (None, Some(101)) => Outcome::Harmed,
+        // The play itself could not go on.
+        (None, Some(101)) => Outcome::Skipped,
         (None, Some(0)) if words => Outcome::Reported,
         (None, Some(0)) => Outcome::Unnoticed,
-        (Some(libc::SIGSEGV | libc::SIGBUS), _) if end.has_said(ACCESS) && !end.has_said(ACCESSED) => Outcome::Faulted,
+        (Some(_), _) if end.is_stopped_in_access() => Outcome::Faulted,
         (Some(libc::SIGSEGV | libc::SIGBUS), _) if !words => Outcome::Crashed,
-        // A play that panics in a build that aborts.
-        (Some(libc::SIGABRT), _) if ending.stderr().contains("panicked at") => Outcome::Harmed,
+        (Some(libc::SIGABRT), _) if ending.stderr().contains("panicked at") && end.ours().next().is_none() => {
+            Outcome::Skipped
+        }
         _ if ending.call_returned() || is_late(case) => Outcome::DiedLater,
         _ => Outcome::Died,
     }

@@ -241,12 +241,17 @@ fn play_all(cases: &[Case], contenders: &[Contender], jobs: Option<usize>) -> Ve
             Some(_) => None,
             None => promise.and_then(|expect| expect.judge(&end).err()),
         };
+        // A play that promises to say something has said it: nothing was to be noticed.
+        let outcome = match (outcome::of(case, &end), promise) {
+            (Outcome::Unnoticed, Some(promise)) if failure.is_none() && promise.is_survival() => Outcome::Well,
+            (outcome, _) => outcome,
+        };
         Played {
             case: case.name.clone(),
             row: case.row().id,
             under: contender.name.clone(),
             promise: promise.map(|expect| expect.letter()),
-            outcome: outcome::of(case, &end),
+            outcome,
             milliseconds: end.basic().lived().as_millis(),
             words: outcome::words(&end),
             failure: failure.map(|why| format!("{why}{end}")),
@@ -462,5 +467,56 @@ impl Record {
             }
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn played(case: &str, row: &'static str, promise: &'static str, outcome: Outcome) -> Played {
+        Played {
+            case: case.into(),
+            row,
+            under: "h".into(),
+            promise: Some(promise),
+            outcome,
+            milliseconds: 1,
+            words: String::new(),
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn a_record_read_again_is_the_same_and_knows_what_has_changed() {
+        let before = [played("a1_x", "A1", "D", Outcome::Died), played("d1_x", "D1", "-", Outcome::Unnoticed)];
+        let mut record = Record::default();
+        record.add(&before);
+        assert_eq!(Record::read(&record.write()), record);
+        assert!(record.differences(&before).is_empty());
+        let after = [
+            played("a1_x", "A1", "D", Outcome::Unnoticed),
+            played("d1_x", "D1", "-", Outcome::Unnoticed),
+            played("d1_y", "D1", "-", Outcome::Unnoticed),
+            played("b1_x", "B1", "D", Outcome::Died),
+        ];
+        let differences = record.differences(&after);
+        assert_eq!(
+            differences,
+            ["A1 in h, promised D, came to N: a1_x", "B1 in h is not recorded", "D1 in h has 2 cases, not 1"]
+        );
+        record.add(&after);
+        assert!(record.differences(&after).is_empty() && record.write().contains("h\tA1\t1\tD: D N\n"));
+    }
+
+    #[test]
+    fn totals_count_what_was_caught_and_what_went_well() {
+        let tally = Tally::of(&[
+            played("a", "A1", "D", Outcome::Died),
+            played("b", "A1", "D", Outcome::Skipped),
+            played("c", "A1", "D", Outcome::Reported),
+            played("d", "J1", "OK", Outcome::Well),
+        ]);
+        assert_eq!((tally.good(), tally.total()), (2, 3));
     }
 }

@@ -13,13 +13,47 @@ use engine::{Ravelin, raw};
 enum Work {
     /// Nothing: the cost of the loop.
     Empty,
-    /// malloc and free of so many bytes.
+    /// malloc and free of so many bytes, and no other block of this size is live.
     Pair(usize),
+    /// The same among [`LIVE`] others of this size.
+    Among(usize),
     /// alloc and dealloc through the Rust interface.
     Layout(usize),
     /// free of a block of so many bytes that another thread has allocated.
     Remote(usize),
+    /// malloc of a zeroed block of so many bytes, and free.
+    Zeroed(usize),
+    /// malloc of so many bytes with an alignment of 64, and free.
+    Aligned(usize),
+    /// malloc of so many bytes in a group of [`GROUP`], which is freed last first.
+    Stack(usize),
+    /// The same, freed first first.
+    Queue(usize),
+    /// The oldest of [`LIVE`] blocks is freed and one of another size allocated.
+    Churn,
+    /// A block that grows from 16 bytes to 4 KiB by doubling, and free.
+    Grow,
 }
+
+const WORK: [(&str, Work); 14] = [
+    ("empty", Work::Empty),
+    ("pair-16", Work::Pair(16)),
+    ("pair-48", Work::Pair(48)),
+    ("among-48", Work::Among(48)),
+    ("pair-1024", Work::Pair(1024)),
+    ("pair-20000", Work::Pair(20_000)),
+    ("layout-48", Work::Layout(48)),
+    ("remote-48", Work::Remote(48)),
+    ("zeroed-48", Work::Zeroed(48)),
+    ("aligned-48", Work::Aligned(48)),
+    ("stack-48", Work::Stack(48)),
+    ("queue-48", Work::Queue(48)),
+    ("churn", Work::Churn),
+    ("grow", Work::Grow),
+];
+
+const GROUP: usize = 500;
+const LIVE: usize = 1000;
 
 /// A block on its way to the thread that frees it.
 #[derive(Clone, Copy)]
@@ -28,49 +62,68 @@ struct Block(*mut u8);
 // SAFETY: nobody touches a block after it was sent but the thread that frees it.
 unsafe impl Send for Block {}
 
+/// `WORK ROUNDS`, as often as one likes: one call of the measured function each.
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let work = match arguments.next().as_deref() {
-        Some("empty") => Work::Empty,
-        Some("pair-16") => Work::Pair(16),
-        Some("pair-48") => Work::Pair(48),
-        Some("pair-1024") => Work::Pair(1024),
-        Some("layout-48") => Work::Layout(48),
-        Some("remote-48") => Work::Remote(48),
-        _ => usage(),
-    };
-    let Some(rounds) = arguments.next().and_then(|text| text.parse().ok()) else { usage() };
-
-    // As many as there are rounds, so that every round can free one. The thread starts and ends outside of what is
-    // counted.
-    let blocks: Vec<Block> = match work {
-        Work::Remote(size) => (0..rounds).map(|_| Block(raw::allocate(size))).collect(),
-        _ => vec![Block(core::ptr::null_mut()); rounds],
-    };
-    match work {
-        Work::Remote(_) => {
-            std::thread::spawn(move || ravelin_measured(work, &blocks)).join().expect("a free does not panic");
-        }
-        _ => ravelin_measured(work, &blocks),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.is_empty() {
+        usage();
+    }
+    for pair in arguments.chunks(2) {
+        let [name, rounds] = pair else { usage() };
+        let Some((_, work)) = WORK.iter().find(|(known, _)| known == name) else { usage() };
+        let Ok(rounds) = rounds.parse() else { usage() };
+        run(*work, rounds);
     }
 }
 
+fn run(work: Work, rounds: usize) {
+    // As many as there are rounds, so that every round can free one. What is allocated here, and the thread's start and end,
+    // lie outside of what is counted.
+    let mut blocks: Vec<Block> = match work {
+        Work::Remote(size) => (0..rounds).map(|_| Block(raw::allocate(size))).collect(),
+        Work::Churn => {
+            (0..rounds).map(|at| Block(if at < LIVE { raw::allocate(size_of(at)) } else { null() })).collect()
+        }
+        _ => vec![Block(null()); rounds],
+    };
+    if let Work::Among(size) = work {
+        // Live to the end of the process.
+        (0..LIVE).for_each(|_| _ = black_box(raw::allocate(size)));
+    }
+    match work {
+        Work::Remote(_) => {
+            std::thread::spawn(move || ravelin_measured(work, &mut blocks)).join().expect("a free does not panic");
+        }
+        _ => ravelin_measured(work, &mut blocks),
+    }
+}
+
+fn null() -> *mut u8 {
+    core::ptr::null_mut()
+}
+
+/// From 16 to 1,024 bytes, in an order without a pattern.
+fn size_of(round: usize) -> usize {
+    (round.wrapping_mul(0x9e37_79b9) >> 8) % 1009 + 16
+}
+
 fn usage() -> ! {
-    eprintln!("usage: pair empty|pair-16|pair-48|pair-1024|layout-48|remote-48 ROUNDS");
+    let names = WORK.map(|(name, _)| name).join("|");
+    eprintln!("usage: pair {names} ROUNDS ..");
     std::process::exit(2)
 }
 
 /// A round for each block. Not inlined, and under its own name, for that is how callgrind finds it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-fn ravelin_measured(work: Work, blocks: &[Block]) {
+fn ravelin_measured(work: Work, blocks: &mut [Block]) {
     match work {
         Work::Empty => {
             for block in blocks {
                 black_box(block.0);
             }
         }
-        Work::Pair(size) => {
+        Work::Pair(size) | Work::Among(size) => {
             for _ in blocks {
                 let block = black_box(raw::allocate(black_box(size)));
                 // SAFETY: allocated above, and freed once.
@@ -90,6 +143,52 @@ fn ravelin_measured(work: Work, blocks: &[Block]) {
             for block in blocks {
                 // SAFETY: allocated by the main thread, which does not touch it again.
                 unsafe { raw::free(black_box(block.0)) };
+            }
+        }
+        Work::Zeroed(size) => {
+            for _ in blocks {
+                let block = black_box(raw::allocate_zeroed(black_box(size)));
+                // SAFETY: allocated above, and freed once.
+                unsafe { raw::free(block) };
+            }
+        }
+        Work::Aligned(size) => {
+            for _ in blocks {
+                let block = black_box(raw::allocate_aligned(black_box(size), 64));
+                // SAFETY: allocated above, and freed once.
+                unsafe { raw::free(block) };
+            }
+        }
+        Work::Stack(size) => {
+            for group in blocks.chunks_mut(GROUP) {
+                group.iter_mut().for_each(|block| block.0 = raw::allocate(black_box(size)));
+                // SAFETY: allocated above, and freed once.
+                group.iter().rev().for_each(|block| unsafe { raw::free(black_box(block.0)) });
+            }
+        }
+        Work::Queue(size) => {
+            for group in blocks.chunks_mut(GROUP) {
+                group.iter_mut().for_each(|block| block.0 = raw::allocate(black_box(size)));
+                // SAFETY: allocated above, and freed once.
+                group.iter().for_each(|block| unsafe { raw::free(black_box(block.0)) });
+            }
+        }
+        Work::Churn => {
+            for at in LIVE..blocks.len() {
+                // SAFETY: allocated LIVE rounds ago, and freed once.
+                unsafe { raw::free(blocks[at - LIVE].0) };
+                blocks[at].0 = raw::allocate(size_of(at));
+            }
+        }
+        Work::Grow => {
+            for _ in blocks {
+                let mut block = raw::allocate(16);
+                for power in 5..=12 {
+                    // SAFETY: allocated above, and replaced by the result.
+                    block = unsafe { raw::reallocate(block, 1 << power) };
+                }
+                // SAFETY: the last of them, and freed once.
+                unsafe { raw::free(black_box(block)) };
             }
         }
     }

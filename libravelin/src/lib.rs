@@ -35,9 +35,11 @@ mod aligned;
 mod api;
 #[cfg(target_arch = "aarch64")]
 #[path = "arch/aarch64.rs"]
+#[allow(named_asm_labels, reason = "a naked function is never inlined, so that its labels are there once")]
 mod arch;
 #[cfg(target_arch = "x86_64")]
 #[path = "arch/x86_64.rs"]
+#[allow(named_asm_labels, reason = "a naked function is never inlined, so that its labels are there once")]
 mod arch;
 mod calls;
 mod cxx;

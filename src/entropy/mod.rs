@@ -5,6 +5,7 @@
 //! | word | meaning |
 //! |---|---|
 //! | secret | 128 random bits of the process, in a guarded page that core dumps leave out |
+//! | canary secret | another 128 bits, of a generation; a child keeps its ancestors', for the blocks that it has inherited |
 //! | page key | what encodes the links of one page: a hash of the secret, the page's address and its generation |
 //! | generation | of a page: how often it was born; of the process: 1, and one more in every child of a fork |
 //! | generator | a ChaCha20 stream for each heap, seeded from the kernel |
@@ -31,7 +32,7 @@ mod rng;
 mod secret;
 
 pub(crate) use rng::Rng;
-pub(crate) use secret::{Renewed, generation, init, page_key, renew, renew_if_cloned, seal};
+pub(crate) use secret::{Renewed, canary_keys, generation, init, page_key, renew, renew_if_cloned, seal};
 
 use core::fmt;
 

@@ -7,6 +7,8 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 use siphasher::sip::SipHasher24;
 
+use crate::mitigations::MITIGATIONS;
+
 /// The child of a fork finds this.
 const CLONED: u32 = 0;
 /// Somebody draws a new secret.
@@ -14,11 +16,16 @@ const BUSY: u32 = 1;
 /// The secret is this process's own.
 const READY: u32 = 2;
 
+/// Canary secrets that are kept: those of as many generations.
+const KEPT: usize = if MITIGATIONS.canaries { 64 } else { 0 };
+
 /// Lies at the start of its page, and is never moved or given back.
 struct Secret {
     key: [AtomicU64; 2],
     /// Drawn once, and the same in all children: what was sealed before a fork stays so.
     seal: [AtomicU64; 2],
+    /// By the generation, modulo [`KEPT`].
+    canaries: [[AtomicU64; 2]; KEPT],
     /// Of the process: 1, and one more with every new secret.
     generation: AtomicU32,
     /// In a page of its own, which the kernel zeroes in every child.
@@ -49,6 +56,14 @@ pub(crate) fn init() -> Result<(), NoSecret> {
 pub(crate) fn page_key(page_address: usize, generation: u32) -> u64 {
     let secret = secret().unwrap_or_else(|_| stop());
     key_of(&secret.key, page_address, generation)
+}
+
+/// The keys of the canaries that were planted in a page in this generation. None if that is so long past that they are forgotten.
+pub(crate) fn canary_keys(page_address: usize, generation: u32) -> Option<[u64; 2]> {
+    let secret = secret().unwrap_or_else(|_| stop());
+    let age = secret.generation.load(Relaxed).wrapping_sub(generation) as usize;
+    let key = secret.canaries.get((generation as usize).checked_rem(KEPT)?).filter(|_| age < KEPT)?;
+    Some([0, 1].map(|half| key_of(key, page_address, half)))
 }
 
 fn key_of(key: &[AtomicU64; 2], page_address: usize, generation: u32) -> u64 {
@@ -163,7 +178,8 @@ fn fill(span: Span, page: usize) -> Result<*mut Secret, NoSecret> {
     let mark: &'static AtomicU32 = unsafe { wiped.start().cast::<AtomicU32>().as_ref() };
     let place = hidden.start().cast::<Secret>();
     let [key, seal] = [const { [const { AtomicU64::new(0) }; 2] }; 2];
-    let empty = Secret { key, seal, generation: AtomicU32::new(0), mark };
+    let canaries = [const { [const { AtomicU64::new(0) }; 2] }; KEPT];
+    let empty = Secret { key, seal, canaries, generation: AtomicU32::new(0), mark };
     // SAFETY: the page is open, aligned, large enough and known to nobody else.
     unsafe { place.write(empty) };
     // SAFETY: written just now; only shared references are made from here on.
@@ -180,15 +196,21 @@ fn no_memory(_: Errno) -> NoSecret {
 impl Secret {
     /// Replaces the secret and starts a generation.
     fn draw(&self) -> Result<(), NoSecret> {
-        let mut words = [[0; 8]; 4];
+        let mut words = [[0; 8]; 6];
         os::random(words.as_flattened_mut()).map_err(|_| NoSecret::NoRandomness)?;
+        let [one, other, drawn @ ..] = words.map(u64::from_le_bytes);
         let is_first = self.generation.load(Relaxed) == 0;
         let places = self.key.iter().chain(if is_first { &self.seal[..] } else { &[] });
-        for (place, word) in places.zip(words.map(u64::from_le_bytes)) {
+        for (place, word) in places.zip(drawn) {
             place.store(word, Relaxed);
         }
         // 0 is left out: it means "never seeded" to a generator.
         let next = self.generation.load(Relaxed).checked_add(1).unwrap_or(1);
+        if let Some(key) = (next as usize).checked_rem(KEPT).and_then(|place| self.canaries.get(place)) {
+            for (place, word) in key.iter().zip([one, other]) {
+                place.store(word, Relaxed);
+            }
+        }
         self.generation.store(next, Release);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Rust's global allocator.
 
 use crate::geometry::UserPtr;
-use crate::heap;
+use crate::heap::{self, Fill, Terms};
 use core::alloc::{GlobalAlloc, Layout};
 
 /// The allocator, for `#[global_allocator]`.
@@ -27,12 +27,12 @@ pub struct Ravelin;
 unsafe impl GlobalAlloc for Ravelin {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        heap::allocate_aligned(layout.size(), layout.align())
+        heap::allocate_aligned_on(layout.size(), layout.align(), Terms::of_layout(Fill::Any, layout.align()))
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        heap::allocate_aligned_zeroed(layout.size(), layout.align())
+        heap::allocate_aligned_on(layout.size(), layout.align(), Terms::of_layout(Fill::Zero, layout.align()))
     }
 
     #[inline]

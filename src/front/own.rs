@@ -1,7 +1,7 @@
 //! What the two kinds of safe heaps have in common: a handle that stays on its thread.
 
 use crate::geometry::UserPtr;
-use crate::heap::{self, Collect, Fill, HeapHandle};
+use crate::heap::{self, Collect, Fill, HeapHandle, Terms};
 use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
@@ -62,7 +62,7 @@ impl Own {
         let (size, align) = (layout.size(), layout.align());
         let start = match size {
             0 => ptr::without_provenance_mut(align),
-            _ => heap::allocate_in(self.heap().ok_or(NoMemory)?, size, align, fill),
+            _ => heap::allocate_in(self.heap().ok_or(NoMemory)?, size, align, Terms::of_layout(fill, align)),
         };
         NonNull::new(start).map(|start| NonNull::slice_from_raw_parts(start, size)).ok_or(NoMemory)
     }

@@ -1,15 +1,20 @@
 //! What the C library is made of. Not part of the stable API.
 
 use crate::geometry::UserPtr;
-use crate::heap;
+use crate::heap::{self, Fill, Terms};
 use crate::stats;
 use core::ptr::{self, NonNull};
 
+mod arenas;
 mod heaps;
 
 pub use super::talk::*;
 pub use crate::heap::Collect;
+pub use arenas::*;
 pub use heaps::*;
+
+/// Bytes that every block has beyond what was requested: a block for `size` bytes takes `good_size(size) + TRAILER`.
+pub const TRAILER: usize = crate::page::TRAILER;
 
 /// Makes the allocator ready. Every other function does so itself, and so does a constructor that runs before `main`.
 pub fn start() {
@@ -28,14 +33,14 @@ pub fn allocate(size: usize) -> *mut u8 {
 #[inline(always)]
 #[must_use]
 pub fn at_hand(size: usize) -> Option<NonNull<u8>> {
-    heap::at_hand(size)
+    heap::at_hand(size, Terms::of(Fill::Any))
 }
 
 /// The same, filled with zeros.
 #[inline(always)]
 #[must_use]
 pub fn at_hand_zeroed(size: usize) -> Option<NonNull<u8>> {
-    heap::at_hand_zeroed(size)
+    heap::at_hand(size, Terms::of(Fill::Zero))
 }
 
 /// As [`allocate`], filled with zeros.
@@ -96,7 +101,7 @@ pub unsafe fn usable_size(pointer: *const u8) -> usize {
     heap::usable_size(UserPtr::new(pointer.cast_mut()))
 }
 
-/// Bytes that a block for `size` bytes would have room for.
+/// The most that may be requested without a larger block than for `size` bytes.
 #[must_use]
 pub fn good_size(size: usize) -> usize {
     heap::good_size(size)

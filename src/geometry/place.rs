@@ -13,6 +13,12 @@ impl UserPtr {
         Self(pointer)
     }
 
+    /// The pointer, to keep it.
+    #[inline]
+    pub(crate) const fn as_ptr(self) -> *mut u8 {
+        self.0
+    }
+
     /// Its address.
     #[inline]
     pub(crate) fn address(self) -> usize {
@@ -50,6 +56,12 @@ impl Granule {
     #[inline(always)]
     pub(crate) const fn numbered(number: usize) -> Self {
         Self(number & (GRANULES - 1))
+    }
+
+    /// Below [`GRANULES`].
+    #[inline(always)]
+    pub(crate) const fn index(self) -> usize {
+        self.0
     }
 
     /// The word that holds this granule's bit, below [`super::WORDS`].

@@ -3,10 +3,11 @@
 //! On weakly ordered machines a pointer may have reached this thread without a barrier, and the bit that says it is live
 //! may be late. So it is looked at once more behind one, before anybody is accused.
 
+use super::claim::Claim;
 use crate::geometry::{GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
-use crate::page::{Kind as PageKind, Page};
+use crate::page::{Found, Kind as PageKind, Page};
 use crate::remote::Owner;
 use crate::report::{self, BlockFacts, Kind, Operation, Report};
 use crate::segment::{Role, Segment, map, space};
@@ -33,6 +34,10 @@ pub(super) fn is_live_after_all(pointer: UserPtr) -> bool {
 #[cold]
 pub(super) fn die(pointer: UserPtr, operation: Operation) -> ! {
     let (kind, page) = judge(pointer);
+    die_as(kind, pointer, operation, page)
+}
+
+fn die_as(kind: Kind, pointer: UserPtr, operation: Operation, page: Option<&Page>) -> ! {
     let kind = match (kind, operation) {
         (Kind::DoubleFree, Operation::Realloc | Operation::UsableSize) => Kind::UseAfterFree,
         (kind, _) => kind,
@@ -54,6 +59,36 @@ pub(super) fn die_of_layout(pointer: UserPtr, page: &Page, operation: Operation,
         _ => Report::new(Kind::WrongLayout, operation, pointer.address()).with_layout(size, align),
     };
     report::die(&report.of_block(facts(page)))
+}
+
+/// The block does not look as a true claim has it, or its canary was changed. Returns if all is well after all: a claim need not say
+/// everything that the look was for.
+#[cold]
+#[inline(never)]
+pub(super) fn examine(
+    pointer: UserPtr,
+    segment: &'static Segment,
+    page: &'static Page,
+    operation: Operation,
+    claim: Claim,
+) {
+    let found = page.examine(segment.tables(), pointer.address());
+    // After the look: while the block was live, nobody else may have changed it.
+    fence(Ordering::SeqCst);
+    if !is_live_now(pointer) || found == Found::Busy {
+        die_as(Kind::DoubleFree, pointer, operation, Some(page));
+    }
+    match found {
+        Found::Damaged { requested, offset } => {
+            let report = Report::new(Kind::BufferOverflow, operation, pointer.address()).overflown(requested, offset);
+            report::die(&report.of_block(facts(page)))
+        }
+        Found::Whole { requested, origin } if !claim.is_true_of(page, requested, origin) => match claim {
+            Claim::Layout { size, align } => die_of_layout(pointer, page, operation, size, align),
+            Claim::Any => report::internal("an empty claim is true", operation, pointer.address()),
+        },
+        Found::Whole { .. } | Found::Forgotten { .. } | Found::Busy => {}
+    }
 }
 
 fn is_live_now(pointer: UserPtr) -> bool {

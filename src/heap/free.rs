@@ -1,50 +1,59 @@
 //! free.
 
+use super::claim::Claim;
 use super::thread::Thread;
 use super::{abandon, diagnose, fork};
-use crate::geometry::{Class, GRANULE, Granule, UserPtr};
+use crate::geometry::{Class, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
-use crate::page::{Kind, Page};
-use crate::remote::{All, NotLive, Owned, Posted, post};
+use crate::page::{Kind, Page, padded};
+use crate::remote::{All, NotLive, Out, Owned, Posted, post};
 use crate::report::{self, Operation};
 use crate::segment::{self, Segment, SingleShape, map};
+use core::sync::atomic::{Ordering, fence};
 
 /// Frees the block that `pointer` points to; null is ignored. Anything but a live block stops the process.
 #[inline(always)]
 pub(crate) fn free(pointer: UserPtr) {
-    free_checked(pointer, Operation::Free, |_| true);
+    free_checked(pointer, Operation::Free, Claim::Any);
 }
 
 /// The same, and the process is stopped as well if a block for `size` bytes aligned to `align` would not have been of this
-/// block's class.
+/// block's class; with `canaries`, if it was not asked for with just these.
 #[inline(always)]
 pub(crate) fn free_with_layout(pointer: UserPtr, size: usize, align: usize) {
-    free_checked(pointer, Operation::Dealloc, |page| {
-        let fits =
-            !MITIGATIONS.layout_checks || (align <= GRANULE && page.face.fits(size)) || is_of_layout(page, size, align);
-        if !fits {
-            diagnose::die_of_layout(pointer, page, Operation::Dealloc, size, align);
-        }
-        fits
-    });
+    free_checked(pointer, Operation::Dealloc, Claim::Layout { size, align });
 }
 
 #[inline(always)]
-fn free_checked(pointer: UserPtr, operation: Operation, allow: impl FnOnce(&'static Page) -> bool) {
+pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim) {
     let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
     // Only a set state bit says that the slice has a page: nothing else of it may be believed before.
     let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
     let page = segment.page_of(granule);
-    if !allow(page) {
-        return;
-    }
+    claim.check(pointer, segment, page, operation);
     let Some(owned) = page.owned_by(os::local().cast()) else {
         return free_remotely(pointer, operation, segment, page);
     };
+    if MITIGATIONS.quarantine {
+        return detain(pointer, operation, page, &out, &owned);
+    }
     match page.take_back(pointer.address(), &out, &owned) {
         Ok(false) => {}
         Ok(true) => attend(page, owned),
+        Err(NotLive) => refuse(pointer, operation),
+    }
+}
+
+/// The owner's free, with a quarantine.
+#[inline(always)]
+fn detain(pointer: UserPtr, operation: Operation, page: &'static Page, out: &Out<'_>, owned: &Owned) {
+    match page.take_to_quarantine(pointer.address(), out, owned) {
+        Ok(()) => {
+            if let Some(thread) = Thread::current() {
+                thread.detain(pointer, page.face.block_size());
+            }
+        }
         Err(NotLive) => refuse(pointer, operation),
     }
 }
@@ -75,7 +84,12 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
             return refuse(pointer, operation);
         }
         // Before it is posted: from then on the block is its owner's.
-        page.wipe(page.face.block(pointer.address()));
+        let block = page.face.block(pointer.address());
+        if MITIGATIONS.canaries {
+            page.clear_slack(segment.tables(), block);
+            fence(Ordering::Release);
+        }
+        page.wipe(block);
     }
     match post::<All>(&segment.tables().spot(granule), page.group(granule), &page.line()) {
         Ok(Posted::Delivered) => {}
@@ -121,9 +135,12 @@ fn refuse(pointer: UserPtr, operation: Operation) {
 /// Whether a request of `size` bytes aligned to `align` would have got a block like this page's.
 #[cold]
 pub(super) fn is_of_layout(page: &Page, size: usize, align: usize) -> bool {
-    match (page.face.kind(), Class::of_aligned(size, align)) {
+    let padded = padded(size);
+    match (page.face.kind(), Class::of_aligned(padded, align)) {
         (Kind::Blocks(class), Some(wanted)) => class == wanted,
-        (Kind::Single, None) => SingleShape::of(size, align).is_some_and(|shape| shape.size == page.face.block_size()),
+        (Kind::Single, None) => {
+            SingleShape::of(padded, align).is_some_and(|shape| shape.size == page.face.block_size())
+        }
         _ => false,
     }
 }

@@ -1,14 +1,14 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, deferred, mail, start};
-use crate::geometry::{Class, GRANULE, SMALL_MAX};
+use super::{Collect, abandon, deferred, free, mail, start};
+use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
-use crate::page::{Block, Contents, Page, Refused};
+use crate::page::{Block, Contents, Origin, Page, Refused, TRAILER, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
-use crate::segment::{self, SingleShape};
+use crate::segment::{self, SingleShape, map};
 use crate::sync::{AtomicU32, Relaxed};
 use core::ptr::{self, NonNull};
 
@@ -26,121 +26,147 @@ pub(crate) enum Fill {
     Zero,
 }
 
+/// On what terms a block is handed out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    fill: Fill,
+    origin: Origin,
+}
+
+impl Terms {
+    /// For C's functions.
+    pub(crate) const fn of(fill: Fill) -> Terms {
+        Terms { fill, origin: Origin::MALLOC }
+    }
+
+    /// For one that comes back with a Layout of this alignment.
+    #[inline(always)]
+    pub(crate) const fn of_layout(fill: Fill, align: usize) -> Terms {
+        Terms { fill, origin: Origin::layout(align) }
+    }
+
+    /// Makes of a block just popped for `size` bytes what it is to be.
+    #[inline(always)]
+    fn hand_out(self, block: Block, page: &Page, size: usize) -> *mut u8 {
+        if self.fill == Fill::Zero && !page.gives_zeroed() {
+            // SAFETY: a block of this page has room for that much.
+            unsafe { block.clear(page.face.block_size()) };
+        }
+        if MITIGATIONS.canaries {
+            page.plant(page.tables(), block, size, self.origin);
+        }
+        block.start().as_ptr()
+    }
+}
+
 /// A block of at least `size` bytes, aligned to 16. Null if there is no memory.
 #[inline(always)]
 pub(crate) fn allocate(size: usize) -> *mut u8 {
-    match pop(size) {
-        Some((block, _)) => block.start().as_ptr(),
-        None => allocate_slow(size, GRANULE, Fill::Any),
-    }
+    allocate_on(size, Terms::of(Fill::Any))
 }
 
 /// The same, filled with zeros.
 #[inline(always)]
 pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
+    allocate_on(size, Terms::of(Fill::Zero))
+}
+
+/// The same on any terms.
+#[inline(always)]
+pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
     match pop(size) {
-        Some((block, page)) => zeroed(block, page).start().as_ptr(),
-        None => allocate_slow(size, GRANULE, Fill::Zero),
+        Some((block, page)) => terms.hand_out(block, page, size),
+        None => allocate_slow(size, GRANULE, terms),
     }
 }
 
 /// The same, if the fast path has one.
 #[inline(always)]
-pub(crate) fn at_hand(size: usize) -> Option<NonNull<u8>> {
-    pop(size).map(|(block, _)| block.start())
-}
-
-/// The same, filled with zeros.
-#[inline(always)]
-pub(crate) fn at_hand_zeroed(size: usize) -> Option<NonNull<u8>> {
-    pop(size).map(|(block, page)| zeroed(block, page).start())
+pub(crate) fn at_hand(size: usize, terms: Terms) -> Option<NonNull<u8>> {
+    let (block, page) = pop(size)?;
+    terms.hand_out(block, page, size);
+    Some(block.start())
 }
 
 /// A block aligned to `align`, a power of two. Null if there is no memory, or no such block.
 #[inline]
 pub(crate) fn allocate_aligned(size: usize, align: usize) -> *mut u8 {
-    if align <= GRANULE { allocate(size) } else { allocate_slow(size, align, Fill::Any) }
+    allocate_aligned_on(size, align, Terms::of(Fill::Any))
 }
 
 /// The same, filled with zeros.
 #[inline]
 pub(crate) fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
-    if align <= GRANULE { allocate_zeroed(size) } else { allocate_slow(size, align, Fill::Zero) }
+    allocate_aligned_on(size, align, Terms::of(Fill::Zero))
+}
+
+/// The same on any terms.
+#[inline(always)]
+pub(crate) fn allocate_aligned_on(size: usize, align: usize, terms: Terms) -> *mut u8 {
+    if align <= GRANULE { allocate_on(size, terms) } else { allocate_slow(size, align, terms) }
+}
+
+/// Whether a block for `size` bytes is found in the table of the small ones.
+#[inline(always)]
+const fn is_small(size: usize) -> bool {
+    size <= SMALL_MAX - TRAILER
 }
 
 /// The fast path: a block from the page that the heap's table names.
 #[inline(always)]
 fn pop(size: usize) -> Option<(Block, &'static Page)> {
-    if size > SMALL_MAX {
+    if !is_small(size) {
         return None;
     }
     pop_small(Heap::current()?, size)
 }
 
-/// The same from a heap of this thread's, for at most SMALL_MAX bytes.
+/// The same from a heap of this thread's, for a small size.
 #[inline(always)]
 fn pop_small(heap: &'static Heap, size: usize) -> Option<(Block, &'static Page)> {
-    let page = heap.direct(size);
+    let page = heap.direct(padded(size));
     // SAFETY: the table holds the empty page and pages of the heap, whose thread is the calling one.
     let owned = unsafe { Owned::known() };
     page.pop(&owned).ok().map(|block| (block, page))
 }
 
-/// Fills a block just popped with zeros, if it holds anything else.
-#[inline(always)]
-fn zeroed(block: Block, page: &Page) -> Block {
-    if !page.gives_zeroed() {
-        // SAFETY: a block of this page has room for that much.
-        unsafe { block.clear(page.face.block_size()) };
-    }
-    block
-}
-
 /// A block of this heap, which is one of the calling thread's, aligned to `align`, a power of two. Null if there is no memory,
 /// or no such block.
 #[inline]
-pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, fill: Fill) -> *mut u8 {
-    let is_small = size <= SMALL_MAX && align <= GRANULE;
+pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, terms: Terms) -> *mut u8 {
+    let is_small = is_small(size) && align <= GRANULE;
     match is_small.then(|| pop_small(heap, size)).flatten() {
-        Some((block, page)) => filled(block, page, fill).start().as_ptr(),
-        None => allocate_slow_in(heap, size, align, fill),
-    }
-}
-
-#[inline(always)]
-fn filled(block: Block, page: &Page, fill: Fill) -> Block {
-    match fill {
-        Fill::Any => block,
-        Fill::Zero => zeroed(block, page),
+        Some((block, page)) => terms.hand_out(block, page, size),
+        None => allocate_slow_in(heap, size, align, terms),
     }
 }
 
 /// Everything that is not a pop from a page that is ready.
 #[cold]
 #[inline(never)]
-fn allocate_slow(size: usize, align: usize, fill: Fill) -> *mut u8 {
-    allocate_slowly(Heap::current(), size, align, fill)
+fn allocate_slow(size: usize, align: usize, terms: Terms) -> *mut u8 {
+    allocate_slowly(Heap::current(), size, align, terms)
 }
 
 /// The same for a heap.
 #[cold]
 #[inline(never)]
-fn allocate_slow_in(heap: &'static Heap, size: usize, align: usize, fill: Fill) -> *mut u8 {
-    allocate_slowly(Some(heap), size, align, fill)
+fn allocate_slow_in(heap: &'static Heap, size: usize, align: usize, terms: Terms) -> *mut u8 {
+    allocate_slowly(Some(heap), size, align, terms)
 }
 
 /// The same for a heap of this thread; none if it has none yet.
 #[inline(always)]
-fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, fill: Fill) -> *mut u8 {
+fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms) -> *mut u8 {
     if !align.is_power_of_two() {
         return ptr::null_mut();
     }
-    let class = Class::of_aligned(size, align);
+    let class = Class::of_aligned(padded(size), align);
     if let Some((block, page)) = heap.zip(class).and_then(|(heap, class)| pop_of(heap, class)) {
-        return filled(block, page, fill).start().as_ptr();
+        return terms.hand_out(block, page, size);
     }
     let errno = os::errno();
-    let pointer = allocate_slower(heap, size, align, class, fill);
+    let pointer = allocate_slower(heap, size, align, class, terms);
     os::set_errno(errno);
     pointer
 }
@@ -164,7 +190,7 @@ fn allocate_slower(
     size: usize,
     align: usize,
     class: Option<Class>,
-    fill: Fill,
+    terms: Terms,
 ) -> *mut u8 {
     report::die_if_dying();
     if start::renew_if_cloned().is_err() {
@@ -174,49 +200,67 @@ fn allocate_slower(
     let thread = Thread::current_or_new();
     let heap = heap.or_else(|| thread.map(Thread::default));
     match (class, heap) {
-        (None, heap) => allocate_single(heap, size, align, fill),
+        (None, heap) => allocate_single(heap, size, align, terms, padded(size)),
         (Some(class), heap) => {
-            let block = match heap {
-                Some(heap) => heap.allocate(class, fill),
-                None => allocate_momentarily(class, fill),
+            let found = match heap {
+                Some(heap) => heap.allocate(class).map(|(block, page)| terms.hand_out(block, page, size)),
+                None => allocate_momentarily(class, |block, page| terms.hand_out(block, page, size)),
             };
-            block.map_or(ptr::null_mut(), |block| block.start().as_ptr())
+            found.unwrap_or(ptr::null_mut())
         }
     }
 }
 
-/// A block with a page of its own.
-fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, fill: Fill) -> *mut u8 {
+/// The same as `allocate_slowly`, for a large block that takes the place of a smaller one, and is likely to grow on.
+pub(super) fn allocate_grown(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms) -> *mut u8 {
+    free::preserving_errno(|| {
+        report::die_if_dying();
+        if !align.is_power_of_two() || start::renew_if_cloned().is_err() {
+            return ptr::null_mut();
+        }
+        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        allocate_single(heap, size, align, terms, padded(size).saturating_add(size / 2))
+    })
+}
+
+/// A block with a page of its own, which may have `room` bytes later.
+fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms, room: usize) -> *mut u8 {
     start::start();
     if let Some(heap) = heap {
         heap.beat(None);
     }
     let singles = heap.map(|heap| &heap.singles);
-    let Some(shape) = SingleShape::of(size, align) else { return ptr::null_mut() };
-    let single = segment::allocate_single(&shape, singles).or_else(|_| {
+    let Some(shape) = SingleShape::of(padded(size), align) else { return ptr::null_mut() };
+    let single = segment::allocate_single(&shape, room, singles).or_else(|_| {
         super::collect(Collect::Fully);
-        segment::allocate_single(&shape, singles)
+        segment::allocate_single(&shape, padded(size), singles)
     });
     let Ok(single) = single else { return ptr::null_mut() };
-    if (fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
+    if (terms.fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
         // SAFETY: a block that was just made, and has room for that much.
         unsafe { single.start.as_ptr().write_bytes(0, shape.size) };
+    }
+    if MITIGATIONS.canaries
+        && let Some((segment, granule)) = map::find(UserPtr::new(single.start.as_ptr()))
+    {
+        let page = segment.page_of(granule);
+        page.replant(segment.tables(), page.face.block(single.start.addr().get()), size, terms.origin);
     }
     single.start.as_ptr()
 }
 
-/// A block for a thread that has no heap: from one that exists for this moment.
-fn allocate_momentarily(class: Class, fill: Fill) -> Option<Block> {
+/// A block for a thread that has no heap, handed out: from one that exists for this moment.
+fn allocate_momentarily(class: Class, hand_out: impl FnOnce(Block, &Page) -> *mut u8) -> Option<*mut u8> {
     start::start();
     let thread = Thread::take()?;
-    let block = thread.heap.allocate(class, fill);
+    let pointer = thread.heap.allocate(class).map(|(block, page)| hand_out(block, page));
     abandon::abandon_all(thread);
-    block
+    pointer
 }
 
 impl Heap {
     /// A block of `class`; none if there is no memory.
-    pub(super) fn allocate(&'static self, class: Class, fill: Fill) -> Option<Block> {
+    fn allocate(&'static self, class: Class) -> Option<(Block, &'static Page)> {
         self.beat(Some(class));
         loop {
             let page = match self.find_page(class) {
@@ -228,8 +272,7 @@ impl Heap {
             };
             let owned = self.own(page, Operation::Malloc);
             match page.pop(&owned) {
-                Ok(block) if fill == Fill::Zero => return Some(zeroed(block, page)),
-                Ok(block) => return Some(block),
+                Ok(block) => return Some((block, page)),
                 Err(Refused::Empty) => {}
                 Err(refused) => die_of_damage(page, refused, Operation::Malloc),
             }
@@ -240,7 +283,7 @@ impl Heap {
     #[cold]
     fn relieve(&'static self) {
         if let Some(thread) = self.thread() {
-            thread.collect();
+            thread.collect(Collect::Fully);
             abandon::sweep(thread);
         }
         segment::purge_all();
@@ -275,7 +318,7 @@ impl Heap {
         // What the heap keeps for other classes may be had first.
         self.give_up_idle(class.page_slices(), Operation::Malloc);
         self.lose_patience(Some(class));
-        let run = segment::claim(class.page_slices()).ok()?;
+        let run = segment::claim(self.home(), class.page_slices()).ok()?;
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
         let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
         self.enter(page, class, &owned);
@@ -284,7 +327,7 @@ impl Heap {
 
     /// Gets something onto the page's free list. False: the page has nothing to give.
     fn make_ready(&self, page: &'static Page, owned: &Owned) -> bool {
-        if !page.renew(page.tables(), owned, &self.rng) {
+        if !self.renew(page, owned) {
             return false;
         }
         if page.has_free() || page.refill(owned) {
@@ -298,6 +341,9 @@ impl Heap {
     pub(super) fn beat(&'static self, wanted: Option<Class>) {
         if let Some(thread) = self.thread() {
             mail::take(thread);
+            if MITIGATIONS.quarantine && thread.takes_unattended() {
+                thread.heaps().for_each(Heap::sort_out);
+            }
         }
         if is_turn(&self.beats, IDLE_BEATS) {
             self.lose_patience(wanted);

@@ -1,15 +1,19 @@
 //! realloc, and questions about a block's size.
 
-use super::malloc::Fill;
+use super::claim::Claim;
+use super::malloc::{Fill, Terms};
 use super::thread::{Heap, Thread};
 use super::{diagnose, free, malloc, start};
 use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
-use crate::page::{Kind, Page};
+use crate::page::{Kind, Origin, Page, TRAILER, padded};
 use crate::remote::NotLive;
 use crate::report::{self, Operation};
 use crate::segment::{self, Role, Segment, SingleShape, map};
 use core::ptr::{self, NonNull};
+
+/// More slack than this does not go into its table.
+const MOST_SLACK: usize = if MITIGATIONS.canaries { u32::MAX as usize } else { usize::MAX };
 
 /// A live block, its page and its segment.
 #[derive(Clone, Copy)]
@@ -43,20 +47,23 @@ fn look_again(pointer: UserPtr, operation: Operation) -> Live {
     look(pointer).unwrap_or_else(|| diagnose::die(pointer, operation))
 }
 
-/// Bytes that the block has room for; 0 for null. Anything but a live block stops the process.
+/// Bytes that the program may use: with `canaries` what it has requested, else all that the block has room for; 0 for null. Anything
+/// but a live block stops the process.
 pub(crate) fn usable_size(pointer: UserPtr) -> usize {
     if pointer.address() == 0 {
         return 0;
     }
-    live(pointer, Operation::UsableSize).page.face.block_size()
+    live(pointer, Operation::UsableSize).holds(pointer, Operation::UsableSize, Claim::Any)
 }
 
-/// Bytes that a block for `size` bytes would have room for.
+/// The most that may be requested without a larger block than for `size` bytes.
 pub(crate) fn good_size(size: usize) -> usize {
-    match Class::of(size) {
+    let padded = padded(size);
+    let room = match Class::of(padded) {
         Some(class) => class.block_size(),
-        None => SingleShape::of(size, GRANULE).map_or(size, |shape| shape.size),
-    }
+        None => SingleShape::of(padded, GRANULE).map_or(padded, |shape| shape.size),
+    };
+    room.saturating_sub(TRAILER)
 }
 
 /// Whether a live block starts there. Harmless for any pointer. Without `free-checks`: whether it lies in our memory.
@@ -106,11 +113,18 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn allocate(&self, size: usize) -> *mut u8 {
-        match (self.heap, self.fill) {
-            (Some(heap), fill) => malloc::allocate_in(heap, size, self.align, fill),
-            (None, Fill::Any) => malloc::allocate_aligned(size, self.align),
-            (None, Fill::Zero) => malloc::allocate_aligned_zeroed(size, self.align),
+    fn allocate(&self, size: usize, terms: Terms) -> *mut u8 {
+        match self.heap {
+            Some(heap) => malloc::allocate_in(heap, size, self.align, terms),
+            None => malloc::allocate_aligned_on(size, self.align, terms),
+        }
+    }
+
+    /// The same for a block that moves because it grows.
+    fn allocate_grown(&self, size: usize, terms: Terms) -> *mut u8 {
+        match Class::of_aligned(padded(size), self.align) {
+            Some(_) => self.allocate(size, terms),
+            None => malloc::allocate_grown(self.heap, size, self.align, terms),
         }
     }
 }
@@ -121,27 +135,35 @@ impl Target {
 /// - as `reallocate`.
 pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target) -> *mut u8 {
     if pointer.address() == 0 {
-        return target.allocate(size);
+        return target.allocate(size, Terms::of(target.fill));
     }
     let live = live(pointer, Operation::Realloc);
-    let room = live.page.face.block_size();
+    let held = live.holds(pointer, Operation::Realloc, Claim::Any);
+    let (room, padded) = (live.page.face.block_size(), padded(size));
     let is_aligned = pointer.address() & target.align.wrapping_sub(1) == 0;
-    if is_aligned && size <= room && size >= room / 2 {
-        return live.start(pointer);
+    let wastes_little = match live.page.face.kind() {
+        // The slack of a block is written in full.
+        Kind::Single if MITIGATIONS.canaries => free::is_of_layout(live.page, size, target.align),
+        _ => padded >= room / 2,
+    };
+    let resized = Resized { size, held, room, origin: Origin::MALLOC };
+    if is_aligned && padded <= room && wastes_little {
+        return live.stays(pointer, resized);
     }
-    if is_aligned && live.shrinks_to(size, target.align) {
-        return live.start(pointer);
+    if is_aligned && live.resizes_to(pointer, size, target.align) {
+        return live.stays(pointer, resized);
     }
     if let Some(new) = live.grows_to(pointer, size, &target) {
-        return new.as_ptr();
+        return resized.settle(new);
     }
-    let new = target.allocate(size);
-    if new.is_null() && is_aligned && size <= room {
+    let terms = Terms::of(target.fill);
+    let new = if padded > room { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
+    if new.is_null() && is_aligned && padded <= room && room.wrapping_sub(size) <= MOST_SLACK {
         // A block that is to shrink can always stay.
-        return live.start(pointer);
+        return live.stays(pointer, resized);
     }
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
-    unsafe { live.move_to(pointer, new, room.min(size)) }
+    unsafe { live.move_to(pointer, new, held.min(size), Claim::Any) }
 }
 
 /// Rust's realloc: afterwards the block is of the class that a Layout of `size` bytes and this alignment names. If it moves, to
@@ -158,37 +180,102 @@ pub(crate) unsafe fn reallocate_with_layout(
     size: usize,
 ) -> *mut u8 {
     let live = live(pointer, Operation::Realloc);
-    if MITIGATIONS.layout_checks && !free::is_of_layout(live.page, old, align) {
-        diagnose::die_of_layout(pointer, live.page, Operation::Realloc, old, align);
-    }
-    if free::is_of_layout(live.page, size, align) || live.shrinks_to(size, align) {
-        return live.start(pointer);
+    let claim = Claim::Layout { size: old, align };
+    let _ = live.holds(pointer, Operation::Realloc, claim);
+    let resized = Resized { size, held: old, room: live.page.face.block_size(), origin: Origin::layout(align) };
+    if free::is_of_layout(live.page, size, align) || live.resizes_to(pointer, size, align) {
+        return live.stays(pointer, resized);
     }
     let target = Target { heap, align, fill: Fill::Any };
     if let Some(new) = live.grows_to(pointer, size, &target) {
-        return new.as_ptr();
+        return resized.settle(new);
     }
-    let new = target.allocate(size);
+    let terms = Terms::of_layout(target.fill, align);
+    let new = if size > old { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
-    unsafe { live.move_to(pointer, new, old.min(size)) }
+    unsafe { live.move_to(pointer, new, old.min(size), claim) }
+}
+
+/// What a block becomes that keeps its memory.
+#[derive(Clone, Copy)]
+struct Resized {
+    size: usize,
+    /// What it held before.
+    held: usize,
+    /// What it had room for.
+    room: usize,
+    origin: Origin,
+}
+
+impl Resized {
+    /// Makes a canary of what lies behind the new size; what comes to lie before it reads as zero.
+    #[inline]
+    fn plant(self, segment: &Segment, page: &Page, address: usize) {
+        let block = page.face.block(address);
+        // What it had no room for is zero.
+        let grown = self.size.min(self.room).saturating_sub(self.held);
+        if grown != 0 {
+            page.clear_slack(segment.tables(), block);
+            // SAFETY: the block has room for the new size, and is its resizer's.
+            unsafe { block.clear_part(self.held, grown) };
+        }
+        page.replant(segment.tables(), block, self.size, self.origin);
+    }
+
+    /// The same for a block that has got another page.
+    fn settle(self, new: NonNull<u8>) -> *mut u8 {
+        if MITIGATIONS.canaries
+            && let Some((segment, granule)) = map::find(UserPtr::new(new.as_ptr()))
+        {
+            self.plant(segment, segment.page_of(granule), new.addr().get());
+        }
+        new.as_ptr()
+    }
 }
 
 impl Live {
+    /// Stops the process unless the claim is true of the block, and its canary whole. Returns how many bytes the program may use.
+    #[inline]
+    fn holds(&self, pointer: UserPtr, operation: Operation, claim: Claim) -> usize {
+        claim.check(pointer, self.segment, self.page, operation);
+        self.page.usable(self.segment.tables(), pointer.address())
+    }
+
+    /// The block stays where it is, with another size.
+    #[inline]
+    fn stays(&self, pointer: UserPtr, resized: Resized) -> *mut u8 {
+        if MITIGATIONS.canaries {
+            resized.plant(self.segment, self.page, pointer.address());
+        }
+        self.start(pointer)
+    }
+
     /// The block's start, from the page and not from the program's pointer.
     fn start(&self, pointer: UserPtr) -> *mut u8 {
         self.page.face.start().with_addr(pointer.address())
     }
 
-    /// Whether a large block gave its tail back, and is one for `size` bytes now.
-    fn shrinks_to(&self, size: usize, align: usize) -> bool {
+    /// Whether a large block has changed its size where it stands, and is one for `size` bytes now. What it gains reads as zero.
+    fn resizes_to(&self, pointer: UserPtr, size: usize, align: usize) -> bool {
         self.page.face.kind() == Kind::Single
-            && Class::of_aligned(size, align).is_none()
-            && SingleShape::of(size, align).is_some_and(|shape| segment::shrink_huge(self.segment, self.page, &shape))
+            && Class::of_aligned(padded(size), align).is_none()
+            && SingleShape::of(padded(size), align).is_some_and(|shape| self.resizes_single_to(pointer, &shape))
+    }
+
+    fn resizes_single_to(&self, pointer: UserPtr, shape: &SingleShape) -> bool {
+        let tables = self.segment.tables();
+        let hidden = MITIGATIONS.canaries.then(|| self.page.hide_slack(tables, pointer.address()));
+        let resized = free::preserving_errno(|| segment::resize_single(self.segment, self.page, shape));
+        if let Some(slack) = hidden.filter(|_| !resized) {
+            self.page.show_slack(tables, pointer.address(), slack);
+        }
+        resized
     }
 
     /// A huge block of `size` bytes that has this one's pages; this one is freed then. None: there is nothing to move, or the
     /// kernel does not.
     fn grows_to(&self, pointer: UserPtr, size: usize, target: &Target) -> Option<NonNull<u8>> {
+        let size = padded(size);
         if size <= LARGE_MAX || self.page.face.kind() != Kind::Single {
             return None;
         }
@@ -202,7 +289,7 @@ impl Live {
         start::renew_if_cloned().ok()?;
         let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
         let list = heap.map(|heap| &heap.singles);
-        free::preserving_errno(|| segment::grow_huge(self.segment, self.page, shape, list))
+        free::preserving_errno(|| segment::grow_to_huge(self.segment, self.page, shape, list))
             .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))
     }
 
@@ -210,12 +297,12 @@ impl Live {
     ///
     /// # Safety
     /// - both blocks have room for `count` bytes; nobody else uses them.
-    unsafe fn move_to(&self, pointer: UserPtr, new: *mut u8, count: usize) -> *mut u8 {
+    unsafe fn move_to(&self, pointer: UserPtr, new: *mut u8, count: usize, claim: Claim) -> *mut u8 {
         let Some(target) = NonNull::new(new) else { return new };
         let source = self.start(pointer);
         // SAFETY: the caller's promise; the new block is not the old one, which is live.
         unsafe { ptr::copy_nonoverlapping(source, target.as_ptr(), count) };
-        free::free(pointer);
+        free::free_checked(pointer, Operation::Free, claim);
         new
     }
 }

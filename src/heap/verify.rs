@@ -1,9 +1,13 @@
-//! `check_heap`: every page of the calling thread and every abandoned page, counted and checked.
+//! `check_heap`: every page of the calling thread and every abandoned page, counted and checked; and, for their canaries, large
+//! blocks, which belong to no thread.
 
-use super::abandon;
 use super::thread::Thread;
-use crate::page::{Page, PageFault};
+use super::{abandon, quarantine};
+use crate::mitigations::MITIGATIONS;
+use crate::page::{Kind, Page, PageFault};
+use crate::remote::Owner;
 use crate::report::{BlockFacts, Operation};
+use crate::segment::{self, space};
 use core::fmt;
 
 /// What [`check_heap`](crate::check_heap) has counted: pages of the calling thread, and abandoned ones.
@@ -18,6 +22,8 @@ pub struct Census {
     pub free: usize,
     /// Blocks that other threads have freed and their owner has not collected yet.
     pub posted: usize,
+    /// Blocks that wait in the quarantine.
+    pub quarantined: usize,
 }
 
 /// What a corrupted heap's corruption is.
@@ -28,6 +34,8 @@ pub enum Fault {
     Link,
     /// A free block was written to.
     Written,
+    /// More was written to a live block than was requested.
+    Overflow,
     /// A live block is on a free list.
     LiveOnList,
     /// A free list runs in a circle.
@@ -51,6 +59,7 @@ impl Corruption {
         let (fault, address) = match fault {
             PageFault::Link(address) => (Fault::Link, address),
             PageFault::Written(address) => (Fault::Written, address),
+            PageFault::Overflown(address) => (Fault::Overflow, address),
             PageFault::LiveOnList(address) => (Fault::LiveOnList, address),
             PageFault::Endless(address) => (Fault::Endless, address),
             PageFault::FreedTwice(address) => (Fault::FreedTwice, address),
@@ -83,6 +92,7 @@ impl fmt::Display for Corruption {
         let what = match self.fault {
             Fault::Link => "corrupted free list",
             Fault::Written => "write after free",
+            Fault::Overflow => "buffer overflow",
             Fault::LiveOnList => "live block on a free list",
             Fault::Endless => "endless free list",
             Fault::FreedTwice => "double free",
@@ -108,6 +118,7 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         census.live = census.live.wrapping_add(count.live);
         census.free = census.free.wrapping_add(count.free);
         census.posted = census.posted.wrapping_add(count.posted);
+        census.quarantined = census.quarantined.wrapping_add(count.quarantined);
         Ok(())
     };
     for heap in thread.heaps() {
@@ -116,5 +127,27 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         }
     }
     abandon::visit(&thread.heap, check)?;
+    if MITIGATIONS.quarantine && MITIGATIONS.zero_on_free {
+        for block in thread.quarantine.iter() {
+            let page = quarantine::page_of(block);
+            if !page.is_wiped_wholly(block.address()) {
+                return Err(Corruption::new(page, PageFault::Written(block.address())));
+            }
+        }
+    }
+    if MITIGATIONS.canaries {
+        check_singles()?;
+    }
     Ok(census)
+}
+
+/// Whoever frees a large block closes its memory under the lock: while it is held, what is live can be read.
+fn check_singles() -> Result<(), Corruption> {
+    let _locked = space::lock();
+    for page in segment::segments().flat_map(segment::Segment::pages) {
+        if page.face.owner.load() == Owner::Single && page.face.kind() == Kind::Single {
+            page.check_canary(page.face.start().addr()).map_err(|fault| Corruption::new(page, fault))?;
+        }
+    }
+    Ok(())
 }

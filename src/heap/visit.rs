@@ -126,7 +126,9 @@ impl Heap {
             }
             let is_live = !MITIGATIONS.free_checks || page.spot(Granule::of(start.addr())).is_live();
             match NonNull::new(start).filter(|_| is_live) {
-                Some(start) if !show(Visited::Block(&area, start, size)) => return false,
+                Some(start) if !show(Visited::Block(&area, start, page.usable(page.tables(), start.addr().get()))) => {
+                    return false;
+                }
                 _ => {}
             }
         }
@@ -141,7 +143,7 @@ impl Heap {
             return false;
         }
         match NonNull::new(blocks).filter(|_| what == Visit::Blocks && self.has(page)) {
-            Some(start) => show(Visited::Block(&area, start, size)),
+            Some(start) => show(Visited::Block(&area, start, page.usable(page.tables(), start.addr().get()))),
             None => true,
         }
     }

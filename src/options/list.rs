@@ -12,7 +12,7 @@ use crate::report::Line;
 /// ```text
 /// ravelin: version 0.1.0, hardened build
 /// ravelin: free-checks: on
-/// ravelin: option purge_delay: 10 ms (default)
+/// ravelin: option purge_delay: 100 ms (default)
 /// ravelin: option arena_reserve: 64 MiB (environment)
 /// ravelin: MIMALLOC_OS_TAG has no meaning here
 /// ```
@@ -150,7 +150,7 @@ mod tests {
         for line in [
             "ravelin: option verbose: 2 (environment)",
             "ravelin: option quarantine_bytes: 3 MiB (environment)",
-            "ravelin: option purge_delay: 10 ms (default)",
+            "ravelin: option purge_delay: 100 ms (default)",
             "ravelin:     Prints statistics when the process exits.",
             "ravelin: mimalloc_os_tag has no meaning here",
         ] {

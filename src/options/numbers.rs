@@ -47,14 +47,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_those_of_mimalloc() {
+    fn defaults_are_those_of_mimalloc_but_for_the_purge_delay() {
         let expected = [
             (3, 1),
             (4, 2),
             (5, 1),
             (8, -1),
             (14, 1),
-            (15, 10),
+            (15, 100),
             (18, 100),
             (19, 32),
             (20, 32),
@@ -70,7 +70,7 @@ mod tests {
             assert_eq!(get_number(number), value, "{number}");
         }
         assert_eq!(get_bytes(23), 1 << 30);
-        assert_eq!(get_bytes(15), 10);
+        assert_eq!(get_bytes(15), 100);
         set_number(-1, 1, Setter::Always);
         set_number(29, 1, Setter::Default);
     }

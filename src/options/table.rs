@@ -13,6 +13,7 @@ pub(crate) enum Setting {
     QuarantineCount,
     GuardLimit,
     AbandonedLimit,
+    BlockQuarantine,
     Stats,
     MaxErrors,
     MaxWarnings,
@@ -131,7 +132,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 34;
+pub(crate) const COUNT: usize = 35;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -158,7 +159,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::PurgeDelay,
         "PURGE_DELAY",
         Unit::Milliseconds,
-        10,
+        100,
         "How long free memory is kept before it is given back to the system; 0 is at once, -1 is never.",
     )
     .also("PURGE_DELAY")
@@ -176,7 +177,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineBytes,
         "QUARANTINE_BYTES",
         Unit::Bytes,
-        64 * MIB,
+        32 * MIB,
         "How many bytes of freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, TIB),
@@ -184,7 +185,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineCount,
         "QUARANTINE_COUNT",
         Unit::Count,
-        64,
+        16,
         "How many freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, 64 * KIB),
@@ -204,6 +205,14 @@ pub(crate) static TABLE: [Row; COUNT] = [
     )
     .within(0, 64 * KIB),
     Row::new(
+        Setting::BlockQuarantine,
+        "BLOCK_QUARANTINE",
+        Unit::Bytes,
+        256 * KIB,
+        "How many bytes of freed small blocks wait in a thread before they are handed out again, with the quarantine built in.",
+    )
+    .within(4 * KIB, GIB),
+    Row::new(
         Setting::Stats,
         "STATS",
         Unit::Form,
@@ -220,9 +229,32 @@ pub(crate) static TABLE: [Row; COUNT] = [
     Row::kept(Setting::ArenaEagerCommit, "ARENA_EAGER_COMMIT", Unit::Count, 2).formerly("EAGER_REGION_COMMIT"),
     Row::kept(Setting::PurgeDecommits, "PURGE_DECOMMITS", Unit::Count, 1).formerly("RESET_DECOMMITS"),
     Row::kept(Setting::AllowLargeOsPages, "ALLOW_LARGE_OS_PAGES", Unit::Count, 0).formerly("LARGE_OS_PAGES"),
-    Row::kept(Setting::ReserveHugeOsPages, "RESERVE_HUGE_OS_PAGES", Unit::Count, 0),
-    Row::kept(Setting::ReserveHugeOsPagesAt, "RESERVE_HUGE_OS_PAGES_AT", Unit::Count, -1),
-    Row::kept(Setting::ReserveOsMemory, "RESERVE_OS_MEMORY", Unit::Bytes, 0),
+    Row::new(
+        Setting::ReserveHugeOsPages,
+        "RESERVE_HUGE_OS_PAGES",
+        Unit::Count,
+        0,
+        "How many pages of 1 GiB are taken at the start, of those that the system has set aside.",
+    )
+    .also("RESERVE_HUGE_OS_PAGES"),
+    Row::new(
+        Setting::ReserveHugeOsPagesAt,
+        "RESERVE_HUGE_OS_PAGES_AT",
+        Unit::Count,
+        -1,
+        "Of which node of the machine these pages are; -1 is any.",
+    )
+    .within(-1, 255)
+    .also("RESERVE_HUGE_OS_PAGES_AT"),
+    Row::new(
+        Setting::ReserveOsMemory,
+        "RESERVE_OS_MEMORY",
+        Unit::Bytes,
+        0,
+        "How much address space is reserved at the start, beside what is reserved when it is needed.",
+    )
+    .within(0, 16 * TIB)
+    .also("RESERVE_OS_MEMORY"),
     Row::kept(Setting::SegmentCache, "DEPRECATED_SEGMENT_CACHE", Unit::Count, 0),
     Row::kept(Setting::PageReset, "DEPRECATED_PAGE_RESET", Unit::Count, 0),
     Row::kept(Setting::AbandonedPagePurge, "ABANDONED_PAGE_PURGE", Unit::Count, 0).formerly("ABANDONED_PAGE_RESET"),
@@ -315,6 +347,20 @@ mod tests {
             let names = [Some(row.name), row.mimalloc, row.mimalloc_old];
             for name in names.into_iter().flatten().chain(WITHOUT_MEANING) {
                 assert!(name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "reads files")]
+    fn every_option_is_in_the_readme_and_in_the_man_page() {
+        for file in ["README.md", "libravelin/packaging/ravelin.3"] {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            // A package as it is published has no libraries beside it.
+            let Ok(text) = std::fs::read_to_string(path) else { continue };
+            for row in TABLE.iter().filter(|row| row.effect == Effect::Some) {
+                let name = std::format!("RAVELIN_{}", row.name);
+                assert!(text.contains(&name), "{file} does not tell of {name}");
             }
         }
     }

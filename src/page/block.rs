@@ -103,6 +103,57 @@ impl Block {
         })
     }
 
+    /// Writes `word` again and again from byte `from` of the block to its end, the last time as far as it fits.
+    ///
+    /// # Safety
+    /// - `from` is at least a word below `size`, which is the block's.
+    #[inline(always)]
+    pub(crate) unsafe fn plant(self, from: usize, size: usize, word: u64) {
+        let put = |at: usize, word: u64| {
+            // SAFETY: a word within the block.
+            unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().write_unaligned(word) }
+        };
+        let last = size.wrapping_sub(size_of::<u64>());
+        let mut at = from;
+        while at < last {
+            put(at, word);
+            at = at.wrapping_add(size_of::<u64>());
+        }
+        put(last, rotated(word, last.wrapping_sub(from)));
+    }
+
+    /// Where the first byte lies that is not as `plant` has written it.
+    ///
+    /// # Safety
+    /// - as for `plant`.
+    #[inline(always)]
+    pub(crate) unsafe fn first_unplanted(self, from: usize, size: usize, word: u64) -> Option<usize> {
+        let differs = |at: usize, word: u64| {
+            // SAFETY: a word within the block.
+            let found = unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().read_unaligned() };
+            (found != word).then(|| at.wrapping_add((found ^ word).trailing_zeros() as usize / 8))
+        };
+        let last = size.wrapping_sub(size_of::<u64>());
+        let mut at = from;
+        while at < last {
+            if let Some(offset) = differs(at, word) {
+                return Some(offset);
+            }
+            at = at.wrapping_add(size_of::<u64>());
+        }
+        differs(last, rotated(word, last.wrapping_sub(from)))
+    }
+
+    /// Fills `len` bytes from `from` on with zeros.
+    ///
+    /// # Safety
+    /// - they lie in the block.
+    #[inline]
+    pub(crate) unsafe fn clear_part(self, from: usize, len: usize) {
+        // SAFETY: the caller's promise; nobody else uses the block.
+        unsafe { self.0.as_ptr().wrapping_add(from).write_bytes(0, len) };
+    }
+
     /// Fills the first `len` bytes with zeros.
     ///
     /// # Safety
@@ -112,4 +163,10 @@ impl Block {
         // SAFETY: the caller's promise; nobody else uses the block.
         unsafe { self.0.as_ptr().write_bytes(0, len) };
     }
+}
+
+/// What of a word that is written again and again is found `distance` bytes from where it was written first.
+#[inline(always)]
+const fn rotated(word: u64, distance: usize) -> u64 {
+    word.rotate_right((distance as u32 & 7).wrapping_mul(8))
 }

@@ -39,6 +39,10 @@ pub(crate) struct Face {
     group_shift: AtomicU8,
     mail_bit: AtomicU8,
     segment_number: AtomicU32,
+    /// The process's generation at the page's birth: no older canary can be in it.
+    born: AtomicU32,
+    /// What the canaries that are planted now are mixed with.
+    canary: [AtomicU64; 2],
 }
 
 /// What `Face::describe` is told of a page about to be born.
@@ -66,6 +70,8 @@ impl Face {
             group_shift: AtomicU8::new(0),
             mail_bit: AtomicU8::new(0),
             segment_number: AtomicU32::new(0),
+            born: AtomicU32::new(0),
+            canary: [AtomicU64::new(0), AtomicU64::new(0)],
         }
     }
 
@@ -101,6 +107,29 @@ impl Face {
         self.group_shift.store(words.div_ceil(64).next_power_of_two().trailing_zeros() as u8, Relaxed);
         self.segment_number.store(extent.segment_number, Relaxed);
         self.mail_bit.store((extent.segment_number & 63) as u8, Relaxed);
+    }
+
+    /// The page begins a life, in which this generation's canaries are the oldest.
+    pub(super) fn begin(&self, generation: u32) {
+        self.born.store(generation, Relaxed);
+    }
+
+    /// The generation in which the page was born.
+    pub(super) fn born(&self) -> u32 {
+        self.born.load(Relaxed)
+    }
+
+    /// The keys of the canaries that are planted from now on. Other threads may see one new and one old key; they examine then.
+    pub(super) fn set_canary_keys(&self, keys: [u64; 2]) {
+        for (place, key) in self.canary.iter().zip(keys) {
+            place.store(key, Relaxed);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn canary_keys(&self) -> [u64; 2] {
+        let [first, second] = &self.canary;
+        [first.load(Relaxed), second.load(Relaxed)]
     }
 
     pub(crate) fn kind(&self) -> Kind {

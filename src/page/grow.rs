@@ -95,6 +95,7 @@ impl Page {
         hot.fresh.store(contents == Contents::Zero, Relaxed);
         hot.capacity.store(0, Relaxed);
         self.draw(rng);
+        self.face.begin(hot.generation.load(Relaxed));
         self.attend(Attention::WhenEmpty);
         self.face.owner.bear::<All>(&self.bits(), self.summary(), me)
     }
@@ -112,7 +113,7 @@ impl Page {
         hot.reserved.store(reserved, Relaxed);
     }
 
-    /// Makes this description that of a page of one block, which is handed out at once.
+    /// Makes this description that of a page of one block, which is handed out at once. Which heap's it is, its list says.
     pub(crate) fn bear_single(&self, tables: &'static Tables, size: usize, least: Option<usize>, extent: &Extent) {
         let hot = &self.hot;
         hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
@@ -122,8 +123,14 @@ impl Page {
         hot.reserved.store(1, Relaxed);
         hot.free.store(0, Relaxed);
         hot.full.store(false, Relaxed);
-        hot.heap.store(ptr::null_mut(), Relaxed);
         self.face.describe_single(size, least, extent);
+        let generation = entropy::generation();
+        self.face.begin(generation);
+        self.draw_canary_keys(generation);
+        if MITIGATIONS.canaries {
+            // Everybody may look at the block from here on, and its canary comes later.
+            self.clear_slack(tables, self.face.block(extent.start.addr().get()));
+        }
         self.face.owner.bear_single();
     }
 
@@ -142,8 +149,11 @@ impl Page {
     fn draw(&self, rng: &Rng) {
         let hot = &self.hot;
         let births = hot.births.load(Relaxed).wrapping_add(1);
+        let generation = entropy::generation();
         hot.births.store(births, Relaxed);
-        hot.generation.store(entropy::generation(), Relaxed);
+        hot.generation.store(generation, Relaxed);
+        hot.quarantined.store(0, Relaxed);
+        self.draw_canary_keys(generation);
         hot.free.store(0, Relaxed);
         hot.untouched.store(false, Relaxed);
         hot.zeroed.store(false, Relaxed);
@@ -155,6 +165,14 @@ impl Page {
         }
         if MITIGATIONS.random_order {
             hot.coins.store(rng.next_u64(), Relaxed);
+        }
+    }
+
+    fn draw_canary_keys(&self, generation: u32) {
+        if MITIGATIONS.canaries
+            && let Some(keys) = entropy::canary_keys(ptr::from_ref(self).addr(), generation)
+        {
+            self.face.set_canary_keys(keys);
         }
     }
 

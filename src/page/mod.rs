@@ -36,9 +36,10 @@
 //! address: a number that is no larger than the capacity is that of a block of the page, whoever wrote it. (Without `free-checks`,
 //! where nobody looks, it is the block's distance from where number 0 would be. The word for either is *name*.)
 //!
-//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`census`], [`live`].
+//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`canary`], [`census`], [`live`].
 
 mod block;
+mod canary;
 mod census;
 mod face;
 mod grow;
@@ -51,6 +52,7 @@ mod tables;
 mod tests;
 
 pub(crate) use block::Block;
+pub(crate) use canary::{Found, Origin, TRAILER, padded};
 pub(crate) use census::PageFault;
 pub(crate) use face::{Extent, Face, Kind, least_of_single};
 #[cfg(test)]

@@ -1,11 +1,18 @@
-//! The bits of a segment: state, remote and pending. Out of line, never unmapped, zero where nothing happened.
+//! The tables of a segment: state, remote and pending bits, and the slack of blocks. Out of line, never unmapped, zero where
+//! nothing happened.
 
-use crate::geometry::{Granule, SLICE_WORDS, SLICES, WORDS};
+use crate::geometry::{GRANULES, Granule, SLICE_WORDS, SLICES, WORDS};
+use crate::mitigations::MITIGATIONS;
 use crate::remote::{Bits, Spot};
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Relaxed};
 
 /// Words that hold one bit for each slice.
 const SLICE_MAP: usize = SLICES.div_ceil(64);
+
+/// Entries of the slack table. It lies last, and only what is written to takes memory: 4 KiB for a slice in use.
+const SLACKS: usize = if MITIGATIONS.canaries { GRANULES } else { 0 };
+/// A slack of this much takes more than a byte. Blocks of that size start on every fourth granule at most.
+const WIDE: usize = 256;
 
 /// The tables of one segment. Valid when all its bytes are zero.
 #[derive(Debug)]
@@ -14,6 +21,7 @@ pub(crate) struct Tables {
     state: [AtomicU64; WORDS],
     remote: [AtomicU64; WORDS],
     pending: [AtomicU64; SLICE_MAP],
+    slack: [AtomicU8; SLACKS],
 }
 
 impl Tables {
@@ -51,6 +59,40 @@ impl Tables {
     #[inline]
     pub(crate) const fn pending_mark(slice: usize) -> u64 {
         1_u64.wrapping_shl(slice as u32 & 63)
+    }
+
+    /// The slack of the block of `size` bytes at `granule`: what it has beyond the requested bytes. 0 while nobody may say.
+    #[inline(always)]
+    pub(crate) fn slack(&self, granule: Granule, size: usize) -> usize {
+        if size < WIDE {
+            self.narrow(granule).load(Relaxed) as usize
+        } else {
+            self.wide(granule).load(Relaxed) as usize
+        }
+    }
+
+    /// Sets it.
+    #[inline(always)]
+    pub(crate) fn set_slack(&self, granule: Granule, size: usize, slack: usize) {
+        if size < WIDE {
+            self.narrow(granule).store(slack as u8, Relaxed);
+        } else {
+            self.wide(granule).store(slack as u32, Relaxed);
+        }
+    }
+
+    #[inline(always)]
+    fn narrow(&self, granule: Granule) -> &AtomicU8 {
+        // SAFETY: a granule's index is below GRANULES by construction, and without canaries nobody asks.
+        unsafe { self.slack.get_unchecked(granule.index()) }
+    }
+
+    #[inline(always)]
+    fn wide(&self, granule: Granule) -> &AtomicU32 {
+        let first = self.slack.as_ptr().wrapping_add(granule.index()).cast::<AtomicU32>();
+        // SAFETY: such a block starts at a multiple of four granules, and it has all of them to itself; atomics of another
+        // width are never used for entries of a block of its size.
+        unsafe { &*first }
     }
 
     /// All words of pending marks.

@@ -55,6 +55,8 @@ enum Detail {
     None,
     /// The layout that the caller gave: size and alignment in bytes.
     Layout(usize, usize),
+    /// How many bytes were requested, and where in the block the first byte lies that was overwritten.
+    Overflow(usize, usize),
     /// Where in the block the first byte lies that was written to.
     Offset(usize),
     /// What exactly was found.
@@ -93,6 +95,14 @@ impl Report {
     #[must_use]
     pub(crate) const fn with_layout(mut self, size: usize, align: usize) -> Report {
         self.detail = Detail::Layout(size, align);
+        self
+    }
+
+    /// Adds how many bytes were requested, and where in the block the first byte lies that was overwritten, for
+    /// [`Kind::BufferOverflow`].
+    #[must_use]
+    pub(crate) const fn overflown(mut self, requested: usize, offset: usize) -> Report {
+        self.detail = Detail::Overflow(requested, offset);
         self
     }
 
@@ -139,16 +149,26 @@ impl Report {
     pub const fn layout(&self) -> Option<(usize, usize)> {
         match self.detail {
             Detail::Layout(size, align) => Some((size, align)),
-            Detail::None | Detail::Offset(_) | Detail::Note(_) => None,
+            _ => None,
         }
     }
 
-    /// How many bytes behind the block's start the first byte lies that was written to, for [`Kind::WriteAfterFree`].
+    /// How many bytes behind the block's start the first byte lies that was written to, for [`Kind::WriteAfterFree`] and
+    /// [`Kind::BufferOverflow`].
     #[must_use]
     pub const fn offset(&self) -> Option<usize> {
         match self.detail {
-            Detail::Offset(offset) => Some(offset),
-            Detail::None | Detail::Layout(..) | Detail::Note(_) => None,
+            Detail::Offset(offset) | Detail::Overflow(_, offset) => Some(offset),
+            _ => None,
+        }
+    }
+
+    /// How many bytes of the block were requested, for [`Kind::BufferOverflow`].
+    #[must_use]
+    pub const fn requested(&self) -> Option<usize> {
+        match self.detail {
+            Detail::Overflow(requested, _) => Some(requested),
+            _ => None,
         }
     }
 
@@ -166,6 +186,10 @@ impl Report {
             Detail::Layout(size, align) => {
                 line.push_str(" (size ").push_dec(size as u64);
                 line.push_str(", alignment ").push_dec(align as u64).push_str(")");
+            }
+            Detail::Overflow(requested, offset) => {
+                line.push_str(" (").push_dec(requested as u64).push_str(" bytes requested, written at offset ");
+                line.push_dec(offset as u64).push_str(")");
             }
             Detail::Offset(offset) => {
                 line.push_str(" (at offset ").push_dec(offset as u64).push_str(")");
@@ -234,6 +258,7 @@ mod tests {
                 Operation::Malloc,
                 "corrupted free list in malloc at 0x7f3a5c0012c0 by thread 4711",
             ),
+            (Kind::BufferOverflow, Operation::Free, "buffer overflow in free of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::WriteAfterFree, Operation::Malloc, "write after free in malloc of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::WrongLayout, Operation::Dealloc, "wrong layout in dealloc of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::UseAfterFree, Operation::Realloc, "use after free in realloc of 0x7f3a5c0012c0 by thread 4711"),
@@ -286,6 +311,10 @@ mod tests {
             report(Kind::WrongLayout, Operation::Dealloc).of_block(BLOCK).with_layout(100, 8).to_string(),
             "wrong layout (size 100, alignment 8) in dealloc of 0x7f3a5c0012c0 (block of class 64, \
              page 0x7f3a5c000000, segment 3) by thread 4711"
+        );
+        assert_eq!(
+            report(Kind::BufferOverflow, Operation::Free).overflown(40, 41).to_string(),
+            "buffer overflow (40 bytes requested, written at offset 41) in free of 0x7f3a5c0012c0 by thread 4711"
         );
         assert_eq!(
             report(Kind::WriteAfterFree, Operation::Malloc).at_offset(24).to_string(),

@@ -20,6 +20,8 @@ pub enum Kind {
     Wild,
     /// A link in a free block is not the one that was written there: something wrote into freed memory.
     CorruptedFreeList,
+    /// More was written to a block than was requested: its canary has changed.
+    BufferOverflow,
     /// A freed block was written to: it was wiped then, and is not found wiped now.
     WriteAfterFree,
     /// The `Layout` given for a block is not the one that it was allocated with.
@@ -48,6 +50,7 @@ impl Kind {
             Kind::Foreign => "invalid free (foreign pointer)",
             Kind::Wild => "invalid free (wild pointer)",
             Kind::CorruptedFreeList => "corrupted free list",
+            Kind::BufferOverflow => "buffer overflow",
             Kind::WriteAfterFree => "write after free",
             Kind::WrongLayout => "wrong layout",
             Kind::UseAfterFree => "use after free",
@@ -68,6 +71,7 @@ impl Kind {
             | Kind::Foreign
             | Kind::Wild => true,
             Kind::CorruptedFreeList
+            | Kind::BufferOverflow
             | Kind::WriteAfterFree
             | Kind::WrongLayout
             | Kind::UseAfterFree

@@ -4,21 +4,40 @@
 //! |---|---|---|---|
 //! | inaccessible, never used | no | no | as reserved |
 //! | inaccessible, no memory | yes | yes | a guard over all of it, which zaps it too: no map is split |
-//! | inaccessible, with memory | no | - | closed: a large block just freed, its memory kept for the next |
+//! | inaccessible, with memory | - | - | closed: a large block just freed, its memory kept for the next |
 //! | in use | yes | no, but for the guards round a large block | opened |
+//!
+//! # Round a large block
+//!
+//! ```text
+//!   |front|<- block ->|  rest  |last|        one run of slices
+//!    XXXXX             XXXXXXXX XXXX         guards: marks in the page tables (fence of marks), or not opened (of protections)
+//!          <------ body ------>              what is closed and opened as the block goes and comes, behind a fence of marks
+//! ```
+//!
+//! Closing the body and opening it again is one change of one map, if the kernel never joins that map with those beside it.
+//! So front and last are told apart from it by a property that means nothing to them: they are left out of core dumps. Such
+//! a run is *apart*. It costs maps, and so is within the budget or is not: then a freed block is sealed.
 //!
 //! Guards cost nothing but the call where the kernel has them (Linux 6.13). Elsewhere, and where it refuses them (locked
 //! memory), a guard is a mapping of its own, and the kernel allows a process only so many of those. So they are counted,
 //! and past the budget protections are left out, and that is counted too: an allocation never fails for want of a guard.
 
+use super::ranges::Range;
 use super::slices::{SliceSet, WINDOW};
 use super::space::Locked;
 use super::{Role, Segment, committed};
 use crate::geometry::{SLICE, SLICES};
+use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os::{self, Errno, Span};
 use crate::page::{Kind, Page};
 use crate::sync::{AtomicBool, AtomicUsize, Relaxed};
+
+/// Maps that a run costs that is apart: two more on each side, between its guards and its neighbours, and round its body.
+const APART_BEHIND_MARKS: usize = 4;
+/// The same for a fence of protections: the block's own.
+const APART_BEHIND_PROTECTIONS: usize = 2;
 
 /// Borders between accessible and inaccessible mappings that we have made, about one map each.
 static BORDERS: AtomicUsize = AtomicUsize::new(0);
@@ -92,6 +111,13 @@ fn admits_guards() -> bool {
     admitted
 }
 
+/// Whether a block whose size is to change is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Live,
+    Freed,
+}
+
 impl Segment {
     /// Slices that may ever be accessible: all but the first and the last.
     fn usable(first: usize, count: usize) -> (usize, usize) {
@@ -136,7 +162,7 @@ impl Segment {
         let window = first - first % WINDOW;
         let end = first.wrapping_add(count).next_multiple_of(WINDOW);
         let (start, length) = Self::usable(window, end.wrapping_sub(window));
-        let fresh = has_guards() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
+        let fresh = self.takes_marks() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
         // Less than a window may be left of what the process is allowed to write.
         if fresh && self.make_writable(start, length).is_ok() {
             self.guarded.add(start, length);
@@ -149,7 +175,7 @@ impl Segment {
                 return Ok(());
             }
         }
-        if may_split() && self.make_writable(first, count).is_ok() {
+        if self.may_split() && self.make_writable(first, count).is_ok() {
             return Ok(());
         }
         // Out of maps: fewer borders are needed if the neighbours are opened with it.
@@ -177,9 +203,22 @@ impl Segment {
         removed
     }
 
+    /// Whether guards may be marks in the page tables: not in memory that the program has brought, of which we do not know how
+    /// it takes them.
+    fn takes_marks(&self) -> bool {
+        has_guards() && !self.is_brought()
+    }
+
+    /// Whether parts of it may be made inaccessible by a protection.
+    fn may_split(&self) -> bool {
+        may_split() && !self.is_pinned()
+    }
+
     /// From now on these slices are in use, and what they hold is unknown.
     pub(super) fn commit(&self, first: usize, count: usize, locked: &Locked) {
-        committed::rise(self.zero.count(first, count).wrapping_mul(SLICE), locked);
+        if !self.is_brought() {
+            committed::rise(self.zero.count(first, count).wrapping_mul(SLICE), locked);
+        }
         self.zero.remove(first, count);
         self.set_clean(first, count);
     }
@@ -189,6 +228,13 @@ impl Segment {
         let held = count.wrapping_sub(self.zero.count(first, count));
         committed::fall(held.wrapping_mul(SLICE), locked);
         self.zero.add(first, count);
+    }
+
+    /// The memory of these slices is another's now: how many bytes of it count as committed.
+    pub(super) fn moved_slices(&self, first: usize, count: usize) -> usize {
+        let held = count.wrapping_sub(self.zero.count(first, count)).wrapping_mul(SLICE);
+        self.zero.add(first, count);
+        held
     }
 
     /// Makes all of these slices accessible, for a page of blocks.
@@ -213,19 +259,40 @@ impl Segment {
         let inner = span.part(front, len).ok_or(Errno::NOMEM)?;
         let back = front.wrapping_add(len);
         let around = [span.part(0, front), span.part(back, span.len().wrapping_sub(back))];
-        if has_guards() && self.open_between_guards(first, count, inner, around)? {
+        self.bare.remove(first, 1);
+        if self.takes_marks() && self.open_between_guards(first, count, inner, around)? {
+            self.set_apart(first, span, front);
             return Ok(());
         }
-        if may_split() && (!self.writable.has_any(first, count) || self.close(first, count)) {
-            self.remove_guards(first, count, inner)?;
+        if self.may_split() {
+            let was_marked = self.guarded.has_any(first, count);
+            self.remove_guards(first, count, span)?;
+            self.guarded.remove(first, count);
+            let is_closed = !(was_marked || self.writable.has_any(first, count)) || self.close(first, count);
             // SAFETY: part of our slices.
-            if unsafe { os::open(inner) }.is_ok() {
-                BORDERS.fetch_add(2, Relaxed);
+            if is_closed && unsafe { os::open(inner) }.is_ok() {
+                BORDERS.fetch_add(APART_BEHIND_PROTECTIONS, Relaxed);
+                self.apart.add(first, 1);
                 return Ok(());
             }
         }
         leave_out();
+        self.bare.add(first, 1);
         self.open_all(first, count, locked)
+    }
+
+    /// Keeps the body's map from being joined with others, if there is to be a change of it at all.
+    fn set_apart(&self, first: usize, run: Span, front: usize) {
+        if !MITIGATIONS.free_checks || !may_split() {
+            return;
+        }
+        let page = os::page_size();
+        for guard in [run.part(0, front), run.part(run.len().wrapping_sub(page), page)].into_iter().flatten() {
+            // SAFETY: guards, which hold nothing that a dump could show.
+            let _ = unsafe { os::hide_from_dumps(guard) }; // else each change costs more
+        }
+        BORDERS.fetch_add(APART_BEHIND_MARKS, Relaxed);
+        self.apart.add(first, 1);
     }
 
     /// Makes `inner` accessible, and guards what lies `around` it. False: the kernel refuses guards here.
@@ -264,18 +331,28 @@ impl Segment {
         // Opened as parts of their slices, which are not marked then.
         let parts = || {
             let singles = self.pages().filter(|page| page.face.kind() == Kind::Single);
-            singles.filter(|page| !self.writable.has_any(page.face.first_slice(), page.face.slices())).map(|page| {
+            singles.filter(|page| !self.writable.has_any(page.face.first_slice(), page.face.slices()))
+        };
+        let extents = || {
+            parts().map(|page| {
                 let start = offset(page.face.start().addr());
                 (start, start.wrapping_add(page.face.block_size()))
             })
         };
-        let ends = marked.chain(parts()).reduce(|(low, high), (start, end)| (low.min(start), high.max(end)));
+        let ends = marked.chain(extents()).reduce(|(low, high), (start, end)| (low.min(start), high.max(end)));
         let (low, high) = ends.ok_or(Errno::NOMEM)?;
         let span = self.span(0, SLICES).and_then(|span| span.part(low, high.wrapping_sub(low))).ok_or(Errno::NOMEM)?;
         let count = parts().count();
         // SAFETY: part of our slices; nobody relies on their being inaccessible but this module.
         unsafe { os::open(span) }?;
-        BORDERS.fetch_sub(count.wrapping_mul(2), Relaxed);
+        for page in parts() {
+            let slice = page.face.first_slice();
+            if self.apart.has(slice) {
+                self.apart.remove(slice, 1);
+                BORDERS.fetch_sub(APART_BEHIND_PROTECTIONS, Relaxed);
+            }
+            self.bare.add(slice, 1);
+        }
         let first = low.div_ceil(SLICE);
         self.mark_writable(first, (high / SLICE).saturating_sub(first), true);
         LEFT_OUT.fetch_add(count.max(1), Relaxed);
@@ -284,13 +361,103 @@ impl Segment {
 
     /// Whether a large block stands between guards: not so where they had to be left out.
     pub(super) fn has_guards_round(&self, page: &Page) -> bool {
+        !self.bare.has(page.face.first_slice())
+    }
+
+    /// Whether the guards of this page of one block are marks in the page tables, and not the lack of a protection.
+    fn is_fenced_by_marks(&self, page: &Page) -> bool {
+        self.role() == Role::Shared && self.guarded.has(page.face.first_slice())
+    }
+
+    /// The run or the mapping of a page of one block, and where in it the block starts.
+    fn place_of(&self, page: &Page) -> Option<(Span, usize)> {
+        let whole = match self.role() {
+            Role::Huge => self.huge_span()?,
+            _ => self.span(page.face.first_slice(), page.face.slices())?,
+        };
+        Some((whole, page.face.start().addr().wrapping_sub(whole.address())))
+    }
+
+    /// The memory of the block of this page.
+    pub(super) fn block(&self, page: &Page) -> Option<Span> {
+        let (whole, front) = self.place_of(page)?;
+        whole.part(front, page.face.block_size())
+    }
+
+    /// Bytes that a block could have where this page's is: all but the guards.
+    pub(crate) fn room(&self, page: &Page) -> usize {
+        let room =
+            self.place_of(page).and_then(|(whole, front)| whole.len().checked_sub(front)?.checked_sub(os::page_size()));
+        room.unwrap_or(0)
+    }
+
+    /// What is closed when the block is freed.
+    fn closing(&self, page: &Page) -> Option<Span> {
+        let len = if self.is_fenced_by_marks(page) { self.room(page) } else { page.face.block_size() };
+        let (whole, front) = self.place_of(page)?;
+        whole.part(front, len)
+    }
+
+    /// Whether a freed block of this page can be made inaccessible, or left as it is, without taking its guards off.
+    pub(super) fn can_keep(&self, page: &Page) -> bool {
         let first = page.face.first_slice();
-        self.role() == Role::Huge || self.guarded.has(first) || !self.writable.has(first)
+        // What is brought is wiped by hand, and not later.
+        !self.is_brought() && self.can_keep_ours(first)
+    }
+
+    fn can_keep_ours(&self, first: usize) -> bool {
+        self.role() == Role::Huge || self.apart.has(first) || (!MITIGATIONS.free_checks && !self.bare.has(first))
+    }
+
+    /// Makes the freed block of a page that [can be kept](Self::can_keep) inaccessible, with its memory. False: it is not.
+    pub(super) fn hide(&self, page: &Page) -> bool {
+        let Some(body) = self.closing(page) else { return false };
+        // SAFETY: the block was freed, and is the caller's.
+        unsafe { os::close(body) }.is_ok()
+    }
+
+    /// Makes a block of `size` bytes, at most as much as there is [room](Self::room), of one that was freed or is live: the
+    /// same start, accessible, and guarded behind its end. What it gains reads as zero.
+    ///
+    /// # Errors
+    /// The kernel's. What the block's memory holds is then unknown, and its guards may be gone: it is to be taken apart.
+    pub(super) fn refit(&self, page: &Page, size: usize, life: Life) -> Result<(), Errno> {
+        let old = page.face.block_size();
+        let (whole, front) = self.place_of(page).ok_or(Errno::NOMEM)?;
+        let part = |start: usize, end: usize| {
+            whole.part(front.wrapping_add(start), end.wrapping_sub(start)).ok_or(Errno::NOMEM)
+        };
+        let is_closed = life == Life::Freed && MITIGATIONS.free_checks;
+        if self.is_fenced_by_marks(page) {
+            if size < old {
+                guard(part(size, old)?)?;
+            } else if size > old {
+                // SAFETY: guards of our own.
+                unsafe { os::unguard(part(old, size)?) }?;
+            }
+            // SAFETY: the body of this block, which is the caller's.
+            return if is_closed { unsafe { os::open(part(0, self.room(page))?) } } else { Ok(()) };
+        }
+        if size < old {
+            let tail = part(size, old)?;
+            // SAFETY: what the block loses.
+            unsafe { os::purge(tail) }?;
+            if !is_closed {
+                // SAFETY: as above.
+                unsafe { os::close(tail) }?;
+            }
+        }
+        let opening = if is_closed { part(0, size)? } else { part(old.min(size), size)? };
+        // SAFETY: the new block, or what it gains, which is the caller's.
+        if opening.len() == 0 { Ok(()) } else { unsafe { os::open(opening) } }
     }
 
     /// Makes these slices inaccessible and keeps their memory. False: they stay accessible.
     pub(super) fn close(&self, first: usize, count: usize) -> bool {
         let Some(span) = self.span(first, count) else { return false };
+        if self.is_pinned() {
+            return false;
+        }
         // Where only a part was opened, closing makes borders fewer.
         if self.writable.has_any(first, count) && !may_split() {
             return false;
@@ -304,21 +471,75 @@ impl Segment {
         closed
     }
 
-    /// Makes a freed block of a page of one inaccessible, then and there.
-    pub(super) fn close_part(&self, first: usize, count: usize, locked: &Locked) {
-        if !self.writable.has_any(first, count) {
-            // Opened without the slices being marked: two borders of its own, which closing takes away.
-            BORDERS.fetch_sub(2, Relaxed);
+    /// After a change of a live block's size to `wanted` has failed: it has the size that it had, and lost no more than it was to.
+    pub(super) fn stay(&self, page: &Page, wanted: usize) {
+        let old = page.face.block_size();
+        let Some((whole, front)) = self.place_of(page) else { return };
+        let (low, high) = (wanted.min(old), wanted.max(old));
+        let Some(changed) = whole.part(front.wrapping_add(low), high.wrapping_sub(low)) else { return };
+        let _ = if !self.is_fenced_by_marks(page) {
+            // SAFETY: of a live block, or of what it was to have.
+            if wanted < old { unsafe { os::open(changed) } } else { unsafe { os::close(changed) } }
+        } else if wanted < old {
+            // SAFETY: the block's own.
+            unsafe { os::unguard(changed) }
+        } else {
+            guard(changed)
+        };
+    }
+
+    /// Whether a live block of this page can change its size where it stands.
+    pub(super) fn can_resize(&self, page: &Page) -> bool {
+        !self.is_brought() && !self.bare.has(page.face.first_slice())
+    }
+
+    /// The slices of a page of one block, which was freed, become like any others that are not in use: sealed.
+    pub(super) fn take_apart(&self, first: usize, count: usize, locked: &Locked) {
+        self.bare.remove(first, 1);
+        if !self.apart.has(first) {
+            return self.seal(first, count, locked);
         }
-        if self.close(first, count) {
-            return;
+        self.apart.remove(first, 1);
+        if !self.guarded.has(first) {
+            BORDERS.fetch_sub(APART_BEHIND_PROTECTIONS, Relaxed);
+            self.close(first, count);
+            return self.seal(first, count, locked);
         }
+        BORDERS.fetch_sub(APART_BEHIND_MARKS, Relaxed);
+        let Some(span) = self.span(first, count) else { return };
+        // New memory is one map with that around it. At the limit of maps it is enough that all is open before it is sealed.
+        // SAFETY: slices without a live block.
+        let renewed = unsafe { os::renew(span) };
+        // SAFETY: as above.
+        if renewed.or_else(|_| unsafe { os::open(span) }).is_ok() {
+            return self.seal(first, count, locked);
+        }
+        // At the limit of what may be writable they are as if they had never been.
+        // SAFETY: as above.
+        let _ = unsafe { os::close(span) };
+        self.mark_writable(first, count, false);
         self.seal(first, count, locked);
+    }
+
+    /// Takes the memory of a freed block back; its guards stay, and it stays inaccessible.
+    pub(super) fn empty(&self, range: &Range, locked: &Locked) {
+        let Some(page) = range.page() else { return };
+        let Some((whole, _)) = self.place_of(page) else { return };
+        // SAFETY: the range of a freed block, which waits.
+        if unsafe { os::purge(whole) }.is_ok() {
+            match self.role() {
+                Role::Huge => self.uncommit_huge(usize::MAX, locked),
+                _ => self.uncommit(range.first, range.count, locked),
+            }
+        }
     }
 
     /// Gives the memory of these slices back to the kernel and makes them inaccessible.
     pub(super) fn seal(&self, first: usize, count: usize, locked: &Locked) {
         let Some(span) = self.span(first, count) else { return };
+        if self.is_brought() {
+            return self.wipe(first, count, span);
+        }
         if has_guards() && self.writable.has_all(first, count) {
             self.guarded.add(first, count);
             if guard(span).is_ok() {
@@ -331,6 +552,22 @@ impl Segment {
             self.uncommit(first, count, locked);
         }
         if self.writable.has_any(first, count) && !self.close(first, count) {
+            leave_out();
+        }
+    }
+
+    /// The same for memory that the program has brought: the kernel's word that it was dropped says nothing of what it will hold.
+    fn wipe(&self, first: usize, count: usize, span: Span) {
+        if !self.writable.has_all(first, count) && self.make_writable(first, count).is_err() {
+            return;
+        }
+        // SAFETY: slices without a live block, accessible.
+        unsafe { span.start().as_ptr().write_bytes(0, span.len()) };
+        if !self.is_pinned() {
+            // SAFETY: as above. What is locked is kept, and wiped all the same.
+            let _ = unsafe { os::purge(span) };
+        }
+        if !self.close(first, count) {
             leave_out();
         }
     }

@@ -8,28 +8,45 @@
 //!            old |X|    |X|          empty and inaccessible: it waits in the quarantine as if it had been freed
 //! ```
 
+use super::area::Home;
+use super::ranges::State;
 use super::single::{self, Single, SingleShape};
 use super::space::{self, Locked, lock};
-use super::{Segment, Singles, committed, map, peak, purge};
-use crate::geometry::{Granule, SEGMENT, SEGMENT_SHIFT, SLICES};
+use super::{Role, Segment, Singles, committed, map, peak, purge};
+use crate::geometry::{Granule, SEGMENT, SEGMENT_SHIFT};
 use crate::os::{self, Errno, Span};
 use crate::page::{Contents, Page};
 use crate::remote::{NotLive, Owner};
 use crate::sync::Relaxed;
 use core::ptr::NonNull;
 
+/// Address space beyond what a block needs, at most.
+const MOST_SPARE: usize = 1 << 30;
+
 /// A new mapping that the map does not name yet: if there is to be no block in it, giving it back is all there is to do.
 struct Mapping {
+    /// With the guards, and with room to grow.
     whole: Span,
     /// The block's memory.
     inner: Span,
+}
+
+/// How much address space a mapping for this shape takes: about twice the block, so that it can grow, and serve blocks of other
+/// sizes after it; no more than needed where address space is limited.
+fn slot(shape: &SingleShape) -> usize {
+    if os::address_space_limit().is_some() {
+        return shape.total.next_multiple_of(os::page_size());
+    }
+    let spare = shape.total.min(MOST_SPARE);
+    shape.total.wrapping_add(spare).next_multiple_of(SEGMENT)
 }
 
 impl Mapping {
     /// Reserves it, and makes sure that the map can name it.
     fn reserve(shape: &SingleShape, locked: &Locked) -> Result<Mapping, Errno> {
         space::covered(locked)?;
-        let whole = os::reserve(shape.total.next_multiple_of(os::page_size()), shape.align, None)?;
+        let whole = os::reserve(slot(shape), shape.align, None)
+            .or_else(|_| os::reserve(shape.total.next_multiple_of(os::page_size()), shape.align, None))?;
         let entered = map::set(whole.address() >> SEGMENT_SHIFT, whole.len().div_ceil(SEGMENT), None, locked);
         match (entered, whole.part(shape.front, shape.size)) {
             (Ok(()), Some(inner)) => Ok(Mapping { whole, inner }),
@@ -106,8 +123,8 @@ fn with_description(
     made
 }
 
-/// Moves what a huge block holds to a new and larger one of `list`, without copying, and frees the old one. None: the block cannot
-/// move, and is as it was.
+/// Moves what a block with a page of its own holds to a new and huge one of `list`, without copying, and frees the old one. None: the block
+/// cannot move, and is as it was.
 ///
 /// # Errors
 /// [`NotLive`] if another thread has freed the block meanwhile.
@@ -117,15 +134,15 @@ pub(crate) fn grow(
     shape: &SingleShape,
     list: Option<&'static Singles>,
 ) -> Result<Option<NonNull<u8>>, NotLive> {
-    if shape.is_shared() || shape.size < page.face.block_size() || segment.huge_span().is_none() {
+    let may_move = !segment.is_brought() && Singles::home_of(list) == Home::ANY;
+    if !may_move || shape.is_shared() || shape.size < page.face.block_size() {
         return Ok(None);
     }
     let locked = lock();
-    // Whoever has freed it closes it under the lock: as long as the page is there, so is the memory.
     if page.face.owner.load() != Owner::Single {
         return Err(NotLive);
     }
-    let Some(old) = segment.huge_block(page) else { return Ok(None) };
+    let Some(old) = segment.block(page) else { return Ok(None) };
     let Ok(new) = with_description(&locked, |description| {
         let mapping = Mapping::reserve(shape, &locked)?;
         // SAFETY: both are ours, the old block is open, and its one user has lent it to us.
@@ -133,71 +150,53 @@ pub(crate) fn grow(
             mapping.release_guards();
             return Err(error);
         }
-        committed::moved(segment.committed.swap(0, Relaxed), &locked);
+        segment.moved_out(page, &locked);
         mapping.settle(description, shape, list, &locked)
     }) else {
         return Ok(None);
     };
     single::claim(segment, page)?;
-    single::give_up(segment, page, &locked);
+    let state = match single::hide(segment, page) {
+        State::Bare => State::Bare,
+        _ => State::Empty,
+    };
+    single::give_up(segment, page, state, &locked);
     drop(locked);
     peak::look_if_due();
     purge::tick();
     Ok(Some(new.start))
 }
 
-/// Changes the size of a block in place, if its mapping or its slices allow it: a tail is given back, never taken.
-/// True if the block has `size` bytes now.
-pub(crate) fn shrink(segment: &'static Segment, page: &'static Page, shape: &SingleShape) -> bool {
-    let old = page.face.block_size();
-    if shape.size >= old || segment.huge_span().is_none() {
-        return false;
-    }
-    let locked = lock();
-    // Another thread may have freed the block meanwhile, and its description may serve another.
-    if page.face.owner.load() != Owner::Single || page.face.block_size() != old {
-        return false;
-    }
-    let Some(tail) = segment.huge_block(page).and_then(|inner| inner.part(shape.size, old.wrapping_sub(shape.size)))
-    else {
-        return false;
-    };
-    // SAFETY: the tail of a block whose owner shrinks it.
-    if unsafe { os::purge(tail) }.is_err() {
-        return false;
-    }
-    // SAFETY: as above.
-    let _ = unsafe { os::close(tail) };
-    segment.uncommit_huge(tail.len(), &locked);
-    page.face.set_single_size(shape.size, shape.least());
-    true
-}
-
 impl Segment {
-    /// The block's memory, if the segment is a huge one.
-    pub(super) fn huge_block(&self, page: &Page) -> Option<Span> {
-        let whole = self.huge_span()?;
-        let offset = page.face.start().addr().wrapping_sub(whole.address());
-        whole.part(offset, page.face.block_size())
+    /// Whether the block's memory counts as committed.
+    pub(super) fn holds_memory(&self) -> bool {
+        self.committed.load(Relaxed) != 0
     }
 
-    /// Gives the memory of a freed huge block back; its addresses stay inaccessible. Nothing if the block is live, or was
-    /// freed since the last purge came by and not all is wanted.
-    pub(super) fn purge_huge(&'static self, all: bool, locked: &Locked) {
-        if self.first_page().is_some() || !(all || self.aged.has_any(0, SLICES)) {
+    /// The one block of a huge segment has `bytes` of memory from now on. Nothing, if the segment is none.
+    pub(super) fn recommit_huge(&self, bytes: usize, locked: &Locked) {
+        if self.role() != Role::Huge {
             return;
         }
-        if let Some(whole) = self.huge_span() {
-            // SAFETY: the mapping's one block was freed, and under the lock none is born.
-            if unsafe { os::purge(whole) }.is_ok() {
-                self.set_clean(0, SLICES);
-                self.uncommit_huge(usize::MAX, locked);
-            }
+        let held = self.committed.load(Relaxed);
+        if bytes < held {
+            return self.uncommit_huge(held.wrapping_sub(bytes), locked);
         }
+        self.committed.store(bytes, Relaxed);
+        committed::rise(bytes.wrapping_sub(held), locked);
+    }
+
+    /// The pages of this block are another's now.
+    fn moved_out(&self, page: &Page, locked: &Locked) {
+        let bytes = match self.role() {
+            Role::Huge => self.committed.swap(0, Relaxed),
+            _ => self.moved_slices(page.face.first_slice(), page.face.slices()),
+        };
+        committed::moved(bytes, locked);
     }
 
     /// The kernel has taken up to `bytes` of the block's memory back.
-    fn uncommit_huge(&self, bytes: usize, locked: &Locked) {
+    pub(super) fn uncommit_huge(&self, bytes: usize, locked: &Locked) {
         let held = self.committed.load(Relaxed);
         let bytes = bytes.min(held);
         self.committed.store(held.wrapping_sub(bytes), Relaxed);
@@ -206,8 +205,6 @@ impl Segment {
 
     /// Gives the mapping of a huge block back, and its description to the stock.
     pub(super) fn unmap_huge(&'static self, locked: &Locked) {
-        self.due.store(0, Relaxed);
-        self.set_clean(0, SLICES);
         if let Some(span) = self.huge_span() {
             let _ = map::set(span.address() >> SEGMENT_SHIFT, span.len().div_ceil(SEGMENT), None, locked);
             // SAFETY: the block was freed, and the mapping has left the quarantine.

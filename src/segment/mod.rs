@@ -19,10 +19,12 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`quarantine`], [`single`], [`singles`], [`huge`]; then what
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`area`], [`access`], [`space`], [`single`], [`singles`], [`huge`],
+//! [`ranges`], [`quarantine`], [`purge`]; then what
 //! the statistics ask for: [`committed`], [`tally`], [`peak`].
 
 mod access;
+mod area;
 mod arena;
 pub(crate) mod committed;
 mod huge;
@@ -31,6 +33,7 @@ pub(crate) mod meta;
 pub(crate) mod peak;
 mod purge;
 mod quarantine;
+mod ranges;
 mod single;
 mod singles;
 mod slices;
@@ -38,11 +41,13 @@ pub(crate) mod space;
 mod tally;
 
 pub(crate) use access::{borders, left_out};
+pub use area::{ArenaId, Brought, NoArena, Use};
+pub(crate) use area::{Home, area, manage, reserve, reserve_gigantic};
 pub(crate) use arena::{count as arenas, reserved};
-pub(crate) use huge::{grow as grow_huge, shrink as shrink_huge};
+pub(crate) use huge::grow as grow_to_huge;
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
 pub(crate) use quarantine::bytes as quarantined;
-pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single};
+pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single, resize as resize_single};
 pub(crate) use singles::Singles;
 pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
 pub(crate) use tally::Tally;
@@ -53,6 +58,7 @@ use crate::os::Span;
 use crate::page::{Contents, Extent, Page, Tables};
 use crate::remote::{Mailbox, Owned, Owner};
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
+use arena::Nature;
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 use slices::SliceSet;
@@ -88,12 +94,20 @@ pub(crate) struct Segment {
     committed: AtomicUsize,
     number: AtomicU32,
     role: AtomicU8,
+    /// What its memory is like.
+    nature: AtomicU8,
+    /// The area of the program's that it lies in; 0 if in none.
+    area: AtomicU32,
     /// Slices that belong to a page or wait in the quarantine.
     used: SliceSet,
     /// Slices that the kernel lets us write, if no guard lies in them.
     writable: SliceSet,
     /// Slices with guards in them.
     guarded: SliceSet,
+    /// First slices of pages of one block that can be closed and opened by themselves.
+    apart: SliceSet,
+    /// First slices of pages of one block whose guards had to be left out.
+    bare: SliceSet,
     /// Unused slices that still hold memory.
     dirty: SliceSet,
     /// Slices that read as zero, for nobody has written to them since the kernel took their memory back. Not in use.
@@ -172,6 +186,29 @@ impl Segment {
             HUGE => Role::Huge,
             _ => Role::Covered,
         }
+    }
+
+    fn nature(&self) -> Nature {
+        Nature(self.nature.load(Relaxed))
+    }
+
+    /// Whether the program has brought the memory.
+    fn is_brought(&self) -> bool {
+        self.nature().has(Nature::BROUGHT)
+    }
+
+    /// And it takes no protections.
+    fn is_pinned(&self) -> bool {
+        self.nature().has(Nature::PINNED)
+    }
+
+    fn area(&self) -> u32 {
+        self.area.load(Relaxed)
+    }
+
+    /// Whether a heap that lives there may use the segment.
+    pub(crate) fn is_at(&self, home: Home) -> bool {
+        home.admits(self.area())
     }
 
     pub(crate) fn number(&self) -> u32 {

@@ -9,15 +9,17 @@
 //! A purge comes by a segment once in a delay, and takes what was dirty already the time before. So memory that is used
 //! again within the delay is never purged, and memory that is not is gone within two.
 
+use super::Segment;
 use super::quarantine;
 use super::space::{self, Locked};
-use super::{Role, Segment};
 use crate::options::{self, Setting};
 use crate::os;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// When the next purge is due, in milliseconds; 0 if none is.
 static DUE: AtomicU64 = AtomicU64::new(0);
+/// The same for the ranges of freed large blocks alone.
+static RANGES_DUE: AtomicU64 = AtomicU64::new(0);
 
 /// Slices that are purged before the lock is given back for a moment.
 const BATCH: usize = 64;
@@ -43,12 +45,34 @@ pub(super) fn schedule(segment: &'static Segment, locked: &Locked) {
     }
 }
 
-fn set_due(segment: &'static Segment, due: u64, _locked: &Locked) {
+fn set_due(segment: &'static Segment, due: u64, locked: &Locked) {
     segment.due.store(due, Relaxed);
+    come_by_at(due, locked);
+}
+
+/// Somebody is to come by then, or earlier.
+fn come_by_at(due: u64, _locked: &Locked) {
     let next = DUE.load(Relaxed);
     if next == 0 || due < next {
         DUE.store(due, Relaxed);
     }
+}
+
+/// There are ranges of freed large blocks from now on.
+pub(super) fn schedule_ranges(locked: &Locked) {
+    let Some(delay) = options::milliseconds(Setting::PurgeDelay) else { return };
+    if delay == 0 {
+        while quarantine::grow_old(locked) {
+            while !quarantine::drop_aged(locked) {}
+        }
+    } else if RANGES_DUE.load(Relaxed) == 0 {
+        set_ranges_due(os::milliseconds().wrapping_add(delay).max(1), locked);
+    }
+}
+
+fn set_ranges_due(due: u64, locked: &Locked) {
+    RANGES_DUE.store(due, Relaxed);
+    come_by_at(due, locked);
 }
 
 /// Purges what is due. Cheap if nothing is.
@@ -70,6 +94,7 @@ fn come_by(now: u64) {
         DUE.store(0, Relaxed);
     }
     let delay = options::milliseconds(Setting::PurgeDelay).unwrap_or(0);
+    come_by_ranges(now, delay);
     for segment in space::segments() {
         if segment.due.load(Relaxed) == 0 {
             continue;
@@ -97,6 +122,28 @@ fn come_by(now: u64) {
     }
 }
 
+fn come_by_ranges(now: u64, delay: u64) {
+    loop {
+        let locked = space::lock();
+        let due = RANGES_DUE.load(Relaxed);
+        if due == 0 {
+            return;
+        }
+        if due > now {
+            return come_by_at(due, &locked);
+        }
+        if !quarantine::drop_aged(&locked) {
+            continue;
+        }
+        let next = if quarantine::grow_old(&locked) { now.wrapping_add(delay) } else { 0 };
+        RANGES_DUE.store(next, Relaxed);
+        if next != 0 {
+            come_by_at(next, &locked);
+        }
+        return;
+    }
+}
+
 /// Purges everything that is dirty, and ends the quarantine of large ranges.
 pub(crate) fn everything() {
     quarantine::empty(&space::lock());
@@ -114,10 +161,6 @@ pub(crate) fn everything() {
 
 /// Purges about a batch of slices. True: none is left.
 fn purge_segment(segment: &'static Segment, which: Which, locked: &Locked) -> bool {
-    if segment.role() == Role::Huge {
-        segment.purge_huge(which == Which::All, locked);
-        return true;
-    }
     let set = match which {
         Which::Aged => &segment.aged,
         Which::All => &segment.dirty,
@@ -165,7 +208,7 @@ mod tests {
     fn purging_everything_leaves_live_huge_blocks_alone() {
         let size = 2 * LARGE_MAX;
         let shape = SingleShape::of(size, 16).unwrap();
-        let start = allocate_single(&shape, None).unwrap().start;
+        let start = allocate_single(&shape, size, None).unwrap().start;
         // SAFETY: the block is this test's, and has room for that much.
         unsafe { start.as_ptr().wrapping_add(size - 1).write(7) };
         everything();

@@ -1,109 +1,189 @@
-//! Freed large ranges wait here, inaccessible, before their addresses are used again: which of them leaves next is drawn.
+//! What becomes of a freed large range: it waits, inaccessible; then it stands on the shelf for the next block of its size.
+//!
+//! ```text
+//!             closed                 drawn at random               opened
+//!   live ---------------> waiting -----------------> on the shelf ---------> live again
+//!     \                   (bounded)                   ^     |
+//!      \------------------------ fast ----------------/     | two delays, or too many
+//!                        (left open)                        v
+//!                                                    taken apart: free slices, or unmapped
+//! ```
+//!
+//! What is dear about a large block is made once: the slices are drawn, the guards are put on, the kernel's memory is
+//! faulted in. A range keeps all that, so that a free is one change of protection and the next block of about its size
+//! another, both of one map, and none of it under the lock. Its memory goes when the purge has come by twice.
+//!
+//! Without `free-checks` nothing is promised of a freed block: its range is not closed, and is on the shelf at once.
 
+use super::Role;
+use super::area::Home;
+use super::ranges::{Range, Ranges, State};
+use super::single::SingleShape;
 use super::space::{self, Locked, Run, dice};
-use super::{Role, Segment};
-use crate::geometry::SLICE;
+use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::page::Contents;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Relaxed};
-use core::ptr;
 
-/// Places there are; the option can only lower the number in use.
+/// Ranges that can wait; the option can only lower the number in use.
 pub(crate) const PLACES: usize = 256;
+/// Ranges that fit on the shelf.
+const SHELVES: usize = 64;
+/// Memory that may lie on the shelf in any case, in bytes; more only as long as all requests are served from there.
+const SPARE: usize = 32 << 20;
+/// Bytes of memory that are given back before the lock is let go for a moment.
+const BATCH: usize = 4 << 20;
+/// A freed range with more bytes than this gives its memory back at once.
+const MOST_KEPT: usize = 256 << 20;
 
-struct Place {
-    segment: AtomicPtr<Segment>,
-    first: AtomicU32,
-    count: AtomicU32,
-    /// What the range counts for, as it did when it came: the option may have changed since.
-    charge: AtomicUsize,
-}
-
-static WAITING: [Place; PLACES] = [const {
-    Place {
-        segment: AtomicPtr::new(ptr::null_mut()),
-        first: AtomicU32::new(0),
-        count: AtomicU32::new(0),
-        charge: AtomicUsize::new(0),
-    }
-}; PLACES];
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-static BYTES: AtomicUsize = AtomicUsize::new(0);
+static WAITING: Ranges<PLACES> = Ranges::new();
+static SHELF: Ranges<SHELVES> = Ranges::new();
 
 /// Bytes of address space that wait.
 pub(crate) fn bytes() -> usize {
-    BYTES.load(Relaxed)
+    WAITING.bytes()
 }
 
-/// What the range counts for. One that is larger than all that may wait waits alone, and gives its memory back at once.
-fn charge(run: &Run, most: usize) -> usize {
-    let length = match run.segment.role() {
-        Role::Huge => run.segment.huge_span().map_or(0, |span| span.len()),
-        _ => run.count.wrapping_mul(SLICE),
-    };
-    length.min(most)
-}
-
-/// The range waits from now on; others may leave for it.
-pub(super) fn enter(run: Run, locked: &Locked) {
+/// The range of a freed block waits from now on; others may leave for it.
+pub(super) fn enter(mut range: Range, locked: &Locked) {
+    if range.charge > MOST_KEPT && range.holds_memory() {
+        range.segment.empty(&range, locked);
+        range.state = State::Empty;
+    }
     let (most_bytes, most) =
         (options::bytes(Setting::QuarantineBytes), options::bytes(Setting::QuarantineCount).min(PLACES));
-    if most_bytes == 0 || most == 0 {
-        leave(&run, locked);
+    if !MITIGATIONS.free_checks || most_bytes == 0 || most == 0 {
+        put_up(&range, locked);
         return;
     }
-    let length = charge(&run, most_bytes);
-    if length == most_bytes {
-        // As large as all that may wait: it waits alone, and its memory does not.
-        match run.segment.role() {
-            Role::Huge => run.segment.purge_huge(true, locked),
-            _ => run.segment.purge_run(run.first, run.count, locked),
+    // One that is larger than all that may wait waits alone.
+    range.charge = range.charge.min(most_bytes);
+    while WAITING.len() >= most || WAITING.bytes().wrapping_add(range.charge) > most_bytes {
+        release_one(locked);
+    }
+    WAITING.add(&range, locked);
+}
+
+/// One range, drawn at random, has waited long enough.
+fn release_one(locked: &Locked) {
+    if let Some(range) = WAITING.take(dice().below(WAITING.len() as u32) as usize, locked) {
+        put_up(&range, locked);
+    }
+}
+
+/// The range can be handed out from now on.
+fn put_up(range: &Range, locked: &Locked) {
+    if range.state == State::Bare {
+        return take_apart(range, locked);
+    }
+    if SHELF.len() == SHELVES {
+        take_down(dice().below(SHELVES as u32) as usize, locked);
+    }
+    SHELF.add(range, locked);
+}
+
+/// A range leaves the shelf for good.
+fn take_down(index: usize, locked: &Locked) {
+    if let Some(range) = SHELF.take(index, locked) {
+        take_apart(&range, locked);
+    }
+}
+
+/// The range is none any more.
+pub(super) fn take_apart(range: &Range, locked: &Locked) {
+    match range.segment.role() {
+        Role::Huge => range.segment.unmap_huge(locked),
+        _ => {
+            let Range { segment, first, count, .. } = *range;
+            if range.state != State::Bare {
+                segment.take_apart(first, count, locked);
+            }
+            space::give(&Run { segment, first, count, contents: Contents::Unknown }, locked);
         }
     }
-    while COUNT.load(Relaxed) >= most || BYTES.load(Relaxed).wrapping_add(length) > most_bytes {
-        evict(locked);
+}
+
+/// Takes the range from the shelf whose last block was nearest to this shape, if any can become such a block for who lives there.
+pub(super) fn reuse(shape: &SingleShape, home: Home, locked: &Locked) -> Option<Range> {
+    let distance = |range: &Range| {
+        let page = range.page()?;
+        let old = page.face.block_size();
+        let is_alike = old / 2 <= shape.size && shape.size / 2 <= old;
+        let fits = is_alike
+            && range.segment.is_at(home)
+            && shape.size <= range.segment.room(page)
+            && page.face.start().addr() & shape.front.wrapping_sub(1) == 0;
+        fits.then_some(old.abs_diff(shape.size))
+    };
+    // The newest first: its memory is the warmest.
+    let mut best: Option<(usize, usize)> = None;
+    for (index, range) in SHELF.iter() {
+        if let Some(distance) = distance(&range)
+            && best.is_none_or(|(least, _)| distance <= least)
+        {
+            best = Some((distance, index));
+        }
     }
-    let count = COUNT.load(Relaxed);
-    if let Some(place) = WAITING.get(count) {
-        place.segment.store(ptr::from_ref(run.segment).cast_mut(), Relaxed);
-        place.first.store(run.first as u32, Relaxed);
-        place.count.store(run.count as u32, Relaxed);
-        place.charge.store(length, Relaxed);
-        COUNT.store(count.wrapping_add(1), Relaxed);
-        BYTES.fetch_add(length, Relaxed);
+    SHELF.take(best?.1, locked)
+}
+
+/// New memory for `size` bytes is about to be used: what lies unused beyond the spare goes for it, so that the sum does not grow.
+pub(super) fn make_way(size: usize, locked: &Locked) {
+    let mut gone = 0_usize;
+    while SHELF.bytes() > SPARE && gone < size {
+        let before = SHELF.bytes();
+        take_down(dice().below(SHELF.len() as u32) as usize, locked);
+        gone = gone.wrapping_add(before.wrapping_sub(SHELF.bytes()));
     }
 }
 
-/// One range, drawn at random, leaves.
-fn evict(locked: &Locked) {
-    let count = COUNT.load(Relaxed);
-    let last = count.wrapping_sub(1);
-    let chosen = dice().below(count as u32) as usize;
-    let (Some(place), Some(filler)) = (WAITING.get(chosen), WAITING.get(last)) else { return };
-    // SAFETY: a place below COUNT holds a segment's metadata, which is never unmapped.
-    let segment = unsafe { place.segment.load(Relaxed).as_ref() };
-    let (first, slices) = (place.first.load(Relaxed) as usize, place.count.load(Relaxed) as usize);
-    BYTES.fetch_sub(place.charge.load(Relaxed), Relaxed);
-    place.segment.store(filler.segment.load(Relaxed), Relaxed);
-    place.first.store(filler.first.load(Relaxed), Relaxed);
-    place.count.store(filler.count.load(Relaxed), Relaxed);
-    place.charge.store(filler.charge.load(Relaxed), Relaxed);
-    COUNT.store(last, Relaxed);
-    if let Some(segment) = segment {
-        leave(&Run { segment, first, count: slices, contents: Contents::Unknown }, locked);
-    }
-}
-
-/// All leave.
+/// All leave, and the shelf is cleared.
 pub(super) fn empty(locked: &Locked) {
-    while COUNT.load(Relaxed) != 0 {
-        evict(locked);
+    while WAITING.len() != 0 {
+        release_one(locked);
     }
+    clear_shelf(locked);
 }
 
-fn leave(run: &Run, locked: &Locked) {
-    match run.segment.role() {
-        Role::Huge => run.segment.unmap_huge(locked),
-        _ => space::give(run, locked),
+/// Nothing is on the shelf any more. True: something was.
+pub(super) fn clear_shelf(locked: &Locked) -> bool {
+    let was_full = SHELF.len() != 0;
+    while SHELF.len() != 0 {
+        take_down(0, locked);
     }
+    was_full
+}
+
+/// What has aged loses its memory, about a batch of it. True: all of it has.
+pub(super) fn drop_aged(locked: &Locked) -> bool {
+    let mut dropped = 0_usize;
+    while let Some((index, range)) = WAITING.iter().find(|(_, range)| range.state == State::Aged) {
+        if dropped >= BATCH {
+            return false;
+        }
+        range.segment.empty(&range, locked);
+        WAITING.set_state(index, State::Empty, locked);
+        dropped = dropped.wrapping_add(range.charge);
+    }
+    while let Some((index, range)) = SHELF.iter().find(|(_, range)| range.state != State::Recent) {
+        if dropped >= BATCH {
+            return false;
+        }
+        take_down(index, locked);
+        dropped = dropped.wrapping_add(range.charge);
+    }
+    true
+}
+
+/// What is here now has aged when the next purge comes by. False: nothing is.
+pub(super) fn grow_old(locked: &Locked) -> bool {
+    let mut is_left = false;
+    for (index, _) in WAITING.iter().filter(|(_, range)| range.state == State::Recent) {
+        WAITING.set_state(index, State::Aged, locked);
+        is_left = true;
+    }
+    for (index, _) in SHELF.iter() {
+        SHELF.set_state(index, State::Aged, locked);
+        is_left = true;
+    }
+    is_left
 }

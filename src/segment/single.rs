@@ -7,15 +7,19 @@
 //! ```
 //!
 //! Nobody owns such a page. Whoever frees the block claims it with one compare-and-swap of the owner word, so the loser of
-//! a race is a double free; the range becomes inaccessible then and there, and waits in the [`super::quarantine`].
+//! a race is a double free; the range becomes inaccessible then and there (with `free-checks`), and waits in the
+//! [`super::quarantine`] for its next block.
 
+use super::access::Life;
+use super::area::Home;
+use super::ranges::{Range, State};
 use super::space::{self, Locked, Run, lock};
-use super::{Segment, Singles, huge, peak, purge, quarantine};
-use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SLICE};
+use super::{Role, Segment, Singles, huge, peak, purge, quarantine};
+use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
-use crate::os::{self, Errno};
+use crate::os::{self, Errno, Span};
 use crate::page::{Contents, Extent, Page, least_of_single};
-use crate::remote::NotLive;
+use crate::remote::{NotLive, Owner};
 use crate::sync::AcqRel;
 use core::ptr::NonNull;
 
@@ -30,6 +34,15 @@ pub(crate) struct SingleShape {
     pub(super) total: usize,
     /// How the start of the run or mapping is aligned.
     pub(super) align: usize,
+}
+
+/// What a block's size is a multiple of besides OS pages. The build that checks nothing puts the guard behind an eighth more than was
+/// asked for at most: then ranges need not be changed to serve blocks of other sizes.
+fn step_of(size: usize) -> usize {
+    match MITIGATIONS.free_checks {
+        true => 1,
+        false => size.checked_next_power_of_two().unwrap_or(1) / 16,
+    }
 }
 
 /// A block that was just made.
@@ -47,17 +60,13 @@ impl SingleShape {
         if size > most || align > most {
             return None;
         }
-        let size = size.max(1).checked_next_multiple_of(page)?;
+        let size = size.max(1).checked_next_multiple_of(step_of(size).max(page))?;
         let front = align.max(page);
         let total = front.checked_add(size)?.checked_add(page)?;
         if total > most {
             return None;
         }
         Some(SingleShape { front, size, total, align: align.max(SEGMENT) })
-    }
-
-    fn slices(&self) -> usize {
-        self.total.div_ceil(SLICE)
     }
 
     /// Whether it shares a segment with others.
@@ -72,35 +81,90 @@ impl SingleShape {
     }
 }
 
-/// Makes a page with one block, for a heap's list if it has a heap.
-pub(crate) fn allocate(shape: &SingleShape, list: Option<&'static Singles>) -> Result<Single, Errno> {
+/// Makes a page with one block, which may have about `room` bytes later, for a heap's list if it has a heap.
+pub(crate) fn allocate(shape: &SingleShape, room: usize, list: Option<&'static Singles>) -> Result<Single, Errno> {
     let locked = lock();
-    let single =
-        if shape.is_shared() { allocate_shared(shape, list, &locked) } else { huge::allocate(shape, list, &locked) };
-    drop(locked);
+    if let Some(range) = quarantine::reuse(shape, Singles::home_of(list), &locked) {
+        if let Some(page) = range.page() {
+            Singles::link(list, page, &locked);
+        }
+        let contents = range.segment.recommit(&range, shape.size, &locked);
+        drop(locked);
+        match revive(&range, shape, contents) {
+            Ok(single) => {
+                peak::look_if_due();
+                return Ok(single);
+            }
+            Err(_) => give_back(&range, &lock()),
+        }
+    } else {
+        drop(locked);
+    }
+    let single = allocate_anew(shape, room, list, &lock());
     peak::look_if_due();
     single
 }
 
-fn allocate_shared(shape: &SingleShape, list: Option<&'static Singles>, locked: &Locked) -> Result<Single, Errno> {
+/// A range that could not be made a block.
+#[cold]
+fn give_back(range: &Range, locked: &Locked) {
+    if let Some(page) = range.page() {
+        Singles::unlink(page, locked);
+    }
+    quarantine::take_apart(range, locked);
+}
+
+fn allocate_anew(
+    shape: &SingleShape,
+    room: usize,
+    list: Option<&'static Singles>,
+    locked: &Locked,
+) -> Result<Single, Errno> {
+    quarantine::make_way(shape.size, locked);
+    let make = || match shape.is_shared() {
+        true => allocate_shared(shape, room, list, locked),
+        false if Singles::home_of(list) == Home::ANY => huge::allocate(shape, list, locked),
+        // An arena has no room for a mapping of its own.
+        false => Err(Errno::NOMEM),
+    };
+    make().or_else(|error| if quarantine::clear_shelf(locked) { make() } else { Err(error) })
+}
+
+/// Slices for a run: so many that runs of about this size have the same length, and can serve one another's blocks.
+fn slices(shape: &SingleShape, room: usize) -> usize {
+    let total = shape.total.wrapping_add(room.saturating_sub(shape.size).min(LARGE_MAX));
+    let least = total.div_ceil(SLICE);
+    let step = (least.next_power_of_two() / 8).max(1);
+    least.next_multiple_of(step).min(SLICES.wrapping_sub(2)).max(least)
+}
+
+fn allocate_shared(
+    shape: &SingleShape,
+    room: usize,
+    list: Option<&'static Singles>,
+    locked: &Locked,
+) -> Result<Single, Errno> {
     let open = |run: &Run| run.segment.open_part(run.first, run.count, shape.front, shape.size, locked);
-    let run = space::take(shape.slices(), open, locked)?;
+    let run = space::take(Singles::home_of(list), slices(shape, room), open, locked)?;
     let segment = run.segment;
     let span = segment.span(run.first, run.count).ok_or(Errno::NOMEM)?;
-    let start = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?.start();
+    let block = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?;
     segment.set_heads(run.first, run.count);
-    let page = bear(segment, run.first, run.count, shape, start)?;
+    let page = bear(segment, run.first, run.count, shape, block.start())?;
     Singles::link(list, page, locked);
-    let mut contents = run.contents;
-    if MITIGATIONS.zero_on_free && contents == Contents::Unknown {
-        // The memory of a block freed a moment ago: the kernel's zeros cost less than ours where not all is written to.
-        let block = span.part(shape.front, shape.size);
-        // SAFETY: the new block's memory, which nobody knows of yet.
-        if block.is_some_and(|block| unsafe { os::purge(block) }.is_ok()) {
-            contents = Contents::Zero;
-        }
-    }
-    Ok(Single { start, contents })
+    Ok(Single { start: block.start(), contents: segment.wiped(block, run.contents) })
+}
+
+/// Makes a block of a range that was taken from the shelf. Without the lock: nobody else knows of the range.
+fn revive(range: &Range, shape: &SingleShape, contents: Contents) -> Result<Single, Errno> {
+    let Range { segment, first, count, .. } = *range;
+    let page = range.page().ok_or(Errno::NOMEM)?;
+    segment.refit(page, shape.size, Life::Freed)?;
+    let start = NonNull::new(page.face.start()).ok_or(Errno::NOMEM)?;
+    bear(segment, first, count, shape, start)?;
+    // SAFETY: the block that was just made.
+    let block = unsafe { Span::new(start, shape.size) };
+    Ok(Single { start, contents: segment.wiped(block, contents) })
 }
 
 pub(super) fn bear(
@@ -126,7 +190,10 @@ pub(super) fn bear(
 /// [`NotLive`] if another thread was faster: a double free.
 pub(crate) fn free(segment: &'static Segment, page: &'static Page) -> Result<(), NotLive> {
     claim(segment, page)?;
-    give_up(segment, page, &lock());
+    // Without the lock: who has claimed the page has it alone. But who verifies canaries looks at it under the lock.
+    let locked = MITIGATIONS.canaries.then(lock);
+    let state = hide(segment, page);
+    give_up(segment, page, state, &locked.unwrap_or_else(lock));
     purge::tick();
     Ok(())
 }
@@ -141,28 +208,75 @@ pub(super) fn claim(segment: &'static Segment, page: &'static Page) -> Result<()
     Ok(())
 }
 
-/// A claimed page leaves its heap's list, becomes inaccessible, and waits.
-pub(super) fn give_up(segment: &'static Segment, page: &'static Page, locked: &Locked) {
+/// Makes a claimed page inaccessible, if this build promises that. Bare: that is still to be done.
+pub(super) fn hide(segment: &'static Segment, page: &'static Page) -> State {
+    let is_kept = segment.can_keep(page) && (!MITIGATIONS.free_checks || segment.hide(page));
+    if is_kept { State::Recent } else { State::Bare }
+}
+
+/// A claimed page leaves its heap's list and waits from now on, inaccessible if this build promises that.
+pub(super) fn give_up(segment: &'static Segment, page: &'static Page, state: State, locked: &Locked) {
     Singles::unlink(page, locked);
-    segment.close_single(page, locked);
-    let run = Run { segment, first: page.face.first_slice(), count: page.face.slices(), contents: Contents::Unknown };
-    purge::schedule(segment, locked);
-    quarantine::enter(run, locked);
+    let mut range = Range::of(segment, page, state);
+    match (state, segment.role()) {
+        (State::Bare, Role::Huge) => {
+            // The kernel refuses to close it. Without its memory it shows nothing, at least.
+            segment.empty(&range, locked);
+            range.state = State::Empty;
+        }
+        (State::Bare, _) => segment.take_apart(range.first, range.count, locked),
+        _ => {}
+    }
+    quarantine::enter(range, locked);
+    purge::schedule_ranges(locked);
+}
+
+/// Changes the size of a live block where it stands. False: it cannot be, and is as it was.
+pub(crate) fn resize(segment: &'static Segment, page: &'static Page, shape: &SingleShape) -> bool {
+    let old = page.face.block_size();
+    let is_aligned = page.face.start().addr() & shape.front.wrapping_sub(1) == 0;
+    if !is_aligned || shape.size > segment.room(page) || !segment.can_resize(page) {
+        return false;
+    }
+    let locked = lock();
+    // Another thread may have freed the block meanwhile, and its description may serve another.
+    if page.face.owner.load() != Owner::Single || page.face.block_size() != old {
+        return false;
+    }
+    if segment.refit(page, shape.size, Life::Live).is_err() {
+        segment.stay(page, shape.size);
+        return false;
+    }
+    segment.recommit_huge(shape.size, &locked);
+    page.face.set_single_size(shape.size, shape.least());
+    drop(locked);
+    peak::look_if_due();
+    true
 }
 
 impl Segment {
-    fn close_single(&self, page: &Page, locked: &Locked) {
-        match self.huge_block(page) {
-            Some(inner) => {
-                self.dirty.add(page.face.first_slice(), 1);
-                // SAFETY: the block was freed.
-                let _ = unsafe { os::close(inner) };
-            }
-            None => {
-                let (first, slices) = (page.face.first_slice(), page.face.slices());
-                self.dirty.add(first, slices);
-                self.close_part(first, slices, locked);
+    /// What a new block holds, when it has been seen to that it holds nothing if this build promises so.
+    fn wiped(&self, block: Span, contents: Contents) -> Contents {
+        if MITIGATIONS.zero_on_free && contents == Contents::Unknown && !self.is_brought() {
+            // The memory of a block freed a moment ago: the kernel's zeros cost less than ours where not all is written to.
+            // SAFETY: the new block's memory, which nobody knows of yet.
+            if unsafe { os::purge(block) }.is_ok() {
+                return Contents::Zero;
             }
         }
+        contents
+    }
+
+    /// A range becomes a block of `size` bytes: its memory counts again. Says what it holds.
+    fn recommit(&self, range: &Range, size: usize, locked: &Locked) -> Contents {
+        let is_empty = match self.role() {
+            Role::Huge => !self.holds_memory(),
+            _ => self.zero.has_all(range.first, range.count),
+        };
+        match self.role() {
+            Role::Huge => self.recommit_huge(size, locked),
+            _ => self.commit(range.first, range.count, locked),
+        }
+        if is_empty { Contents::Zero } else { Contents::Unknown }
     }
 }

@@ -13,7 +13,7 @@
 //! | reserved, committed, purged | as in [`Stats`]; total is what is there and what was given back |
 //! | touched | as committed: what the program has touched of it is not known |
 //! | segments, pages, abandoned pages, threads | how many there are; those that are gone are not counted |
-//! | mmaps, commits, purges | system calls to reserve, to protect, to give back |
+//! | mmaps, commits, purges | system calls to reserve, to protect, to give back (guards do, too) |
 //! | the rest | 0: there is no such thing here |
 
 use super::{Process, Stats};
@@ -115,8 +115,9 @@ impl Stats {
         count(out, "mmaps", One, self.system_calls.reserve);
         count(out, "commits", One, self.system_calls.protect);
         count(out, "resets", One, 0);
-        count(out, "purges", One, self.system_calls.purge);
-        present(out, "threads", self.threads);
+        count(out, "purges", One, self.system_calls.purge.saturating_add(self.system_calls.guard));
+        // mimalloc does not count the main thread.
+        present(out, "threads", self.threads.saturating_sub(1));
         out(b"  searches:     0.0 avg\n");
         out(b"numa nodes:     1\n");
         write_process(process, out);

@@ -6,6 +6,7 @@
 #![cfg(all(target_os = "linux", target_env = "gnu", not(miri), not(ravelin_mock), not(ravelin_loom)))]
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
+mod headers;
 mod library;
 mod program;
 mod tools;

@@ -88,7 +88,8 @@ pub fn version() -> Result<String> {
     Ok(package("libravelin")?["version"].as_str().context("a package without a version")?.to_owned())
 }
 
-fn package(name: &str) -> Result<&'static serde_json::Value> {
+/// What `cargo metadata` says of a package of the workspace.
+pub fn package(name: &str) -> Result<&'static serde_json::Value> {
     let packages = shell::metadata()?["packages"].as_array().context("cargo metadata names no packages")?;
     match packages.iter().find(|candidate| candidate["name"] == name) {
         Some(package) => Ok(package),

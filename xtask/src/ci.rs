@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, seccomp, shell};
+use crate::{aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, release, seccomp, shell};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -26,9 +26,9 @@ pub fn run(args: &Args) -> Result<()> {
     steps.finish()
 }
 
-type Step = (&'static str, fn() -> Result<()>);
+pub type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: &[Step] = &[
+pub const STEPS: &[Step] = &[
     ("format", format),
     ("clippy", clippy),
     ("docs", docs),
@@ -45,8 +45,9 @@ const STEPS: &[Step] = &[
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
     ("no panics", panics::run),
+    ("release", release::run),
     ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
-    ("instructions", instructions::run),
+    ("instructions", instructions::check),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];
 
@@ -122,8 +123,11 @@ pub fn tests_allocators() -> Result<()> {
     shell::run(shell::cargo().args(test).arg("--doc"))
 }
 
-pub fn tests_release() -> Result<()> {
-    shell::run(shell::cargo().args(TEST_ALLOCATOR).arg("--release"))
+/// Tests with a short and a long form play the long one.
+pub fn tests_at_full_size(build: Build) -> Result<()> {
+    let mut cargo = shell::cargo();
+    cargo.args(TEST_ALLOCATOR).arg("--release").env("FULL_SIZE_TESTS", "1");
+    shell::run(build.select(&mut cargo))
 }
 
 /// On a kernel that has none of the newer calls, as most users' kernels have none.

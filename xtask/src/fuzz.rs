@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::builds::Build;
 use crate::shell;
@@ -60,7 +60,32 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     println!("{in_all} executions in all, and nothing found");
+    if args.target.is_none() { run_users_example((args.minutes * 60.0) as u64) } else { Ok(()) }
+}
+
+/// The example of a user's project: its planted bug is found, and without the bug nothing is.
+fn run_users_example(seconds: u64) -> Result<()> {
+    install_cargo_fuzz()?;
+    let log = users_fuzzer(&["--features", "planted"], 60)?;
+    let report = log.lines().find(|line| line.starts_with("ravelin: buffer overflow"));
+    println!("planted: {}", report.with_context(|| format!("the planted bug was not found:\n{log}"))?);
+    let log = users_fuzzer(&[], seconds)?;
+    ensure!(log.contains("Done "), "the mended example does not come through:\n{log}");
+    println!("mended: {}", log.lines().rfind(|line| line.starts_with("Done ")).unwrap_or_default());
     Ok(())
+}
+
+/// What the fuzzer of the example says. The command is the one that its README gives.
+fn users_fuzzer(features: &[&str], seconds: u64) -> Result<String> {
+    let artifacts = tempfile::tempdir()?;
+    let mut cargo = shell::cargo();
+    cargo.args(["fuzz", "run", "--sanitizer", "none"]).args(features).arg("decode").arg(artifacts.path());
+    cargo.current_dir(shell::root().join("examples/parser")).env("RAVELIN_SAMPLED_GUARDS", "1");
+    cargo.arg("--target-dir").arg(shell::target_dir()?.join("fuzz/parser"));
+    cargo.args(["--", &format!("-max_total_time={seconds}")]);
+    cargo.arg(format!("-artifact_prefix={}/", artifacts.path().display()));
+    let output = cargo.output().context("cargo cannot be started")?;
+    Ok(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 fn install_cargo_fuzz() -> Result<()> {

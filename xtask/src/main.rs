@@ -22,8 +22,11 @@ mod odds;
 mod packages;
 mod panics;
 mod real_programs;
+mod release;
+mod rust_programs;
 mod seccomp;
 mod shell;
+mod soak;
 mod steps;
 
 use std::process::ExitCode;
@@ -41,7 +44,7 @@ struct Cli {
 enum Task {
     /// Everything at CI size, timed, with a summary
     Ci(ci::Args),
-    /// Everything at full size (FULL_SIZE_TESTS=1): hours, not minutes
+    /// Everything at full size: hours, not minutes
     Full,
     /// Build dist/lib: libravelin.so and .a of every build, and compare what they export with libravelin/exports.txt
     Dist,
@@ -51,14 +54,18 @@ enum Task {
     Packages,
     /// Run unmodified programs with and without the library and compare what they print
     RealPrograms(real_programs::Args),
+    /// Build published programs that use Rust's mimalloc crate with Ravelin in its place, and run them (minutes)
+    RustPrograms,
+    /// Licences, the oldest compiler that is promised, and packages as they would be published
+    Release,
     /// Run a command under a seccomp filter that refuses the newer system calls
     Seccomp(seccomp::Args),
     /// Fail if a shipped library can panic, beyond xtask/allowed-panics.txt
     NoPanics,
     /// Unit tests for each single mitigation and each pair on top of fast, and hardened plus or minus one
     Features(features::Args),
-    /// Instructions of a steady malloc/free pair and of a remote free, counted by callgrind
-    Instructions,
+    /// Instructions of the steady paths, counted by callgrind and compared with xtask/instructions.txt
+    Instructions(instructions::Args),
     /// Compare with other allocators: time, memory, real programs and standard shapes (bench --help)
     Bench(bench::Args),
     /// Model-check the protocols between threads
@@ -71,6 +78,8 @@ enum Task {
     Aarch64(aarch64::Args),
     /// Unit tests linked with musl
     Musl,
+    /// Producers, consumers and forks for some minutes: no report, and memory stays level
+    Soak(soak::Args),
     /// Run the fuzz targets, and count their executions
     Fuzz(fuzz::Args),
     /// What each defence that rests on chance is worth, with bounds of confidence
@@ -93,16 +102,19 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Install(args) => install::run(args),
         Task::Packages => packages::run(),
         Task::RealPrograms(args) => real_programs::run(args),
+        Task::Release => release::run(),
+        Task::RustPrograms => rust_programs::run(),
         Task::Seccomp(args) => seccomp::run(args),
         Task::NoPanics => panics::run(),
         Task::Features(args) => features::run(args),
-        Task::Instructions => instructions::run(),
+        Task::Instructions(args) => instructions::run(args),
         Task::Bench(args) => bench::run(args),
         Task::Loom => loom::run(),
         Task::Miri(args) => miri::run(args),
         Task::Mock => mock::run(),
         Task::Aarch64(args) => aarch64::run(args),
         Task::Musl => musl::run(),
+        Task::Soak(args) => soak::run(args),
         Task::Fuzz(args) => fuzz::run(args),
         Task::Odds(args) => odds::run(args),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::peers::Peer;
+use crate::peers::{Peer, Programs};
 use crate::programs::{self, Program};
 use crate::rounds::Size;
 use crate::run::{self, Cost};
@@ -60,21 +60,35 @@ pub fn list() {
     }
 }
 
-/// The benches whose name begins with one of these, prepared.
+/// The benches whose name begins with one of these.
 pub fn choose(size: Size, wanted: &[String]) -> Result<Vec<Bench>> {
     let named = |bench: &Bench| match wanted {
         [] => size != Size::Smoke || SMOKE.contains(&bench.name.as_str()),
         _ => wanted.iter().any(|name| bench.name.starts_with(name.as_str())),
     };
-    let chosen: Vec<Bench> = all().into_iter().filter(named).collect();
+    let fits = |bench: &Bench| !matches!(bench.work, Work::Program(program) if !program.fits(size));
+    let chosen: Vec<Bench> = all().into_iter().filter(|bench| named(bench) && fits(bench)).collect();
     anyhow::ensure!(!chosen.is_empty(), "no bench of that name; --list tells them");
+    Ok(chosen)
+}
+
+/// Builds what they run and makes what they read.
+pub fn prepare(benches: &[Bench]) -> Result<()> {
     shapes_program()?;
-    for bench in &chosen {
+    for bench in benches {
         if let Work::Program(program) = bench.work {
-            program.prepare(size).with_context(|| format!("preparing {}", bench.name))?;
+            program.prepare().with_context(|| format!("preparing {}", bench.name))?;
         }
     }
-    Ok(chosen)
+    Ok(())
+}
+
+/// Whether any of them needs programs with the allocator linked in.
+pub fn programs(benches: &[Bench]) -> Programs {
+    match benches.iter().any(|bench| matches!(bench.work, Work::RustShape)) {
+        true => Programs::Wanted,
+        false => Programs::Unwanted,
+    }
 }
 
 fn shapes_program() -> Result<PathBuf> {
@@ -101,7 +115,7 @@ impl Bench {
     pub fn run(&self, peer: &Peer, size: Size, scale: f64) -> Result<(Cost, String)> {
         let scratch = run::scratch()?;
         let (program, preload) = match self.work {
-            Work::Program(program) => return program.run(peer, size, scale, &scratch),
+            Work::Program(program) => return program.run(peer, scale, &scratch),
             Work::Shape => (shell::work_dir().join("release/shapes"), peer.library.as_deref()),
             Work::RustShape => (peer.program.clone().context("no program with this global allocator")?, None),
         };

@@ -2,12 +2,11 @@
 //! the shapes with the crate as its global allocator (the packages in `bench/peers`).
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::recipes;
 use crate::rounds::Size;
 use crate::shell;
 
@@ -30,13 +29,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Changes whenever the library or the program does.
+    /// Changes whenever the library does (and the program with it: both are built from the same sources).
     pub fn fingerprint(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        for file in self.library.iter().chain(&self.program) {
-            fs::read(file).unwrap_or_default().hash(&mut hasher);
-        }
-        format!("{:016x}", hasher.finish())
+        self.library.as_deref().map(shell::fingerprint).unwrap_or_default()
     }
 }
 
@@ -52,33 +47,80 @@ enum Library {
     System,
     /// Given by the caller, who builds it.
     Ours,
-    /// From the sources of this crate, a dependency of the peer's package.
-    Sources { package: &'static str, compile: fn(&Path, &Path) -> Result<()> },
+    /// Compiled from the sources that this crate brings, a dependency of the peer's package.
+    Sources(&'static str, recipes::Recipe),
+    /// This file of this package of the distribution, which need not be installed.
+    Debian(&'static str, &'static str),
 }
 
-use Library::{Ours, Sources, System};
+use Library::{Debian, Ours, Sources, System};
 
 const KNOWN: &[Known] = &[
     Known {
         name: BASELINE,
         what: "mimalloc 2.1.7, the baseline",
-        library: Sources {
-            package: "libmimalloc-sys",
-            compile: |from, to| mimalloc(&from.join("c_src/mimalloc"), to, 0),
-        },
+        library: Sources("libmimalloc-sys", |from, to| recipes::mimalloc(&from.join("c_src/mimalloc"), to, 0)),
     },
     Known {
         name: "mimalloc-secure",
-        what: "mimalloc 2.1.7, MI_SECURE=4",
-        library: Sources {
-            package: "libmimalloc-sys",
-            compile: |from, to| mimalloc(&from.join("c_src/mimalloc"), to, 4),
-        },
+        what: "mimalloc 2.1.7 with MI_SECURE=4",
+        library: Sources("libmimalloc-sys", |from, to| recipes::mimalloc(&from.join("c_src/mimalloc"), to, 4)),
     },
     Known { name: "fast", what: "Ravelin without mitigations", library: Ours },
     Known { name: "hardened", what: "Ravelin, the default build", library: Ours },
     Known { name: "paranoid", what: "Ravelin with every mitigation", library: Ours },
     Known { name: "system", what: "the C library's malloc", library: System },
+    Known {
+        name: "mimalloc-3",
+        what: "mimalloc 3.3.2",
+        library: Sources("libmimalloc-sys", |from, to| recipes::mimalloc(&from.join("c_src/mimalloc/v3"), to, 0)),
+    },
+    Known {
+        name: "mimalloc-3-secure",
+        what: "mimalloc 3.3.2 with MI_SECURE=4",
+        library: Sources("libmimalloc-sys", |from, to| recipes::mimalloc(&from.join("c_src/mimalloc/v3"), to, 4)),
+    },
+    Known {
+        name: "snmalloc",
+        what: "snmalloc, as snmalloc-sys 0.7.6 brings it",
+        library: Sources("snmalloc-sys", |from, to| recipes::snmalloc(from, to, &[])),
+    },
+    Known {
+        name: "snmalloc-checked",
+        what: "the same with SNMALLOC_CHECK_CLIENT",
+        library: Sources("snmalloc-sys", |from, to| recipes::snmalloc(from, to, &["-DSNMALLOC_CHECK_CLIENT"])),
+    },
+    Known {
+        name: "jemalloc",
+        what: "jemalloc: Debian's 5.3.0 preloaded, tikv-jemallocator 0.7 in Rust",
+        library: Debian("libjemalloc2", "libjemalloc.so.2"),
+    },
+    Known {
+        name: "hardened-malloc",
+        what: "hardened_malloc 12, default variant",
+        library: Sources("hardened_malloc-rs", |from, to| recipes::hardened_malloc(from, to, "default")),
+    },
+    Known {
+        name: "hardened-malloc-light",
+        what: "hardened_malloc 12, light variant",
+        library: Sources("hardened_malloc-rs", |from, to| recipes::hardened_malloc(from, to, "light")),
+    },
+    Known { name: "scudo", what: "scudo, as scudo-sys 0.2.2 brings it", library: Sources("scudo-sys", recipes::scudo) },
+    Known {
+        name: "isoalloc",
+        what: "isoalloc, as libisoalloc-sys 0.3.0 brings it",
+        library: Sources("libisoalloc-sys", recipes::isoalloc),
+    },
+    Known {
+        name: "tcmalloc",
+        what: "Google's tcmalloc, as libtcmalloc-sys 0.1.14 brings it",
+        library: Sources("libtcmalloc-sys", recipes::tcmalloc),
+    },
+    Known {
+        name: "gperftools",
+        what: "gperftools' tcmalloc 2.10, Debian's (preloaded only)",
+        library: Debian("libtcmalloc-minimal4", "libtcmalloc_minimal.so.4"),
+    },
 ];
 
 pub fn list() {
@@ -94,7 +136,20 @@ pub struct Chosen {
     pub missing: Vec<(String, String)>,
 }
 
-pub fn choose(size: Size, wanted: &[String], ours: &[(String, PathBuf)], more: &[(String, PathBuf)]) -> Result<Chosen> {
+/// Whether the programs with an allocator linked in are wanted: each takes a while to build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    Wanted,
+    Unwanted,
+}
+
+pub fn choose(
+    programs: Programs,
+    size: Size,
+    wanted: &[String],
+    ours: &[(String, PathBuf)],
+    more: &[(String, PathBuf)],
+) -> Result<Chosen> {
     if let Some(unknown) = wanted.iter().find(|name| !KNOWN.iter().any(|known| known.name == **name)) {
         bail!("no allocator {unknown}; --list tells them");
     }
@@ -113,7 +168,7 @@ pub fn choose(size: Size, wanted: &[String], ours: &[(String, PathBuf)], more: &
         if let (Ours, None) = (&known.library, ours.iter().find(|(name, _)| name == known.name)) {
             continue;
         }
-        match known.ready(ours) {
+        match known.ready(programs, ours) {
             Ok(peer) => chosen.ready.push(peer),
             Err(error) if known.name == BASELINE || OURS.contains(&known.name) => return Err(error),
             Err(error) => {
@@ -136,18 +191,22 @@ impl Known {
         shell::bench_dir().join("peers").join(folder).join("Cargo.toml")
     }
 
-    fn ready(&self, ours: &[(String, PathBuf)]) -> Result<Peer> {
+    fn ready(&self, programs: Programs, ours: &[(String, PathBuf)]) -> Result<Peer> {
+        let program = match programs {
+            Programs::Wanted => self.program().with_context(|| format!("{} as global allocator", self.name))?,
+            Programs::Unwanted => None,
+        };
         let library = match &self.library {
             System => None,
             Ours => ours.iter().find(|(name, _)| name == self.name).map(|(_, path)| path.clone()),
-            Sources { package, compile } => Some(self.compiled(package, *compile)?),
+            Sources(package, recipe) => Some(self.compiled(package, *recipe)?),
+            Debian(package, file) => Some(recipes::debian(package, file)?),
         };
-        let program = self.program().with_context(|| format!("{} as global allocator", self.name))?;
         Ok(Peer { name: self.name.to_owned(), library, preloads: true, program })
     }
 
     /// The library, compiled when there is none yet.
-    fn compiled(&self, package: &str, compile: fn(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
+    fn compiled(&self, package: &str, recipe: recipes::Recipe) -> Result<PathBuf> {
         let folder = shell::work_dir().join("libraries");
         fs::create_dir_all(&folder)?;
         let library = folder.join(self.name).with_extension("so");
@@ -159,7 +218,7 @@ impl Known {
         }
         eprintln!("compiling {}", self.name);
         let fresh = library.with_extension("new");
-        compile(&sources, &fresh).with_context(|| format!("compiling {}", self.name))?;
+        recipe(&sources, &fresh).with_context(|| format!("compiling {}", self.name))?;
         fs::rename(&fresh, &library)?;
         fs::write(mark, origin)?;
         Ok(library)
@@ -190,18 +249,4 @@ fn sources(manifest: &Path, package: &str) -> Result<PathBuf> {
     let path =
         found.and_then(|found| found["manifest_path"].as_str()).with_context(|| format!("no package {package}"))?;
     Ok(Path::new(path).parent().context("no folder")?.to_owned())
-}
-
-fn compiler(name: &str) -> Result<Command> {
-    Ok(Command::new(shell::program(name, "gcc g++")?))
-}
-
-/// As its own build makes the library that overrides malloc.
-fn mimalloc(from: &Path, to: &Path, secure: u32) -> Result<()> {
-    let mut gcc = compiler("gcc")?;
-    gcc.args(["-O3", "-DNDEBUG", "-fPIC", "-shared", "-ftls-model=initial-exec", "-fno-builtin-malloc"]);
-    gcc.args(["-DMI_MALLOC_OVERRIDE", "-DMI_SHARED_LIB", "-DMI_SHARED_LIB_EXPORT"])
-        .arg(format!("-DMI_SECURE={secure}"));
-    gcc.current_dir(from).args(["-Iinclude", "src/static.c", "-lpthread", "-o"]).arg(to);
-    shell::quietly(&mut gcc).map(drop)
 }

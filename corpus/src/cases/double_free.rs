@@ -23,7 +23,7 @@ const DOUBLE_FREE_OR_GONE: &[&str] = &["double free of ", "invalid free (foreign
 
 /// Whether a block of this size is the only one of its page.
 fn has_its_own_page(size: usize) -> bool {
-    size > 128 << 10
+    !is_class(size)
 }
 
 pub fn cases() -> Vec<Case> {

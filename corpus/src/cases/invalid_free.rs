@@ -1,6 +1,7 @@
 //! Group B of the corpus, first half: pointers that nobody got from the allocator. (The second half, pointers into what is the
 //! allocator's own: `our_own_memory`.)
 
+use crate::allocator;
 use crate::stage::{Block, Case, Expect, Needs, SIZES, Who, is_class, is_huge};
 use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
@@ -89,11 +90,14 @@ fn foreign(cases: &mut Vec<Case>, who: Who) {
         }));
     }
     for size in SIZES {
-        cases.push(anywhere(&format!("b5_another_allocator/{size}"), FOREIGN, who, move || {
-            let layout = Layout::from_size_align(size, 16).expect("a small alignment");
-            // SAFETY: the size is not zero.
-            Block(unsafe { System.alloc(layout) })
-        }));
+        cases.push(
+            anywhere(&format!("b5_another_allocator/{size}"), FOREIGN, who, move || {
+                let layout = Layout::from_size_align(size, 16).expect("a small alignment");
+                // SAFETY: the size is not zero.
+                Block(unsafe { System.alloc(layout) })
+            })
+            .own(),
+        );
     }
     cases.push(Case::new(format!("b2_frame_that_is_gone/{who}"), Needs::NOTHING, Expect::Dies(FOREIGN), move || {
         who.play(deep_frame, Block::free_guilty);
@@ -168,8 +172,15 @@ fn near_a_block(cases: &mut Vec<Case>, size: usize, who: Who) {
     cases.push(Case::dies(format!("b6_a_gibibyte_before/{size}/{who}"), FAR, move || {
         who.play(move || Block::new(size).minus(GIB), Block::free_guilty);
     }));
-    for offset in [1, 8, 15] {
-        cases.push(inside("b8_misaligned", MISALIGNED, size, offset, who));
+    if size != 64 {
+        for offset in [1, 8, 15] {
+            cases.push(inside("b8_misaligned", MISALIGNED, size, offset, who));
+        }
+    }
+    if is_class(size) {
+        // In a thread that is new, so that its page is, and nobody else has a block there.
+        never_handed_out(cases, "b11_made_and_never_handed_out", size, who, |_, apart| apart);
+        never_handed_out(cases, "b12_beyond_the_capacity", size, who, |_, apart| (MADE.0 / apart).max(MADE.1) * apart);
     }
     let mut offsets = vec![16, 32, (size / 2) & !15, (size - 1) & !15];
     offsets.sort_unstable();
@@ -187,4 +198,23 @@ fn near_a_block(cases: &mut Vec<Case>, size: usize, who: Who) {
     if !is_class(size) {
         cases.push(inside("b8_misaligned", MISALIGNED, size, 4097, who));
     }
+}
+
+/// Bytes of blocks that a page makes at a time, and how many at least.
+const MADE: (usize, usize) = (4096, 4);
+
+/// B11 and B12: where a block of the page will be, once it has been made or handed out.
+fn never_handed_out(cases: &mut Vec<Case>, name: &str, size: usize, who: Who, offset: fn(usize, usize) -> usize) {
+    const NEVER: &[&str] = &["invalid free (never allocated) of "];
+    cases.push(Case::dies(format!("{name}/{size}/{who}"), NEVER, move || {
+        who.play(
+            move || {
+                let apart = allocator::step(size);
+                let place = Block::new(size).plus(offset(size, apart));
+                assert!(allocator::current().owns.is_none_or(|owns| !owns(place.0)), "there is a block");
+                place
+            },
+            Block::free_guilty,
+        );
+    }));
 }

@@ -1,7 +1,8 @@
 //! Group G of the corpus: sizes and Layouts.
 
 use crate::allocator::{Collect, collect, current, step};
-use crate::stage::{Block, Case, Needs, SIZES, Who, guilty, is_class, on_thread};
+use crate::stage::{Block, Case, Expect, Needs, SIZES, Who, guilty, is_class, on_thread};
+use crate::table::Column;
 use core::alloc::Layout;
 use core::hint::black_box;
 use std::alloc;
@@ -31,6 +32,11 @@ pub fn cases() -> Vec<Case> {
                 },
             ));
         }
+        for who in Who::ALL {
+            if size > 1 {
+                cases.push(another_size(size, who));
+            }
+        }
         cases.push(zeroed(size));
         cases.push(in_the_same_class(size));
     }
@@ -55,7 +61,7 @@ fn dealloc(block: Block, layout: Layout) {
 
 fn with_layout(name: &str, size: usize, who: Who, wrong: Layout) -> Case {
     let play = move || who.play(move || Block::new(size), move |block| dealloc(block, wrong));
-    Case::dies(format!("{name}/{size}/{who}"), WRONG_LAYOUT, play).needing(Needs::LAYOUT_CHECKS)
+    Case::dies(format!("{name}/{size}/{who}"), WRONG_LAYOUT, play).needing(Needs::LAYOUT_CHECKS).own()
 }
 
 /// G1.
@@ -93,7 +99,17 @@ fn another_alignment(cases: &mut Vec<Case>, size: usize, who: Who) {
     }
 }
 
-/// G2, which this build does not promise to find: what it must not do is flag a Layout that *is* the block's.
+/// G2: a byte less, which is of the same class. What the block was asked for is known in a build with trailers.
+fn another_size(size: usize, who: Who) -> Case {
+    let wrong = layout(size - 1, 1);
+    let play = move || who.play(move || Block::of_layout(layout(size, 1)), move |block| dealloc(block, wrong));
+    Case::open(format!("g2_one_byte_less/{size}/{who}"), play)
+        .own()
+        .with(Column::P, Needs::CANARIES, Expect::Dies(WRONG_LAYOUT))
+        .with(Column::G, Needs::all(&["canaries", "sampled-guards"]), Expect::Dies(WRONG_LAYOUT))
+}
+
+/// G2 for a build that does not promise to find: what it must not do is flag a Layout that *is* the block's.
 fn in_the_same_class(size: usize) -> Case {
     Case::survives(format!("g2_every_layout_of_the_class_is_accepted/{size}"), move || {
         on_thread(|| {

@@ -1,11 +1,18 @@
 //! The cases that need nothing but an allocator. Each file is a group of the table, or a part of one.
 
+mod controls;
 mod double_free;
 mod exploits;
+mod exposure;
 mod invalid_free;
 mod layouts;
+mod published;
 mod resize;
 mod rust_forms;
+mod spatial;
+mod techniques;
+mod temporal;
+mod words;
 
 use crate::stage::Case;
 
@@ -21,6 +28,12 @@ pub fn all() -> Vec<Case> {
         resize::cases(),
         exploits::cases(),
         layouts::cases(),
+        spatial::cases(),
+        temporal::cases(),
+        techniques::cases(),
+        exposure::cases(),
+        controls::cases(),
+        published::cases(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::allocator::{Collect, collect, owns, step};
 use crate::stage::{Block, Case, Company, Expect, Needs, SIZES, Who, guilty, on_thread};
+use crate::table::Column;
 use core::alloc::Layout;
 use core::hint::black_box;
 use std::alloc;
@@ -20,6 +21,9 @@ pub fn cases() -> Vec<Case> {
             freed(&mut cases, size, who);
             elsewhere(&mut cases, size, who);
             wrong_layout(&mut cases, size, who);
+            if size > 1 {
+                cases.push(one_byte_less(size, who));
+            }
         }
         freed_by_another(&mut cases, size);
         cases.push(refused(size));
@@ -147,7 +151,7 @@ fn wrong_layout(cases: &mut Vec<Case>, size: usize, who: Who) {
             );
         };
         let name = format!("c5_realloc_of_another_layout/{name}/{size}/{who}");
-        cases.push(Case::dies(name, WRONG_LAYOUT, play).needing(Needs::LAYOUT_CHECKS));
+        cases.push(Case::dies(name, WRONG_LAYOUT, play).needing(Needs::LAYOUT_CHECKS).own());
     };
     let layout = |size, align| Layout::from_size_align(size, align).expect("a small alignment");
     add("larger", layout(step(size) + 1, 8));
@@ -157,6 +161,26 @@ fn wrong_layout(cases: &mut Vec<Case>, size: usize, who: Who) {
     if Layout::from_size_align(size, 4096).is_ok() && !step(size).is_multiple_of(4096) {
         add("aligned", layout(size, 4096));
     }
+}
+
+/// C5 where the trailer tells the size: a byte less, which is of the same class.
+fn one_byte_less(size: usize, who: Who) -> Case {
+    let layout = |size| Layout::from_size_align(size, 1).expect("a small alignment");
+    let play = move || {
+        who.play(
+            move || Block::of_layout(layout(size)),
+            move |block| {
+                guilty(block.address(), || {
+                    // SAFETY: none: the Layout is another's.
+                    unsafe { alloc::realloc(block.0, black_box(layout(size - 1)), size + 8) }
+                });
+            },
+        );
+    };
+    Case::open(format!("c5_one_byte_less/{size}/{who}"), play)
+        .own()
+        .with(Column::P, Needs::CANARIES, Expect::Dies(WRONG_LAYOUT))
+        .with(Column::G, Needs::all(&["canaries", "sampled-guards"]), Expect::Dies(WRONG_LAYOUT))
 }
 
 /// C8: more than there can be is null, and the block is as it was.

@@ -41,7 +41,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn layouts(name: &str, play: impl FnOnce() + Send + 'static) -> Case {
-    Case::dies(name, WRONG_LAYOUT, play).needing(Needs::LAYOUT_CHECKS)
+    Case::dies(name, WRONG_LAYOUT, play).needing(Needs::LAYOUT_CHECKS).own()
 }
 
 /// A pointer for another thread.

@@ -1,6 +1,7 @@
 //! The props: blocks, by their address alone, so that they can be misused.
 
-use crate::allocator::current;
+use crate::allocator::{current, has};
+use core::alloc::Layout;
 use core::hint::black_box;
 use core::ptr;
 
@@ -10,7 +11,9 @@ pub const SIZES: [usize; 14] =
 
 /// Whether blocks of this size share a page.
 pub fn is_class(size: usize) -> bool {
-    size <= 128 << 10
+    // Behind what is requested a canary must find its place.
+    let trailer = if has("canaries") { 8 } else { 0 };
+    size + trailer <= 128 << 10
 }
 
 /// Whether a block of this size has a page of its own in a shared segment.
@@ -45,6 +48,15 @@ impl Block {
     pub fn aligned(size: usize, align: usize) -> Block {
         let block = black_box((current().allocate_aligned)(black_box(size), align));
         assert!(!block.is_null(), "no memory for {size} bytes");
+        Block(block)
+    }
+
+    /// A new block of exactly this Layout, from the global allocator.
+    pub fn of_layout(layout: Layout) -> Block {
+        assert_ne!(layout.size(), 0);
+        // SAFETY: the size is not 0.
+        let block = black_box(unsafe { std::alloc::alloc(black_box(layout)) });
+        assert!(!block.is_null(), "no memory for {layout:?}");
         Block(block)
     }
 
@@ -104,9 +116,19 @@ impl Block {
         unsafe { self.0.wrapping_add(offset).write_volatile(byte) };
     }
 
+    /// Writes so many bytes, one by one and upwards.
+    pub fn write_bytes(self, offset: usize, byte: u8, count: usize) {
+        (offset..offset + count).for_each(|offset| self.write_byte(offset, byte));
+    }
+
     pub fn read_byte(self, offset: usize) -> u8 {
         // SAFETY: as for `write`.
         unsafe { self.0.wrapping_add(offset).read_volatile() }
+    }
+
+    /// Reads a byte, and forgets it.
+    pub fn touch(self, offset: usize) {
+        black_box(self.read_byte(offset));
     }
 
     /// Overwrites the first bytes.
@@ -138,6 +160,37 @@ impl Block {
     pub fn pattern(self, offset: usize) -> u8 {
         ((self.address() >> 4) + offset * 7 + 1) as u8
     }
+}
+
+const MANY: usize = 200;
+
+/// Two live blocks side by side, the lower first, and the bytes from one to the other. None where they do not lie so.
+pub fn neighbours(size: usize) -> Option<(Block, Block, usize)> {
+    among(&mut crowded(size), size)
+}
+
+/// The same, and so much of their page is free that its blocks are handed out again.
+pub fn neighbours_in_a_page_with_room(size: usize) -> Option<(Block, Block, usize)> {
+    let mut blocks = crowded(size);
+    let (lower, upper, apart) = among(&mut blocks, size)?;
+    let others = blocks.iter().filter(|block| **block != lower && **block != upper && !block.0.is_null());
+    others.filter(|block| block.address() >> 16 == upper.address() >> 16).for_each(|block| block.free());
+    Some((lower, upper, apart))
+}
+
+/// Many live blocks of a size, or null where that would be too much.
+fn crowded(size: usize) -> [Block; MANY] {
+    let many = MANY.min((1 << 28) / size.max(1)).max(2);
+    let mut blocks = [Block(ptr::null_mut()); MANY];
+    blocks.iter_mut().take(many).for_each(|block| *block = Block::new(size));
+    blocks
+}
+
+fn among(blocks: &mut [Block], size: usize) -> Option<(Block, Block, usize)> {
+    blocks.sort_unstable();
+    let live = blocks.iter().position(|block| !block.0.is_null())?;
+    let pairs = blocks[live..].windows(2).map(|pair| (pair[0], pair[1], pair[1].address() - pair[0].address()));
+    pairs.min_by_key(|(_, _, apart)| *apart).filter(|(_, _, apart)| *apart <= size + size / 2 + 128)
 }
 
 /// Live blocks of a size, held so that their page stays when others of it are freed.

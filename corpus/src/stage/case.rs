@@ -48,8 +48,8 @@ impl Needs {
     /// Why the case is not played in this build, if so.
     #[must_use]
     pub fn lacking(self) -> Option<String> {
-        if self.none.iter().any(|name| allocator::has(name)) {
-            return Some("a weakness of builds without free-checks".into());
+        if let Some(name) = self.none.iter().find(|name| allocator::has(name)) {
+            return Some(format!("a weakness of builds without {name}"));
         }
         let lacking: Vec<&str> = self.all.iter().copied().filter(|name| !allocator::has(name)).collect();
         (!lacking.is_empty()).then(|| format!("holds only with {}", lacking.join(" and ")))
@@ -73,6 +73,8 @@ pub enum Expect {
     Survives,
     /// The same, and the play's last word is this: it is said when the rest of the process has ended.
     Says(&'static str),
+    /// The access faults, or the play's last word is this.
+    FaultsOrSays(&'static str),
     /// The process dies with one report that begins with these words, and this holds besides.
     ReportsAnd(&'static [&'static str], fn(&End) -> Result<(), String>),
     /// No effect worth having, or stopped with such a report.
@@ -102,7 +104,11 @@ impl Expect {
             Expect::Reports(words) => check(Basic::Reports(words)),
             Expect::Faults => {
                 end.is_told()?;
-                check(Basic::Faults)
+                if !end.is_stopped_in_access() {
+                    return Err("no access was stopped".into());
+                }
+                // Where guards are watched, the report of the access ends the process.
+                check(Basic::Faults).or_else(|why| check(Basic::Reports(ACCESSES)).map_err(|_| why))
             }
             Expect::FaultsOrDies(words) => Expect::Faults.judge(end).or_else(|why| {
                 Expect::DiesLater(words)
@@ -118,6 +124,7 @@ impl Expect {
                 Expect::Survives.judge(end)?;
                 if end.has_said(word) { Ok(()) } else { Err(format!("should have said {word:?} at last")) }
             }
+            Expect::FaultsOrSays(word) => Expect::Faults.judge(end).or_else(|_| Expect::Says(word).judge(end)),
             Expect::ReportsAnd(words, holds) => {
                 Expect::Reports(words).judge(end)?;
                 holds(end)
@@ -130,6 +137,12 @@ impl Expect {
         }
     }
 
+    /// Whether the play may come to its end.
+    #[must_use]
+    pub fn is_survival(&self) -> bool {
+        matches!(self, Expect::Survives | Expect::Says(_) | Expect::FaultsOrSays(_) | Expect::HarmlessOrDies(_))
+    }
+
     /// The letter of the table that this is a form of.
     #[must_use]
     pub fn letter(&self) -> &'static str {
@@ -137,13 +150,16 @@ impl Expect {
             Expect::Dies(_) => "D",
             Expect::DiesLater(_) | Expect::Reports(_) | Expect::ReportsAnd(..) => "d",
             Expect::Faults => "F",
-            Expect::FaultsOrDies(_) => "D or F",
+            Expect::FaultsOrDies(_) | Expect::FaultsOrSays(_) => "D or F",
             Expect::Survives | Expect::Says(_) => "OK",
             Expect::HarmlessOrDies(_) => "N or d",
             Expect::Open => "-",
         }
     }
 }
+
+/// What is said of an access that has met a guard.
+const ACCESSES: &[&str] = &["buffer overflow", "buffer underflow", "use after free", "invalid access"];
 
 /// What is promised in one column, and on what that counts.
 #[derive(Clone, Copy, Debug)]

@@ -15,6 +15,13 @@ const SKIPPED: &str = "skipped: ";
 /// What the stage says when a misuse has given somebody what is not his.
 pub const HARM: &str = "HARM: ";
 
+/// Seconds of processor time after which a play counts as hung, if it is said.
+const PROCESSOR_SECONDS: &str = "CORPUS_PROCESSOR_SECONDS";
+/// Said before an access that may fault.
+pub const ACCESS: &str = "access";
+/// The access went through.
+pub const ACCESSED: &str = "accessed";
+
 /// Under what the stage is started.
 #[derive(Clone, Debug, Default)]
 pub struct Setting {
@@ -37,6 +44,11 @@ pub fn prepare() {
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     // SAFETY: ends this process, if anything, later.
     unsafe { libc::alarm(patience()) };
+    if let Some(seconds) = std::env::var(PROCESSOR_SECONDS).ok().and_then(|seconds| seconds.parse().ok()) {
+        let limit = libc::rlimit { rlim_cur: seconds, rlim_max: seconds };
+        // SAFETY: reads the limit that it is given.
+        unsafe { libc::setrlimit(libc::RLIMIT_CPU, &raw const limit) };
+    }
 }
 
 /// What it takes to start a case.
@@ -68,8 +80,10 @@ impl Start<'_> {
         if let Some(library) = &self.setting.preload {
             command.env("LD_PRELOAD", library);
         }
-        if let Some(column) = self.setting.column {
-            column.arrange(&mut command);
+        match self.setting.column {
+            Some(column) => column.arrange(&mut command),
+            // Some allocators go round in circles once they are damaged.
+            None => drop(command.env(PROCESSOR_SECONDS, "4")),
         }
         (self.arrange)(&mut command);
         let patience = self.setting.patience.unwrap_or(Duration::from_secs(u64::from(patience()) + 10));
@@ -106,6 +120,13 @@ impl End {
     #[must_use]
     pub fn harm(&self) -> Option<&str> {
         self.0.stdout().lines().find_map(|line| line.strip_prefix(HARM))
+    }
+
+    /// Whether an access was begun that did not go through.
+    #[must_use]
+    pub fn is_stopped_in_access(&self) -> bool {
+        let count = |word| self.0.stdout().lines().filter(|line| *line == word).count();
+        count(ACCESS) > count(ACCESSED)
     }
 
     /// A play must say which pointer is about to be misused.

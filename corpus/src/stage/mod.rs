@@ -32,13 +32,13 @@ mod maps;
 mod say;
 
 pub use actors::{Flag, Who, crowd, on_thread, together};
-pub use block::{Block, Company, SIZES, is_class, is_huge, is_large};
+pub use block::{Block, Company, SIZES, is_class, is_huge, is_large, neighbours, neighbours_in_a_page_with_room};
 pub use case::{Callable, Case, Cell, Expect, Needs};
 pub use ending::{End, HARM, Setting, Start, patience, prepare, skip};
 pub use filter::{GUARDS, Refusal, refuse};
 pub use fork::{Child, fork};
 pub use maps::{Map, maps};
-pub use say::{aftermath, guilty, harm, look, say};
+pub use say::{access, aftermath, guilty, harm, look, say};
 
 use std::env;
 

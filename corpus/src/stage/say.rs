@@ -1,7 +1,7 @@
 //! What the actors tell the audience, on stdout, without allocating; and a look at the consequences of a call that should not have returned.
 
 use super::block::Block;
-use super::ending::HARM;
+use super::ending::{ACCESS, ACCESSED, HARM};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use ravelin_testing::{guilty as told_guilty, look as told};
 
@@ -24,6 +24,15 @@ pub fn guilty<T>(address: usize, call: impl FnOnce() -> T) -> T {
 /// Tells of the pointer that a report must name, and of the thread.
 pub fn look(address: usize) {
     told(core::ptr::without_provenance::<u8>(address));
+}
+
+/// Accesses memory about `address` where a guard may be met: then it does not return.
+pub fn access<T>(address: usize, work: impl FnOnce() -> T) -> T {
+    look(address);
+    say(format_args!("{ACCESS}"));
+    let result = core::hint::black_box(work());
+    say(format_args!("{ACCESSED}"));
+    result
 }
 
 /// Says that a misuse has come to harm.

@@ -46,7 +46,7 @@ fn ravelin() -> Allocator {
     fn check() -> Result<(), Damage> {
         match ravelin::check_heap() {
             Ok(_) => Ok(()),
-            Err(found) => Err(Damage { address: found.address(), words: format!("{found:?}") }),
+            Err(found) => Err(Damage { address: found.address() }),
         }
     }
     Allocator {
@@ -56,7 +56,7 @@ fn ravelin() -> Allocator {
         free,
         reallocate,
         usable_size,
-        step: raw::good_size,
+        step: |size| raw::good_size(size) + raw::TRAILER,
         collect,
         owns: Some(raw::owns),
         check: Some(check),

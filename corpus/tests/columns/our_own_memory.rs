@@ -1,26 +1,18 @@
 //! Group B of the corpus, second half: pointers into what is the allocator's, but no block that it has handed out.
 
-use corpus::stage::{Block, Case, Expect, Map, Needs, SIZES, Who, is_class, is_huge, maps};
-use ravelin::raw;
+use core::alloc::Layout;
+use corpus::stage::{Block, Case, Expect, Map, Needs, SIZES, Who, fork, is_huge, maps, say};
+use ravelin::{Region, raw};
 
 const NEVER: &[&str] = &["invalid free (never allocated) of "];
 const FOREIGN: &[&str] = &["invalid free (foreign pointer) of "];
 
 const SLICE: usize = 64 << 10;
 const SEGMENT: usize = 32 << 20;
-/// Bytes of blocks that a page makes at a time, and how many at least.
-const MADE: (usize, usize) = (4096, 4);
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for who in Who::ALL {
-        for size in SIZES.into_iter().filter(|&size| is_class(size)) {
-            let step = raw::good_size(size);
-            // In a thread that is new, so that its page is, and nobody else has a block there.
-            cases.push(beside("b11_made_and_never_handed_out", size, who, move |block| block.plus(step)));
-            let made = (MADE.0 / step).max(MADE.1);
-            cases.push(beside("b12_beyond_the_capacity", size, who, move |block| block.plus(made * step)));
-        }
         for size in [64, 4096, 1 << 20] {
             let base = |block: Block| block.minus(block.address() % SEGMENT);
             for (name, offset) in [
@@ -35,7 +27,7 @@ pub fn cases() -> Vec<Case> {
             }
         }
         for size in [200_000, 1 << 20, 64 << 20] {
-            let room = raw::good_size(size);
+            let room = raw::good_size(size) + raw::TRAILER;
             cases.push(beside("b13_guard_of_a_block/before", size, who, |block| block.minus(16)));
             cases.push(beside("b13_guard_of_a_block/page_before", size, who, |block| block.minus(4096)));
             cases.push(beside("b13_guard_of_a_block/behind", size, who, move |block| block.plus(room)));
@@ -46,11 +38,15 @@ pub fn cases() -> Vec<Case> {
         }
         metadata(&mut cases, who);
         beside_a_huge_mapping(&mut cases, who);
+        for size in SIZES {
+            of_a_heap_that_is_gone(&mut cases, size, who);
+        }
     }
+    cases.push(guards_after_a_fork());
     cases
 }
 
-/// A mapping of its own marks whole segments, but what lies behind its end there is nobody's.
+/// A mapping of its own is longer than its block.
 fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
     let play = move || {
         who.play(
@@ -61,8 +57,8 @@ fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
             Block::free_guilty,
         );
     };
-    let name = format!("b6_behind_a_huge_mapping/{who}");
-    cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Dies(FOREIGN), play));
+    let name = format!("b6_far_behind_a_huge_block/{who}");
+    cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Dies(NEVER), play));
 }
 
 /// Frees a place beside a live block, where no block was ever handed out.
@@ -130,4 +126,44 @@ fn table(maps: &[Map], protection: &str) -> Option<Map> {
     let at = maps.iter().position(|map| map.anonymous && map.protection == "r--p" && map.len() > 4 << 20)?;
     let neighbours = &maps[at.saturating_sub(2)..(at + 3).min(maps.len())];
     neighbours.iter().find(|map| map.protection == protection && map.anonymous).cloned()
+}
+
+/// B16.
+fn of_a_heap_that_is_gone(cases: &mut Vec<Case>, size: usize, who: Who) {
+    const GONE: &[&str] =
+        &["double free of ", "invalid free (never allocated) of ", "invalid free (foreign pointer) of "];
+    cases.push(Case::dies(format!("b16_of_a_region_that_is_gone/{size}/{who}"), GONE, move || {
+        who.play(
+            move || {
+                let region = Region::new().expect("memory");
+                let layout = Layout::from_size_align(size, 16).expect("a Layout");
+                let block = region.allocate(layout).expect("memory");
+                let others = [(); 6].map(|()| region.allocate(layout).expect("memory"));
+                core::hint::black_box(others);
+                drop(region);
+                Block(block.cast().as_ptr())
+            },
+            Block::free_guilty,
+        );
+    }));
+}
+
+/// I2: a child has its parent's guards.
+fn guards_after_a_fork() -> Case {
+    Case::new("i2_guards_survive_a_fork", Needs::NOTHING, Expect::Says("the child faults too"), || {
+        let block = Block::new(1 << 20);
+        let end = block.usable_size().next_multiple_of(4096);
+        let child = fork(|| {
+            block.plus(end).write_byte(0, 1);
+            0
+        });
+        assert!(matches!(child.signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGABRT), "{child:?}");
+        let child = fork(|| {
+            block.minus(1).write_byte(0, 1);
+            0
+        });
+        assert!(matches!(child.signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGABRT), "{child:?}");
+        block.free();
+        say(format_args!("the child faults too"));
+    })
 }

@@ -4,7 +4,7 @@
 //! thread is demanded (`foreign heap`): everywhere but in [`heap_contains`] and [`heap_check_owned`], which only look.
 
 use crate::geometry::{GRANULE, UserPtr};
-use crate::heap::{self, Collect, Fill, Target};
+use crate::heap::{self, Collect, Fill, Target, Terms};
 use crate::report::Operation;
 use core::ptr;
 
@@ -76,28 +76,28 @@ pub fn heap_visit(heap: HeapHandle, what: Visit, show: &mut dyn FnMut(Visited<'_
 #[inline]
 #[must_use]
 pub fn heap_allocate(heap: HeapHandle, size: usize) -> *mut u8 {
-    heap::allocate_in(heap.expect_own(Operation::Malloc), size, GRANULE, Fill::Any)
+    heap::allocate_in(heap.expect_own(Operation::Malloc), size, GRANULE, Terms::of(Fill::Any))
 }
 
 /// The same; all that the block has room for is zero.
 #[inline]
 #[must_use]
 pub fn heap_allocate_zeroed(heap: HeapHandle, size: usize) -> *mut u8 {
-    heap::allocate_in(heap.expect_own(Operation::Malloc), size, GRANULE, Fill::Zero)
+    heap::allocate_in(heap.expect_own(Operation::Malloc), size, GRANULE, Terms::of(Fill::Zero))
 }
 
 /// A block of the heap, aligned to `align`; null on exhaustion, or if that is no power of two.
 #[must_use]
 pub fn heap_allocate_aligned(heap: HeapHandle, size: usize, align: usize) -> *mut u8 {
     let heap = heap.expect_own(Operation::Malloc);
-    if align.is_power_of_two() { heap::allocate_in(heap, size, align, Fill::Any) } else { ptr::null_mut() }
+    if align.is_power_of_two() { heap::allocate_in(heap, size, align, Terms::of(Fill::Any)) } else { ptr::null_mut() }
 }
 
 /// The same; all that the block has room for is zero.
 #[must_use]
 pub fn heap_allocate_aligned_zeroed(heap: HeapHandle, size: usize, align: usize) -> *mut u8 {
     let heap = heap.expect_own(Operation::Malloc);
-    if align.is_power_of_two() { heap::allocate_in(heap, size, align, Fill::Zero) } else { ptr::null_mut() }
+    if align.is_power_of_two() { heap::allocate_in(heap, size, align, Terms::of(Fill::Zero)) } else { ptr::null_mut() }
 }
 
 /// As [`reallocate`](super::reallocate); a block that cannot stay moves to this heap, whatever heap it is of.

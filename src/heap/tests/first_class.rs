@@ -1,8 +1,8 @@
 //! Heaps that the program makes: their blocks, their ends, and what is left of them.
 
 use super::super::{
-    Fill, HeapHandle, Visit, Visited, allocate_in, backing, check_owned, contains, default, delete, destroy, new,
-    set_default, usable_size, visit,
+    Fill, HeapHandle, Terms, Visit, Visited, allocate_in, backing, check_owned, contains, default, delete, destroy,
+    new, set_default, usable_size, visit,
 };
 use super::*;
 use crate::remote::Owner;
@@ -18,7 +18,7 @@ fn heap() -> HeapHandle {
 
 fn of(heap: HeapHandle, size: usize) -> Held {
     let heap = heap.expect_own(Operation::Malloc);
-    Held::adopt(allocate_in(heap, size, GRANULE, Fill::Any), size).expect("memory")
+    Held::adopt(allocate_in(heap, size, GRANULE, Terms::of(Fill::Any)), size).expect("memory")
 }
 
 /// Sizes of every kind of page: small, medium, large, huge.

@@ -1,8 +1,9 @@
 //! Large and huge blocks: what lies around them, what becomes of them, and when their memory goes back.
 
-use super::super::{reallocate, usable_size};
+use super::super::{allocate_zeroed, reallocate, usable_size};
 use super::*;
 use crate::geometry::{MEDIUM_MAX, SEGMENT, SLICE, SLICES};
+use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os;
 use crate::os::testing::is_readable;
@@ -36,16 +37,19 @@ fn every_shape_is_guarded() {
     for (size, align) in shapes() {
         let block = Held::try_aligned(size, align).expect("memory");
         let start = block.start.as_ptr();
-        let room = usable_size(block.pointer());
-        assert!(room >= size && room - size < os::page_size());
+        let room = block.room();
+        let slack = if MITIGATIONS.free_checks { os::page_size() } else { os::page_size().max(size / 8) };
+        assert!(room >= padded(size) && room - padded(size) < slack);
         assert_eq!(block.address() % align, 0);
         inaccessible(start.wrapping_sub(1), "the byte before a block");
         inaccessible(start.wrapping_add(room), "the byte behind a block");
         inaccessible(start.wrapping_add(room + os::page_size() - 1), "the page behind a block");
         assert!(is_writable(start.wrapping_add(room - 1)));
         block.free();
-        for offset in [0, room / 2, room - 1] {
-            inaccessible(start.wrapping_add(offset), "a freed block");
+        if MITIGATIONS.free_checks {
+            for offset in [0, room / 2, room - 1] {
+                inaccessible(start.wrapping_add(offset), "a freed block");
+            }
         }
     }
 }
@@ -127,7 +131,10 @@ fn what_is_not_in_use_is_inaccessible_when_all_is_given_back() {
 #[test]
 fn freed_addresses_are_not_used_again_while_they_wait() {
     alone("heap::tests::large::freed_addresses_are_not_used_again_while_they_wait", || {
-        let blocks = many(if CHECKER { 3 } else { 20 }, 200_000);
+        if !MITIGATIONS.free_checks {
+            return;
+        }
+        let blocks = many(if CHECKER { 3 } else { 12 }, 200_000);
         let before: Vec<usize> = blocks.iter().map(Held::address).collect();
         free_all(blocks);
         let again = many(before.len(), 200_000);
@@ -137,8 +144,110 @@ fn freed_addresses_are_not_used_again_while_they_wait() {
 }
 
 #[test]
+fn a_range_that_has_waited_serves_the_next_block_of_about_its_size_with_two_changes_of_protection() {
+    let test = "heap::tests::large::a_range_that_has_waited_serves_the_next_block_of_about_its_size_with_two_changes_of_protection";
+    alone(test, || {
+        options::set(Setting::QuarantineCount, 2);
+        options::set(Setting::PurgeDelay, -1);
+        for size in [200_000, LARGE_MAX + 1] {
+            collect(Collect::Fully);
+            // As many as can wait, and one that they push out.
+            free_all(many(3, size));
+            let before = os::calls();
+            for _ in 0..10 {
+                Held::of(size).free();
+            }
+            let after = os::calls();
+            let protects = if MITIGATIONS.free_checks { 20 } else { 0 };
+            assert_eq!(after.protect - before.protect, protects, "{size}");
+            let others = |calls: &os::Calls| [calls.reserve, calls.release, calls.guard, calls.unguard, calls.failed];
+            assert_eq!(others(&after), others(&before), "{size}");
+            assert!(after.purge - before.purge <= if MITIGATIONS.zero_on_free { 10 } else { 0 });
+        }
+    });
+}
+
+#[test]
+fn a_range_is_fitted_to_each_block_that_it_serves() {
+    alone("heap::tests::large::a_range_is_fitted_to_each_block_that_it_serves", || {
+        options::set(Setting::QuarantineCount, 1);
+        options::set(Setting::PurgeDelay, -1);
+        let sizes = [200_000, 180_000, 201_000, 140_000, 190_000, LARGE_MAX + 1, 2 * LARGE_MAX, LARGE_MAX + 5000];
+        let mut places = Vec::new();
+        for size in sizes.into_iter().cycle().take(if CHECKER { 16 } else { 80 }) {
+            let block = Held::of(size);
+            let (start, room) = (block.start.as_ptr(), block.room());
+            block.check();
+            assert!(is_writable(start.wrapping_add(room - 1)));
+            inaccessible(start.wrapping_sub(1), "the byte before a block");
+            inaccessible(start.wrapping_add(room), "the byte behind a block");
+            inaccessible(start.wrapping_add(room + os::page_size() - 1), "the page behind a block");
+            places.push(start.addr());
+            block.free();
+        }
+        let count = places.len();
+        places.sort_unstable();
+        places.dedup();
+        assert!(places.len() < count / 2, "{} places for {count} blocks", places.len());
+        is_well();
+    });
+}
+
+#[test]
+fn zeroed_blocks_are_zero_whatever_their_range_held() {
+    alone("heap::tests::large::zeroed_blocks_are_zero_whatever_their_range_held", || {
+        options::set(Setting::QuarantineCount, 1);
+        options::set(Setting::PurgeDelay, 200);
+        // For the beats: a heap.
+        Held::of(16).free();
+        for size in [200_000, LARGE_MAX + 1] {
+            for turn in 0..6 {
+                let start = NonNull::new(allocate_zeroed(size)).expect("memory");
+                // SAFETY: a block of at least that size, which this test holds.
+                let bytes = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), size) };
+                assert!(bytes.iter().all(|byte| *byte == 0), "{size} bytes in turn {turn}");
+                bytes.fill(7);
+                free(UserPtr::new(start.as_ptr()));
+                if turn >= 3 {
+                    pass(200);
+                    beat();
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_large_block_grows_and_shrinks_where_it_stands() {
+    alone("heap::tests::large::a_large_block_grows_and_shrinks_where_it_stands", || {
+        for first in [150_000, LARGE_MAX + 1] {
+            let mut block = Held::of(first);
+            // The first growth may move it, to where there is room for more.
+            for size in [first + 100_000, first + 110_000, first + 150_000, first + 8000, first + 140_000] {
+                let before = block.address();
+                let room = block.room();
+                // SAFETY: a live block of this test.
+                let new = unsafe { reallocate(block.pointer(), size) };
+                block.start = NonNull::new(new).expect("memory");
+                block.begins_as_written(first);
+                let now = block.room();
+                assert!(now >= size);
+                assert!(is_writable(new.wrapping_add(now - 1)));
+                inaccessible(new.wrapping_add(now), "the byte behind a block");
+                assert!(size == first + 100_000 || new.addr() == before, "{size} after {room}");
+            }
+            block.free_unchecked();
+        }
+        is_well();
+    });
+}
+
+#[test]
 fn the_quarantine_keeps_to_its_bytes_and_its_count() {
     alone("heap::tests::large::the_quarantine_keeps_to_its_bytes_and_its_count", || {
+        if !MITIGATIONS.free_checks {
+            return;
+        }
         // A block of 200,000 bytes takes four slices, with its guards.
         let each = 4 * SLICE;
         let turns = if CHECKER { 4 } else { 40 };
@@ -240,7 +349,7 @@ fn a_huge_block_that_shrinks_gives_its_tail_back_and_stays() {
     assert_eq!(start.addr(), block.address());
     assert_eq!(usable_size(block.pointer()), LARGE_MAX);
     block.begins_as_written(LARGE_MAX);
-    inaccessible(start.wrapping_add(LARGE_MAX), "the tail that was given back");
+    inaccessible(start.wrapping_add(block.room()), "the tail that was given back");
     inaccessible(start.wrapping_add(size - 1), "the tail that was given back");
     let segment = block.segment();
     block.free_unchecked();

@@ -1,7 +1,8 @@
 //! Misuse of heaps, each in a process of its own: the guilty call dies, with a report of its kind.
 
 use super::super::{
-    Fill, HeapHandle, Visit, allocate_in, backing, check_owned, contains, delete, destroy, new, set_default, visit,
+    Fill, HeapHandle, Terms, Visit, allocate_in, backing, check_owned, contains, delete, destroy, new, set_default,
+    visit,
 };
 use super::*;
 use crate::mitigations::MITIGATIONS;
@@ -98,7 +99,7 @@ fn a_heap_of_another_thread_is_refused_where_its_own_is_demanded() {
 #[test]
 fn any_thread_may_ask_what_a_heap_contains() {
     let heap = heap();
-    let start = allocate_in(heap.expect_own(Operation::Malloc), 100, GRANULE, Fill::Any);
+    let start = allocate_in(heap.expect_own(Operation::Malloc), 100, GRANULE, Terms::of(Fill::Any));
     let (heap, address) = (smuggled(heap), start.expose_provenance());
     in_another_thread(|| {
         let pointer = UserPtr::new(core::ptr::with_exposed_provenance_mut(address));
@@ -121,7 +122,7 @@ fn b16_a_block_of_a_destroyed_heap_is_freed_twice() {
         // Freed huge blocks wait only as long as there is room for their addresses.
         let count = if size > LARGE_MAX { 1 } else { 20 };
         let blocks: Vec<usize> =
-            (0..count).map(|_| allocate_in(own, size, GRANULE, Fill::Any).expose_provenance()).collect();
+            (0..count).map(|_| allocate_in(own, size, GRANULE, Terms::of(Fill::Any)).expose_provenance()).collect();
         destroy(heap);
         blocks
     };
@@ -147,7 +148,7 @@ fn a_block_that_another_thread_has_freed_is_not_freed_again_by_the_heaps_end() {
         usize::from(MITIGATIONS.free_checks),
         |_| {
             let heap = heap();
-            let start = allocate_in(heap.expect_own(Operation::Malloc), 48, GRANULE, Fill::Any);
+            let start = allocate_in(heap.expect_own(Operation::Malloc), 48, GRANULE, Terms::of(Fill::Any));
             let address = start.expose_provenance();
             let pointer = || UserPtr::new(core::ptr::with_exposed_provenance_mut(address));
             in_another_thread(|| free(pointer()));

@@ -96,7 +96,7 @@ fn tells(report: &Report) {
     let block = report.block().expect("a block");
     assert_eq!(report.kind(), ravelin::Kind::DoubleFree);
     assert_eq!(report.operation(), ravelin::Operation::Free);
-    assert_eq!(block.class_size(), ravelin::raw::good_size(100));
+    assert_eq!(block.class_size(), ravelin::raw::good_size(100) + ravelin::raw::TRAILER);
     assert!(report.address() >= block.page() && report.address() < block.page() + (64 << 10));
     let text = report.to_string();
     assert!(text.starts_with("double free of 0x") && text.contains("class 112"), "{text}");

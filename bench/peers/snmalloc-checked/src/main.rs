@@ -1,0 +1,8 @@
+//! The shapes over Rust's global allocator, which is snmalloc-checked.
+
+#[global_allocator]
+static GLOBAL: snmalloc_rs::SnMalloc = snmalloc_rs::SnMalloc;
+
+fn main() {
+    shapes::main(shapes::Over::Rust)
+}

@@ -1,0 +1,280 @@
+//! Group D: beyond a block's bounds. Also C6 and C7, where a realloc meets the damage.
+
+use super::words::{DAMAGE, OVERFLOW};
+use crate::allocator::{Collect, check, collect, has};
+use crate::stage::{
+    Block, Case, Company, Expect, Needs, SIZES, Who, access, guilty, harm, is_class, neighbours, on_thread, say,
+};
+use crate::table::Column;
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for size in SIZES {
+        small_overflows(&mut cases, size);
+        resized(&mut cases, size);
+        cases.push(never_freed(size));
+        cases.push(tampered(size));
+        if is_class(size) {
+            cases.push(string(size));
+            cases.extend([1, 32].map(|bytes| underflow(size, bytes)));
+        }
+    }
+    for size in [16, 64, 512, 4096, 64 << 10] {
+        far(&mut cases, size);
+    }
+    for size in [200_000, 1 << 20, 64 << 20] {
+        for who in Who::ALL {
+            beside_large(&mut cases, size, who);
+        }
+        cases.push(by_the_system(size));
+    }
+    cases.push(by_the_system(64).with(Column::H, Needs::NOTHING, Expect::Open).with(
+        Column::P,
+        Needs::NOTHING,
+        Expect::Open,
+    ));
+    for (name, play) in [("read", (|block| block.touch(0)) as fn(Block)), ("write", |block| block.write_byte(0, 1))] {
+        cases.push(
+            Case::open(format!("d10_no_byte/{name}"), move || {
+                on_thread(|| {
+                    let block = Block::new(0);
+                    access(block.address(), || play(block));
+                });
+            })
+            .with(Column::P, Needs::PAGE_GUARDS, Expect::Faults)
+            .guarded(Expect::Faults),
+        );
+    }
+    cases
+}
+
+/// Not promised in h; dies at the block's free in p; faults, or dies there, in g.
+pub(super) fn at_free(name: String, play: impl FnOnce() + Send + 'static) -> Case {
+    Case::open(name, play)
+        .with(Column::P, Needs::CANARIES, Expect::Dies(OVERFLOW))
+        .guarded(Expect::FaultsOrDies(OVERFLOW))
+}
+
+/// Bytes from a block's requested end to behind its real one.
+fn to_the_end(size: usize) -> usize {
+    let step = crate::allocator::step(size);
+    if step > size { step - size + 24 } else { size / 4 + 64 }
+}
+
+fn small_overflows(cases: &mut Vec<Case>, size: usize) {
+    let mut add = |name: &str, write: fn(Block, usize)| {
+        cases.push(at_free(format!("{name}/{size}"), move || {
+            on_thread(|| {
+                let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
+                access(block.address(), || write(block, size));
+                block.free_guilty();
+            });
+        }));
+    };
+    add("d1_one_byte/41", |block, size| block.write_byte(size, 0x41));
+    add("d1_one_byte/ff", |block, size| block.write_byte(size, 0xff));
+    add("d3_8_bytes/loop", |block, size| block.write_bytes(size, 0x41, 8));
+    add("d3_32_bytes/loop", |block, size| block.write_bytes(size, 0x41, 32));
+    add("d3_8_bytes/memcpy", |block, size| copy(block, size, 8));
+    add("d3_32_bytes/memcpy", |block, size| copy(block, size, 32));
+    if is_class(size) {
+        add("d2_linear/41", |block, size| block.write_bytes(size, 0x41, to_the_end(size)));
+        add("d2_linear/00", |block, size| block.write_bytes(size, 0, to_the_end(size)));
+    }
+    for who in Who::STRANGERS {
+        cases.push(at_free(format!("d4_freed_by_another/{size}/{who}"), move || {
+            who.play(
+                || {
+                    let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
+                    access(block.address(), || block.write_bytes(size, 0x41, 8));
+                    block
+                },
+                Block::free_guilty,
+            );
+        }));
+    }
+}
+
+fn copy(block: Block, offset: usize, bytes: usize) {
+    let from = core::hint::black_box([0x41_u8; 32]);
+    // SAFETY: none: beyond the block.
+    unsafe { block.0.wrapping_add(offset).copy_from_nonoverlapping(from.as_ptr(), bytes) };
+}
+
+/// C6 and C7.
+fn resized(cases: &mut Vec<Case>, size: usize) {
+    cases.push(at_free(format!("c6_realloc_after_an_overflow/{size}"), move || {
+        on_thread(|| {
+            let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
+            access(block.address(), || block.write_bytes(size, 0x41, 8));
+            guilty(block.address(), || block.realloc(size));
+        });
+    }));
+    if size >= 16 {
+        cases.push(at_free(format!("c7_written_to_the_cut_tail/{size}"), move || {
+            on_thread(|| {
+                let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
+                let cut = size - size / 8 - 1;
+                let block = Block(block.realloc(cut));
+                access(block.address(), || block.write_byte(cut, 0x41));
+                block.free_guilty();
+            });
+        }));
+    }
+}
+
+/// D5: it is enough to look.
+fn never_freed(size: usize) -> Case {
+    Case::open(format!("d5_never_freed/check_heap/{size}"), move || {
+        on_thread(|| {
+            let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
+            access(block.address(), || block.write_bytes(size, 0x41, 8));
+            if let Err(damage) = check() {
+                assert_eq!(damage.address, block.address());
+                say(format_args!("found"));
+            }
+        });
+    })
+    .own()
+    .with(Column::P, Needs::CANARIES, Expect::Says("found"))
+    .guarded(Expect::FaultsOrSays("found"))
+}
+
+/// D12: another block's trailer is a trailer, but not this one's.
+fn tampered(size: usize) -> Case {
+    at_free(format!("d12_another_blocks_trailer/{size}"), move || {
+        on_thread(|| {
+            let (other, _company, block, _more) =
+                (Block::new(size), Company::of(size), Block::new(size), Company::of(size));
+            access(block.address(), || {
+                for offset in size..size + 8 {
+                    block.write_byte(offset, other.read_byte(offset));
+                }
+            });
+            block.free_guilty();
+        });
+    })
+}
+
+/// D11: what is printed of a string that was not ended.
+fn string(size: usize) -> Case {
+    const ENDED: &str = "the string ends where the block does";
+    Case::open(format!("d11_string_without_an_end/{size}"), move || {
+        on_thread(|| {
+            let (_company, block) = (Company::of(size), Block::new(size));
+            block.write_bytes(0, b'x', size);
+            // SAFETY: none: there is no NUL that is the block's.
+            let length = access(block.address(), || unsafe { libc::strlen(block.0.cast()) });
+            if length == size {
+                say(format_args!("{ENDED}"));
+            }
+        });
+    })
+    .with(Column::P, Needs::CANARIES, Expect::Says(ENDED))
+    .guarded(Expect::FaultsOrSays(ENDED))
+}
+
+/// D9: into the end of the neighbour's place.
+fn underflow(size: usize, bytes: usize) -> Case {
+    Case::open(format!("d9_before_the_start/{bytes}/{size}"), move || {
+        on_thread(|| {
+            let Some((lower, upper, _)) = neighbours(size) else {
+                // Each stands alone.
+                let block = Block::new(size);
+                access(block.address(), || block.minus(bytes).write_bytes(0, 0x41, bytes));
+                return block.free_guilty();
+            };
+            access(upper.address(), || upper.minus(bytes).write_bytes(0, 0x41, bytes));
+            upper.free();
+            lower.free();
+            traffic(size);
+        });
+    })
+    .with(Column::P, Needs::CANARIES, Expect::Reports(DAMAGE))
+    .guarded(Expect::FaultsOrDies(DAMAGE))
+}
+
+/// Frees and allocates so much that whatever waits anywhere has come round.
+pub(super) fn traffic(size: usize) {
+    let many = 10_000.min((1 << 27) / size.max(1)).max(4);
+    let mut held = [core::ptr::null_mut::<u8>(); 10_000];
+    for _ in 0..2 {
+        held.iter_mut().take(many).for_each(|place| *place = Block::new(size).0);
+        held.iter().take(many).for_each(|place| Block(*place).free());
+    }
+    collect(Collect::Fully);
+}
+
+/// D6 and D7: on and on.
+fn far(cases: &mut Vec<Case>, size: usize) {
+    const MIB: usize = 1 << 20;
+    let mut add = |name: String, up: bool, bytes: usize, cell: (Needs, Expect), paranoid: Needs| {
+        let case = Case::open(format!("{name}/{size}"), move || {
+            on_thread(|| {
+                let (_company, block) = (Company::of(size), Block::new(size));
+                access(block.address(), || {
+                    for offset in (0..bytes).step_by(16) {
+                        let place = if up { block.plus(offset) } else { block.minus(offset) };
+                        place.write_byte(0, 0x41);
+                    }
+                });
+            });
+        });
+        cases.push(
+            case.with(Column::H, cell.0, cell.1).with(Column::P, paranoid, Expect::Faults).guarded(Expect::Faults),
+        );
+    };
+    let open = (Needs::NOTHING, Expect::Open);
+    let faults = (Needs::NOTHING, Expect::Faults);
+    add("d6_past_the_end_of_the_page".into(), true, MIB / 2, open, Needs::PAGE_GUARDS);
+    add("d7_linear/up/1_mib".into(), true, MIB, open, Needs::PAGE_GUARDS);
+    add("d7_linear/down/1_mib".into(), false, MIB, open, Needs::PAGE_GUARDS);
+    add("d7_linear/up/32_mib".into(), true, 32 * MIB, faults, Needs::NOTHING);
+    add("d7_linear/down/32_mib".into(), false, 32 * MIB, faults, Needs::NOTHING);
+    // F7: what the allocator knows lies nowhere that such a write reaches.
+    add("f7_into_the_heaps_own_records".into(), true, 256 * MIB, faults, Needs::NOTHING);
+}
+
+/// D8.
+fn beside_large(cases: &mut Vec<Case>, size: usize, who: Who) {
+    let mut add = |name: &str, place: fn(Block, usize) -> Block, play: fn(Block)| {
+        let name = format!("d8_large/{name}/{size}/{who}");
+        cases.push(Case::new(name, Needs::NOTHING, Expect::Faults, move || {
+            who.play(
+                move || Block::new(size),
+                move |block| {
+                    let place = place(block, size);
+                    access(block.address(), || play(place));
+                },
+            );
+        }));
+    };
+    let behind = |block: Block, size: usize| {
+        let room = if has("canaries") { (size + 16).next_multiple_of(4096) } else { block.usable_size() };
+        block.plus(room.max(size))
+    };
+    add("write_behind", behind, |place| place.write_byte(0, 1));
+    add("read_behind", behind, |place| place.touch(0));
+    add("write_before", |block, _| block.minus(1), |place| place.write_byte(0, 1));
+    add("read_before", |block, _| block.minus(1), |place| place.touch(0));
+}
+
+/// D13: the kernel writes, and meets the guard: less is read, or nothing, and nobody is flagged.
+fn by_the_system(size: usize) -> Case {
+    const SHORT: &str = "less was read";
+    Case::new(format!("d13_read_by_the_system/{size}"), Needs::NOTHING, Expect::Says(SHORT), move || {
+        on_thread(|| {
+            let (_company, block) = (Company::of(size), Block::new(size));
+            // SAFETY: a file that every system has.
+            let zeros = unsafe { libc::open(c"/dev/zero".as_ptr(), libc::O_RDONLY) };
+            let wanted = size + (64 << 10);
+            // SAFETY: none: beyond the block.
+            let got = unsafe { libc::read(zeros, block.0.cast(), wanted) };
+            if usize::try_from(got) == Ok(wanted) {
+                return harm(format_args!("the system wrote 64 KiB over the end"));
+            }
+            say(format_args!("{SHORT}"));
+            block.free();
+        });
+    })
+}

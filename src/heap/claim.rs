@@ -1,0 +1,67 @@
+//! What whoever gives a block back says of it.
+
+use super::{diagnose, free};
+use crate::geometry::{GRANULE, UserPtr};
+use crate::mitigations::MITIGATIONS;
+use crate::page::{Origin, Page};
+use crate::report::Operation;
+use crate::segment::Segment;
+
+/// How a caller names a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Claim {
+    /// By its address alone.
+    Any,
+    /// By the Layout that it was allocated with.
+    Layout { size: usize, align: usize },
+}
+
+impl Claim {
+    /// Where the block came from, if the claim is true, and in most cases anyway.
+    #[inline(always)]
+    pub(super) const fn origin(self) -> Origin {
+        match self {
+            Claim::Any => Origin::MALLOC,
+            Claim::Layout { align, .. } => Origin::layout(align),
+        }
+    }
+
+    /// How much was requested of the block, if the claim is true.
+    #[inline(always)]
+    const fn size(self) -> Option<usize> {
+        match self {
+            Claim::Any => None,
+            Claim::Layout { size, .. } => Some(size),
+        }
+    }
+
+    /// Stops the process unless the claim is true of the live block, as far as this build can tell, and its canary whole.
+    #[inline(always)]
+    pub(super) fn check(self, pointer: UserPtr, segment: &'static Segment, page: &'static Page, operation: Operation) {
+        if MITIGATIONS.canaries {
+            if !page.is_whole(segment.tables(), pointer.address(), self.origin(), self.size()) {
+                diagnose::examine(pointer, segment, page, operation, self);
+            }
+        } else if MITIGATIONS.layout_checks
+            && let Claim::Layout { size, align } = self
+            && !(align <= GRANULE && page.face.fits(size))
+            && !free::is_of_layout(page, size, align)
+        {
+            diagnose::die_of_layout(pointer, page, operation, size, align);
+        }
+    }
+
+    /// Whether it is true of a block of which so much was requested, and in this way.
+    pub(super) fn is_true_of(self, page: &Page, requested: usize, origin: Origin) -> bool {
+        match self {
+            Claim::Any => true,
+            Claim::Layout { size, align } => {
+                size == requested
+                    && match origin.alignment() {
+                        Some(of_block) => of_block == align,
+                        None => free::is_of_layout(page, size, align),
+                    }
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The canary: secret bytes from the end of what was requested to the end of the block.
+//!
+//! ```text
+//! | requested (40 bytes) .................. | 0 s s s s s s s | 0 s s s s s s s |       a block of 64 bytes
+//!                                           ^ the trailer: one word, again and again
+//! slack table, out of line, at the block's granule: 24
+//! ```
+//!
+//! Every block has at least [`TRAILER`] bytes of it, so its class is chosen for that much more. The word is a mix of two keys
+//! of the page (which have nothing to do with that of its links) with the block's address, the requested size, and by what
+//! the block was asked for ([`Origin`]): a trailer copied from another block, or left over from another size, is none. Its first byte
+//! is zero, so that a string that fills the block ends there and shows no secret.
+//!
+//! How much was requested stands in a table of the segment's metadata, where no overflow of user memory can change it: one byte at
+//! the granule that the block starts on, four for blocks of 256 bytes and more, which have that many granules to themselves.
+//! Whoever brings the size with the block (a `Layout`, a sized `delete`) needs no look there: the trailer is at that distance
+//! and of that size, or it is not the block's size.
+//!
+//! All of the slack is covered, also where much of a block is slack: so a write before the *next* block is found as well.
+//!
+//! # Who may write
+//!
+//! The trailer is planted by the owner who hands the block out, and again by whoever resizes it in place; both have the block to
+//! themselves. But the owner's [`check_heap`](crate::check_heap) may look at it at any time, and so the slack is 0 in the
+//! table while the trailer is being changed, or wiped by another thread that frees the block.
+//!
+//! # fork
+//!
+//! A child draws new keys. Blocks that it has inherited keep the trailers of its parent, so the keys of earlier generations are
+//! kept, and [`Page::examine`] tries them, from that in which the page was born on, when the word of today does not fit.
+
+use super::{Block, Page, Tables};
+use crate::entropy;
+use crate::geometry::Granule;
+use crate::mitigations::MITIGATIONS;
+use crate::sync::{AcqRel, Acquire, Release};
+use core::ptr;
+use core::sync::atomic::fence;
+
+/// Bytes that a block has beyond what was requested, at least.
+pub(crate) const TRAILER: usize = if MITIGATIONS.canaries { size_of::<u64>() } else { 0 };
+
+/// Bytes that a block for a request of `size` bytes must have. Saturates: more than that nobody gets anyway.
+#[inline(always)]
+pub(crate) const fn padded(size: usize) -> usize {
+    size.saturating_add(TRAILER)
+}
+
+/// By what a block was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin(u8);
+
+/// Added to the logarithm of a Layout's alignment.
+const LAYOUTS: u8 = 64;
+
+impl Origin {
+    /// C's allocation functions.
+    pub(crate) const MALLOC: Origin = Origin(0);
+
+    /// Rust's, for blocks of this alignment, a power of two.
+    #[inline(always)]
+    pub(crate) const fn layout(align: usize) -> Origin {
+        Origin(LAYOUTS | align.trailing_zeros() as u8)
+    }
+
+    /// The alignment of the Layout that the block was asked for with.
+    pub(crate) const fn alignment(self) -> Option<usize> {
+        if self.0 < LAYOUTS { None } else { Some(1_usize.wrapping_shl((self.0 ^ LAYOUTS) as u32)) }
+    }
+
+    /// All that there are.
+    fn all() -> impl Iterator<Item = Origin> {
+        [Origin::MALLOC].into_iter().chain((0..usize::BITS).map(|log| Origin(LAYOUTS | log as u8)))
+    }
+}
+
+/// What was planted in a live block, and whether it is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// All of it.
+    Whole { requested: usize, origin: Origin },
+    /// Not all: the first byte that is wrong lies at this offset in the block.
+    Damaged { requested: usize, offset: usize },
+    /// The keys under which it was planted are forgotten, after so many forks.
+    Forgotten { requested: usize },
+    /// Another thread is changing it, or has freed the block.
+    Busy,
+}
+
+/// The word that is planted.
+#[inline(always)]
+fn word([first, second]: [u64; 2], address: usize, requested: usize, origin: Origin) -> u64 {
+    let place = first ^ address as u64;
+    let what = second ^ ((requested as u64) << 8 | u64::from(origin.0));
+    let product = u128::from(place).wrapping_mul(u128::from(what));
+    // The low byte comes first in memory.
+    ((product >> 64) as u64 ^ product as u64) & !0xff
+}
+
+impl Page {
+    /// Plants the trailer of a block that is handed out.
+    #[inline(always)]
+    pub(crate) fn plant(&self, tables: &Tables, block: Block, requested: usize, origin: Origin) {
+        let size = self.face.block_size();
+        tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
+        let word = word(self.face.canary_keys(), block.address(), requested, origin);
+        // SAFETY: the callers have chosen the block for `padded(requested)` bytes, and it is theirs.
+        unsafe { block.plant(requested, size, word) }
+    }
+
+    /// The same for a block that is live already and changes its size or its origin.
+    pub(crate) fn replant(&self, tables: &Tables, block: Block, requested: usize, origin: Origin) {
+        self.clear_slack(tables, block);
+        // Whoever has seen anything of what follows sees that the slack was unknown before.
+        fence(Release);
+        let size = self.face.block_size();
+        let word = word(self.face.canary_keys(), block.address(), requested, origin);
+        // SAFETY: as in `plant`.
+        unsafe { block.plant(requested, size, word) }
+        // And whoever sees the new slack sees all of it.
+        fence(Release);
+        tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
+    }
+
+    /// From now on nobody looks at the trailer: the block is being changed, or freed by a thread that does not own it.
+    #[inline(always)]
+    pub(crate) fn clear_slack(&self, tables: &Tables, block: Block) {
+        tables.set_slack(Granule::of(block.address()), self.face.block_size(), 0);
+    }
+
+    /// The block is about to change its size, by which its slack is measured: nobody looks at it until then, or until `show_slack`.
+    pub(crate) fn hide_slack(&self, tables: &Tables, address: usize) -> usize {
+        let slack = tables.slack(Granule::of(address), self.face.block_size());
+        self.clear_slack(tables, self.face.block(address));
+        slack
+    }
+
+    /// It has not.
+    pub(crate) fn show_slack(&self, tables: &Tables, address: usize, slack: usize) {
+        tables.set_slack(Granule::of(address), self.face.block_size(), slack);
+    }
+
+    /// What the program may use of a live block: with `canaries` what it has requested, else all of it.
+    #[inline]
+    pub(crate) fn usable(&self, tables: &Tables, address: usize) -> usize {
+        let size = self.face.block_size();
+        if !MITIGATIONS.canaries {
+            return size;
+        }
+        size.wrapping_sub(tables.slack(Granule::of(address), size))
+    }
+
+    /// Whether the trailer of the live block is whole, given its origin, and its size if the caller knows it. If not, it may still be
+    /// that the block is another than the caller thinks: `examine` tells.
+    #[inline(always)]
+    pub(crate) fn is_whole(&self, tables: &Tables, address: usize, origin: Origin, requested: Option<usize>) -> bool {
+        let size = self.face.block_size();
+        let slack = match requested {
+            Some(requested) => size.wrapping_sub(requested),
+            None => tables.slack(Granule::of(address), size),
+        };
+        if slack.wrapping_sub(TRAILER) > size.wrapping_sub(TRAILER) {
+            return false;
+        }
+        let requested = size.wrapping_sub(slack);
+        let word = word(self.face.canary_keys(), address, requested, origin);
+        // SAFETY: the slack is at least that of a trailer, and at most the block.
+        unsafe { self.face.block(address).first_unplanted(requested, size, word) }.is_none()
+    }
+
+    /// What is found behind what was requested of the live block. Slow; reads again until what it says was so at one moment.
+    #[cold]
+    pub(crate) fn examine(&self, tables: &Tables, address: usize) -> Found {
+        let mut found = self.examine_once(tables, address);
+        for _ in 0..64 {
+            if !matches!(found, Found::Damaged { .. }) {
+                break;
+            }
+            // Behind a barrier: on weakly ordered machines the block may have reached this thread before its trailer.
+            fence(AcqRel);
+            found = self.examine_once(tables, address);
+        }
+        found
+    }
+
+    fn examine_once(&self, tables: &Tables, address: usize) -> Found {
+        let (size, granule) = (self.face.block_size(), Granule::of(address));
+        let slack = tables.slack(granule, size);
+        if slack.wrapping_sub(TRAILER) > size.wrapping_sub(TRAILER) {
+            return Found::Busy;
+        }
+        fence(Acquire);
+        let requested = size.wrapping_sub(slack);
+        let page = ptr::from_ref(self).addr();
+        let now = entropy::generation();
+        let mut age = now.wrapping_sub(self.face.born());
+        let mut furthest = requested;
+        loop {
+            let Some(keys) = entropy::canary_keys(page, now.wrapping_sub(age)) else {
+                return Found::Forgotten { requested };
+            };
+            for origin in Origin::all() {
+                let word = word(keys, address, requested, origin);
+                // SAFETY: as in `is_whole`.
+                match unsafe { self.face.block(address).first_unplanted(requested, size, word) } {
+                    None => return Found::Whole { requested, origin },
+                    Some(offset) => furthest = furthest.max(offset),
+                }
+            }
+            match age {
+                0 => break,
+                _ => age = age.wrapping_sub(1),
+            }
+        }
+        fence(Acquire);
+        if tables.slack(granule, size) != slack {
+            return Found::Busy;
+        }
+        Found::Damaged { requested, offset: furthest }
+    }
+}
