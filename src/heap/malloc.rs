@@ -39,6 +39,11 @@ impl Terms {
         Terms { fill, origin: Origin::MALLOC }
     }
 
+    /// For C++'s operators.
+    pub(crate) const fn of_operator(origin: Origin) -> Terms {
+        Terms { fill: Fill::Any, origin }
+    }
+
     /// For one that comes back with a Layout of this alignment.
     #[inline(always)]
     pub(crate) const fn of_layout(fill: Fill, align: usize) -> Terms {
