@@ -69,6 +69,19 @@ impl SingleShape {
         Some(SingleShape { front, size, total, align: align.max(SEGMENT) })
     }
 
+    /// What of a distance behind a block's start a shape can have before it, and the rest: less than a slice, so that the slice of
+    /// the start is that of the pointer or the one behind it.
+    pub(crate) const fn parts_of(distance: usize) -> (usize, usize) {
+        let rest = distance & SLICE.wrapping_sub(1);
+        (distance.wrapping_sub(rest), rest)
+    }
+
+    /// The same with the block so much further behind the start, whole slices; none if that is too much.
+    pub(crate) fn beyond(self, distance: usize) -> Option<SingleShape> {
+        let (front, total) = (self.front.checked_add(distance)?, self.total.checked_add(distance)?);
+        (total <= isize::MAX as usize).then_some(SingleShape { front, total, ..self })
+    }
+
     /// Whether it shares a segment with others.
     pub(super) fn is_shared(&self) -> bool {
         self.front <= SLICE && self.size <= LARGE_MAX
