@@ -116,13 +116,37 @@ pub(super) fn remove_huge_bytes(bytes: usize) {
     HUGE_BYTES.fetch_sub(bytes, Relaxed);
 }
 
-/// Claims slices for a page of blocks and makes them accessible.
+/// How many segments are asked for slices that still have memory.
+const WARM_LOOKS: usize = 8;
+
+/// Claims slices for a page of blocks and makes them accessible: where it can be such as another page has left a moment ago, for
+/// they are open, and hold memory that the kernel need not find.
 pub(crate) fn claim(count: usize) -> Result<Run, Errno> {
     let locked = lock();
-    let run = take(count, |run| run.segment.open_all(run.first, run.count, &locked), &locked)?;
+    let open = |run: &Run| run.segment.open_all(run.first, run.count, &locked);
+    let left = |segment: &'static Segment| {
+        let has_some = !segment.dirty.is_empty();
+        has_some.then(|| segment.used.draw_gap_within(&segment.dirty, count, |n| dice().below(n))).flatten()
+    };
+    let warm = roomy().take(WARM_LOOKS).find_map(|segment| take_from(segment, &left, count, &open, &locked)?.ok());
+    let run = match warm {
+        Some(run) => run,
+        None => take(count, open, &locked)?,
+    };
     drop(locked);
     peak::look_if_due();
     Ok(run)
+}
+
+/// Segments with free slices. The next is found before one is handed out, which may leave the list.
+fn roomy() -> impl Iterator<Item = &'static Segment> {
+    let mut next = ROOM.load(Relaxed);
+    core::iter::from_fn(move || {
+        // SAFETY: null or a segment's metadata, which is never unmapped.
+        let segment = unsafe { next.as_ref() }?;
+        next = segment.room_next.load(Relaxed);
+        Some(segment)
+    })
 }
 
 /// Gives the slices of a page of blocks back. They are purged after the delay.
@@ -163,18 +187,15 @@ fn take_where(
     open: &impl Fn(&Run) -> Result<(), Errno>,
     locked: &Locked,
 ) -> Option<Result<Run, Errno>> {
-    let mut next = ROOM.load(Relaxed);
     let mut failed = None;
-    loop {
-        // SAFETY: null or a segment's metadata, which is never unmapped.
-        let Some(segment) = (unsafe { next.as_ref() }) else { return failed };
-        next = segment.room_next.load(Relaxed);
+    for segment in roomy() {
         match take_from(segment, place, count, open, locked) {
             Some(Ok(run)) => return Some(Ok(run)),
             Some(failure) => failed = Some(failure),
             None => {}
         }
     }
+    failed
 }
 
 fn take_from(
