@@ -18,6 +18,8 @@ pub struct Mitigations {
     /// A secret trailer lies directly behind what was requested of a block, and is checked when the block comes back, is resized
     /// or verified; sizes are exact.
     pub canaries: bool,
+    /// Freed blocks wait, and leave in an order that cannot be predicted, before they are handed out again.
+    pub quarantine: bool,
     /// A block is wiped when it is freed, and is still found wiped when it is handed out again.
     pub zero_on_free: bool,
 }
@@ -29,6 +31,7 @@ pub const MITIGATIONS: Mitigations = Mitigations {
     random_order: cfg!(feature = "random-order"),
     layout_checks: cfg!(feature = "layout-checks"),
     canaries: cfg!(feature = "canaries"),
+    quarantine: cfg!(feature = "quarantine"),
     zero_on_free: cfg!(feature = "zero-on-free"),
 };
 
@@ -44,7 +47,7 @@ enum Since {
 }
 
 /// How many defences there are.
-const COUNT: usize = 6;
+const COUNT: usize = 7;
 
 impl Mitigations {
     /// Each defence by its feature's name, whether it is in force, and the first build that has it.
@@ -55,6 +58,7 @@ impl Mitigations {
             ("random-order", self.random_order, Since::Hardened),
             ("layout-checks", self.layout_checks, Since::Hardened),
             ("canaries", self.canaries, Since::Paranoid),
+            ("quarantine", self.quarantine, Since::Paranoid),
             ("zero-on-free", self.zero_on_free, Since::Paranoid),
         ]
     }
@@ -95,11 +99,12 @@ mod tests {
             random_order: false,
             layout_checks: false,
             canaries: false,
+            quarantine: false,
             zero_on_free: false,
         };
         let hardened =
             Mitigations { free_checks: true, encoded_links: true, random_order: true, layout_checks: true, ..none };
-        let paranoid = Mitigations { canaries: true, zero_on_free: true, ..hardened };
+        let paranoid = Mitigations { canaries: true, quarantine: true, zero_on_free: true, ..hardened };
         assert_eq!([none, hardened, paranoid].map(|build| build.build_name()), ["fast", "hardened", "paranoid"]);
         assert_eq!(Mitigations { random_order: false, ..paranoid }.build_name(), "custom");
         assert_eq!(Mitigations { free_checks: true, ..none }.build_name(), "custom");

@@ -5,10 +5,12 @@ use crate::heap;
 use crate::stats;
 use core::ptr;
 
+mod arenas;
 mod heaps;
 
 pub use super::talk::*;
 pub use crate::heap::Collect;
+pub use arenas::*;
 pub use heaps::*;
 
 /// Bytes that every block has beyond what was requested: a block for `size` bytes takes `good_size(size) + TRAILER`.

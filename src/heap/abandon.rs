@@ -7,6 +7,7 @@ use super::mail::collect_page;
 use super::queue::class_of;
 use super::thread::{Heap, Thread};
 use crate::geometry::{CLASSES, Class};
+use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::page::{Kind, Page};
 use crate::remote::{All, Owned, Owner};
@@ -68,6 +69,9 @@ pub(super) fn note_orphan(page: &Page) {
 
 /// Gives all pages of a thread away, and its metadata back.
 pub(super) fn abandon_all(thread: &'static Thread) {
+    if MITIGATIONS.quarantine {
+        thread.empty_quarantine();
+    }
     for heap in thread.heaps() {
         heap.forget_direct();
         for queue in heap.all_queues() {
@@ -85,7 +89,7 @@ pub(super) fn abandon_all(thread: &'static Thread) {
 }
 
 /// A page that its thread, or who has claimed it, does not keep: retired if it is empty, else abandoned.
-fn give_away(heap: &Heap, page: &'static Page, class: Class, owned: Owned) {
+pub(super) fn give_away(heap: &Heap, page: &'static Page, class: Class, owned: Owned) {
     let mut owned = owned;
     loop {
         if page.used() == 0 {
@@ -122,7 +126,7 @@ pub(super) fn adopt(heap: &'static Heap, class: Class) -> Option<&'static Page> 
     if WAITING.get(class.index())?.load(Relaxed) == 0 {
         return None;
     }
-    for segment in shared_segments() {
+    for segment in shared_segments().filter(|segment| segment.is_at(heap.home())) {
         for slice in segment.abandoned.iter() {
             let Some(page) = segment.page_at(slice) else { continue };
             if page.face.kind() != Kind::Blocks(class) || page.face.owner.load() != Owner::Abandoned {
@@ -176,7 +180,8 @@ pub(super) fn reclaim(page: &'static Page) {
     let heap = &thread.heap;
     let usable = take_back(heap, page, &claimed);
     let adopted = heap.adopted.load(Relaxed);
-    if usable && page.used() != 0 && adopted < options::bytes(Setting::AbandonedLimit) {
+    let is_at_home = segment::segment_of(page).is_some_and(|segment| segment.is_at(heap.home()));
+    if usable && is_at_home && page.used() != 0 && adopted < options::bytes(Setting::AbandonedLimit) {
         heap.adopted.store(adopted.wrapping_add(1), Relaxed);
         keep(heap, page, class, claimed);
     } else {

@@ -7,7 +7,7 @@ use crate::geometry::{Class, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::page::{Kind, Page, padded};
-use crate::remote::{All, NotLive, Owned, Posted, post};
+use crate::remote::{All, NotLive, Out, Owned, Posted, post};
 use crate::report::{self, Operation};
 use crate::segment::{self, Segment, SingleShape, map};
 use core::sync::atomic::{Ordering, fence};
@@ -35,9 +35,25 @@ pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim)
     let Some(owned) = page.owned_by(os::local().cast()) else {
         return free_remotely(pointer, operation, segment, page);
     };
+    if MITIGATIONS.quarantine {
+        return detain(pointer, operation, page, &out, &owned);
+    }
     match page.take_back(pointer.address(), &out, &owned) {
         Ok(false) => {}
         Ok(true) => attend(page, owned),
+        Err(NotLive) => refuse(pointer, operation),
+    }
+}
+
+/// The owner's free, with a quarantine.
+#[inline(always)]
+fn detain(pointer: UserPtr, operation: Operation, page: &'static Page, out: &Out<'_>, owned: &Owned) {
+    match page.take_to_quarantine(pointer.address(), out, owned) {
+        Ok(()) => {
+            if let Some(thread) = Thread::current() {
+                thread.detain(pointer, page.face.block_size());
+            }
+        }
         Err(NotLive) => refuse(pointer, operation),
     }
 }

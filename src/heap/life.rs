@@ -21,7 +21,7 @@ use super::queue::class_of;
 use super::thread::{Heap, Thread};
 use super::{Collect, abandon, start};
 use crate::report::{self, Operation};
-use crate::segment::{self, meta, space};
+use crate::segment::{self, ArenaId, Home, meta, space};
 use crate::sync::{AtomicPtr, Relaxed};
 use core::ptr;
 
@@ -49,6 +49,15 @@ pub(crate) fn new() -> Option<HeapHandle> {
         heap.part(thread, &locked);
     }
     handle.ok()
+}
+
+/// The same, of memory of this arena alone. Of an id that is none every allocation fails.
+pub(crate) fn new_at(id: ArenaId) -> Option<HeapHandle> {
+    let handle = new()?;
+    if let Some(heap) = handle.own() {
+        heap.singles.settle(Home::of(id));
+    }
+    Some(handle)
 }
 
 /// The calling thread's first heap.
@@ -130,8 +139,11 @@ impl Heap {
                 self.leave(page, class);
                 if page.used() == 0 {
                     segment::retire(page, owned);
-                } else {
+                } else if segment::segment_of(page).is_some_and(|segment| segment.is_at(to.home())) {
                     to.join(page, class, &owned);
+                } else {
+                    // The other heap must not allocate there.
+                    abandon::give_away(self, page, class, owned);
                 }
             }
         }
@@ -145,6 +157,7 @@ impl Heap {
                 let (owned, class) = (self.own(page, Operation::HeapDestroy), class_of(page, Operation::HeapDestroy));
                 self.leave(page, class);
                 mail::collect_page(self, page, &owned);
+                self.release_from_quarantine(page);
                 page.free_all(&owned);
                 segment::retire(page, owned);
             }

@@ -1,8 +1,9 @@
 //! What other threads have freed: taking it back.
 
 use super::thread::{Heap, Thread};
-use super::{diagnose, malloc};
+use super::{Collect, diagnose, malloc};
 use crate::geometry::GRANULE;
+use crate::mitigations::MITIGATIONS;
 use crate::page::Page;
 use crate::remote::{self, All, Owned};
 use crate::report::{self, Kind, Operation, Report};
@@ -38,7 +39,13 @@ pub(super) fn collect_page(heap: &Heap, page: &'static Page, owned: &Owned) {
     let mut count = 0_u64;
     let result = remote::collect::<All>(&page.bits(), page.summary(), owned, |granule| {
         let address = start.wrapping_add(granule.wrapping_mul(GRANULE));
-        if let Err(refused) = page.push_posted(address, owned) {
+        let taken = match heap.thread().filter(|_| MITIGATIONS.quarantine && page.is_in_a_heap()) {
+            Some(thread) => page.post_to_quarantine(address, owned).map(|pointer| {
+                thread.detain_posted(pointer, page.face.block_size());
+            }),
+            None => page.push_posted(address, owned).map(|_| ()),
+        };
+        if let Err(refused) = taken {
             malloc::die_of_damage(page, refused, Operation::Collect);
         }
         count = count.wrapping_add(1);
@@ -67,8 +74,11 @@ impl Thread {
         unsafe { heap.as_ref() }.unwrap_or(&self.heap)
     }
 
-    /// Takes everything back that others have freed, and lets go of empty pages.
-    pub(super) fn collect(&'static self) {
+    /// Takes everything back that others have freed, and lets go of empty pages; with `how`, also what waits in the quarantine.
+    pub(super) fn collect(&'static self, how: Collect) {
+        if MITIGATIONS.quarantine && how == Collect::Fully {
+            self.empty_quarantine();
+        }
         take(self);
         self.heaps().for_each(Heap::collect);
     }
@@ -79,7 +89,7 @@ impl Heap {
     pub(super) fn collect(&self) {
         for page in self.pages() {
             let owned = self.own(page, Operation::Collect);
-            page.renew(page.tables(), &owned, &self.rng);
+            self.renew(page, &owned);
             collect_page(self, page, &owned);
         }
         self.sort_out();

@@ -275,7 +275,7 @@ impl Heap {
     #[cold]
     fn relieve(&'static self) {
         if let Some(thread) = self.thread() {
-            thread.collect();
+            thread.collect(Collect::Fully);
             abandon::sweep(thread);
         }
         segment::purge_all();
@@ -310,7 +310,7 @@ impl Heap {
         // What the heap keeps for other classes may be had first.
         self.give_up_idle(class.page_slices(), Operation::Malloc);
         self.lose_patience(Some(class));
-        let run = segment::claim(class.page_slices()).ok()?;
+        let run = segment::claim(self.home(), class.page_slices()).ok()?;
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
         let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
         self.enter(page, class, &owned);
@@ -319,7 +319,7 @@ impl Heap {
 
     /// Gets something onto the page's free list. False: the page has nothing to give.
     fn make_ready(&self, page: &'static Page, owned: &Owned) -> bool {
-        if !page.renew(page.tables(), owned, &self.rng) {
+        if !self.renew(page, owned) {
             return false;
         }
         if page.has_free() || page.refill(owned) {
@@ -333,6 +333,9 @@ impl Heap {
     pub(super) fn beat(&'static self, wanted: Option<Class>) {
         if let Some(thread) = self.thread() {
             mail::take(thread);
+            if MITIGATIONS.quarantine && thread.takes_unattended() {
+                thread.heaps().for_each(Heap::sort_out);
+            }
         }
         if is_turn(&self.beats, IDLE_BEATS) {
             self.lose_patience(wanted);

@@ -19,7 +19,7 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`abandon`], [`resize`], [`mod@start`],
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`], [`mod@start`],
 //! [`fork`], [`diagnose`], [`verify`], [`deferred`].
 
 mod abandon;
@@ -32,6 +32,7 @@ mod handle;
 mod life;
 mod mail;
 mod malloc;
+mod quarantine;
 mod queue;
 mod resize;
 mod start;
@@ -46,7 +47,7 @@ pub use deferred::Deferred;
 pub(crate) use deferred::set_deferred;
 pub(crate) use free::{free, free_with_layout};
 pub use handle::HeapHandle;
-pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, set_default};
+pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, new_at, set_default};
 pub(crate) use malloc::{
     Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_zeroed,
 };
@@ -88,7 +89,7 @@ pub(crate) fn threads() -> usize {
 pub(crate) fn collect(how: Collect) {
     deferred::call_deferred(how);
     Thread::with_one(|thread| {
-        thread.collect();
+        thread.collect(how);
         abandon::sweep(thread);
     });
     match how {

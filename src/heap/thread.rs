@@ -4,13 +4,15 @@
 //! make others ([`super::life`]). The one that malloc takes is the *default heap*.
 
 use super::handle::Name;
+use super::quarantine::Quarantine;
 use super::queue::Queue;
 use crate::entropy::{self, Rng};
 use crate::geometry::{CLASSES, Class, GRANULE, SMALL_MAX, SMALL_STEPS};
+use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::page::{EMPTY, Page};
 use crate::remote::Mailbox;
-use crate::segment::{Singles, meta, space};
+use crate::segment::{Home, Singles, meta, space};
 use crate::sync::{Acquire, AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr;
 
@@ -79,6 +81,8 @@ pub(crate) struct Thread {
     pub(super) in_deferred: AtomicBool,
     /// How often they were called by this thread.
     pub(super) heartbeat: AtomicU64,
+    /// Freed blocks of its pages that wait.
+    pub(super) quarantine: Quarantine,
 }
 
 // SAFETY: atomics throughout, for which zero is valid; a queue and a generator are such.
@@ -169,6 +173,11 @@ impl Heap {
     /// Whether it is its thread's first, which stays as long as the thread.
     pub(super) fn is_backing(&self) -> bool {
         self.thread().is_some_and(|thread| ptr::eq(self, &thread.heap))
+    }
+
+    /// Where its memory comes from.
+    pub(super) fn home(&self) -> Home {
+        self.singles.home()
     }
 
     /// One value more names the heap.
@@ -295,6 +304,9 @@ impl Thread {
             }
         };
         thread.heap.reset(thread);
+        if MITIGATIONS.quarantine {
+            thread.quarantine.reset();
+        }
         thread.heaps.store(ptr::null_mut(), Relaxed);
         thread.default.store(ptr::null_mut(), Relaxed);
         thread.rounds.store(0, Relaxed);

@@ -1,8 +1,8 @@
 //! `check_heap`: every page of the calling thread and every abandoned page, counted and checked; and, for their canaries, large
 //! blocks, which belong to no thread.
 
-use super::abandon;
 use super::thread::Thread;
+use super::{abandon, quarantine};
 use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Page, PageFault};
 use crate::remote::Owner;
@@ -22,6 +22,8 @@ pub struct Census {
     pub free: usize,
     /// Blocks that other threads have freed and their owner has not collected yet.
     pub posted: usize,
+    /// Blocks that wait in the quarantine.
+    pub quarantined: usize,
 }
 
 /// What a corrupted heap's corruption is.
@@ -116,6 +118,7 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         census.live = census.live.wrapping_add(count.live);
         census.free = census.free.wrapping_add(count.free);
         census.posted = census.posted.wrapping_add(count.posted);
+        census.quarantined = census.quarantined.wrapping_add(count.quarantined);
         Ok(())
     };
     for heap in thread.heaps() {
@@ -124,6 +127,14 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         }
     }
     abandon::visit(&thread.heap, check)?;
+    if MITIGATIONS.quarantine && MITIGATIONS.zero_on_free {
+        for block in thread.quarantine.iter() {
+            let page = quarantine::page_of(block);
+            if !page.is_wiped_wholly(block.address()) {
+                return Err(Corruption::new(page, PageFault::Written(block.address())));
+            }
+        }
+    }
     if MITIGATIONS.canaries {
         check_singles()?;
     }

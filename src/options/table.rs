@@ -13,6 +13,7 @@ pub(crate) enum Setting {
     QuarantineCount,
     GuardLimit,
     AbandonedLimit,
+    BlockQuarantine,
     Stats,
     MaxErrors,
     MaxWarnings,
@@ -131,7 +132,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 34;
+pub(crate) const COUNT: usize = 35;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -203,6 +204,14 @@ pub(crate) static TABLE: [Row; COUNT] = [
         "How many pages of ended threads a thread adopts by freeing into them, before it leaves them to others.",
     )
     .within(0, 64 * KIB),
+    Row::new(
+        Setting::BlockQuarantine,
+        "BLOCK_QUARANTINE",
+        Unit::Bytes,
+        256 * KIB,
+        "How many bytes of freed small blocks wait in a thread before they are handed out again, with the quarantine built in.",
+    )
+    .within(4 * KIB, GIB),
     Row::new(
         Setting::Stats,
         "STATS",

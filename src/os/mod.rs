@@ -34,6 +34,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `memory` | reserve, open, close, guard, purge, move |
+//! | `brought` | gigantic pages, and memory that the program brings |
 //! | `local` | three words for each thread |
 //! | `thread` | number, yield, exit |
 //! | `process` | number, use of resources, fork, exit, abort |
@@ -95,6 +96,7 @@ pub(crate) use lock::{Guard, Lock};
 pub(crate) use span::Span;
 pub(crate) use usage::Usage;
 
+pub(crate) use backend::brought::{is_mapped, take_gigantic};
 pub(crate) use backend::clock::milliseconds;
 pub(crate) use backend::constructor::before_main;
 pub(crate) use backend::environment::{address_space_limit, environment, map_limit};
@@ -120,6 +122,9 @@ pub(crate) const ADDRESS_BITS: u32 = arch::ADDRESS_BITS;
 /// User addresses are below 2 to the power of this. Miri's are small, and so stays the table over them.
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
 pub(crate) const ADDRESS_BITS: u32 = if cfg!(miri) { 36 } else { 47 };
+
+/// A gigantic page, in bytes.
+pub(crate) const GIGANTIC: usize = 1 << 30;
 
 /// Whether a thread may see the stores of another in another order than they were made in.
 pub(crate) const WEAKLY_ORDERED: bool = cfg!(not(target_arch = "x86_64"));

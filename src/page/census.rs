@@ -14,6 +14,8 @@ pub(crate) struct PageCensus {
     pub(crate) free: usize,
     /// Freed by another thread, not yet collected.
     pub(crate) posted: usize,
+    /// Taken back, and not on a list yet.
+    pub(crate) quarantined: usize,
 }
 
 /// What any thread can see of a page that it does not own.
@@ -61,7 +63,7 @@ impl Page {
         // First the owner's count: were it read last, a collect in between would be subtracted twice.
         let used = if self.hot.torn.load(Relaxed) { self.count_out() } else { self.used() as usize };
         let posted = if self.summary().load(Relaxed) == 0 { 0 } else { self.count_posted() };
-        Held { live: used.saturating_sub(posted), posted }
+        Held { live: used.saturating_sub(posted).saturating_sub(self.quarantined()), posted }
     }
 
     /// Blocks that were handed out and not taken back, by the state bits: for a page whose count may be torn by a fork.
@@ -70,6 +72,16 @@ impl Page {
             return self.used() as usize;
         }
         self.bits().state.iter().map(|word| word.load(Relaxed).count_ones() as usize).sum()
+    }
+
+    /// Blocks that the owner has taken back and not yet put on a list.
+    pub(crate) fn quarantined(&self) -> usize {
+        if MITIGATIONS.quarantine { self.hot.quarantined.load(Relaxed) as usize } else { 0 }
+    }
+
+    /// Whether the page belongs to a heap, and not to whoever has claimed it for the moment.
+    pub(crate) fn is_in_a_heap(&self) -> bool {
+        !self.hot.heap.load(Relaxed).is_null()
     }
 
     /// Blocks that other threads have freed and the owner has not collected.
@@ -134,7 +146,7 @@ impl Page {
         if free.wrapping_add(self.used() as usize) != capacity {
             return Err(PageFault::Count);
         }
-        let (mut live, mut posted) = (0_usize, 0_usize);
+        let (mut live, mut posted, quarantined) = (0_usize, 0_usize, self.quarantined());
         if MITIGATIONS.free_checks && matches!(self.face.kind(), Kind::Blocks(_)) {
             let bits = self.bits();
             for (index, (state, remote)) in bits.state.iter().zip(bits.remote).enumerate() {
@@ -149,13 +161,13 @@ impl Page {
                 live = live.wrapping_add((out & !freed).count_ones() as usize);
                 posted = posted.wrapping_add(freed.count_ones() as usize);
             }
-            if live.wrapping_add(posted) != self.used() as usize {
+            if live.wrapping_add(posted).wrapping_add(quarantined) != self.used() as usize {
                 return Err(PageFault::Count);
             }
         } else {
             live = self.used() as usize;
         }
-        Ok(PageCensus { live, free, posted })
+        Ok(PageCensus { live, free, posted, quarantined })
     }
 
     /// Checks the canaries of the blocks with these state bits, of which this is the word's index.

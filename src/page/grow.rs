@@ -157,6 +157,7 @@ impl Page {
         let generation = entropy::generation();
         hot.births.store(births, Relaxed);
         hot.generation.store(generation, Relaxed);
+        hot.quarantined.store(0, Relaxed);
         self.draw_canary_keys(generation);
         hot.free.store(0, Relaxed);
         hot.untouched.store(false, Relaxed);

@@ -36,6 +36,8 @@ pub(crate) struct Hot {
     pub(super) coins: AtomicU64,
 
     // The slow path's half.
+    /// Blocks among the used ones that wait in the quarantine.
+    pub(super) quarantined: AtomicU32,
     /// Blocks that the page has room for.
     pub(super) reserved: AtomicU32,
     /// The fork generation under which key and order were drawn.
@@ -76,6 +78,7 @@ impl Hot {
         trigger: AtomicI32::new(0),
         local: [AtomicU32::new(0), AtomicU32::new(0)],
         coins: AtomicU64::new(0),
+        quarantined: AtomicU32::new(0),
         reserved: AtomicU32::new(0),
         generation: AtomicU32::new(0),
         births: AtomicU32::new(0),

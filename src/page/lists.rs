@@ -8,7 +8,7 @@
 
 use super::link::{Wild, encode};
 use super::{Block, Page};
-use crate::geometry::Granule;
+use crate::geometry::{Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::remote::{self, All, NotLive, Out, Owned};
 use crate::sync::{AtomicU32, Relaxed};
@@ -66,6 +66,45 @@ impl Page {
         Ok(self.push(address, owned))
     }
 
+    /// Takes a block back that is to wait before it comes to a list. Until then it counts as used.
+    ///
+    /// # Errors
+    /// As `take_back`.
+    #[inline(always)]
+    pub(crate) fn take_to_quarantine(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<(), NotLive> {
+        out.take::<All>(self.summary(), owned)?;
+        if MITIGATIONS.zero_on_free {
+            self.wipe(self.face.block(address));
+        }
+        self.count_quarantined(1);
+        Ok(())
+    }
+
+    /// The same for one that another thread has freed, and wiped.
+    ///
+    /// # Errors
+    /// As `push_posted`.
+    pub(crate) fn post_to_quarantine(&self, address: usize, _owned: &Owned) -> Result<UserPtr, Refused> {
+        let block = self.face.block(address);
+        if MITIGATIONS.zero_on_free && block.first_word() != 0 {
+            return Err(Refused::Written(address));
+        }
+        self.count_quarantined(1);
+        Ok(UserPtr::new(block.start().as_ptr()))
+    }
+
+    /// A block that has waited is about to come to a list.
+    #[inline]
+    pub(crate) fn leave_quarantine(&self, _owned: &Owned) {
+        self.count_quarantined(u32::MAX);
+    }
+
+    #[inline(always)]
+    fn count_quarantined(&self, change: u32) {
+        let count = &self.hot.quarantined;
+        count.store(count.load(Relaxed).wrapping_add(change), Relaxed);
+    }
+
     /// Takes a block back that another thread has freed, and wiped.
     ///
     /// # Errors
@@ -89,6 +128,12 @@ impl Page {
     pub(super) fn is_wiped(&self, block: Block) -> bool {
         // SAFETY: the block's size; free blocks of a page are wiped.
         unsafe { block.is_wiped(self.face.block_size()) }
+    }
+
+    /// Whether a free block is still wiped, and has no link yet.
+    pub(crate) fn is_wiped_wholly(&self, address: usize) -> bool {
+        let block = self.face.block(address);
+        block.first_word() == 0 && self.is_wiped(block)
     }
 
     /// Where the first byte of a free block lies that is not wiped any more; 0 if it is one of the link's, or none.

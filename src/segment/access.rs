@@ -162,7 +162,7 @@ impl Segment {
         let window = first - first % WINDOW;
         let end = first.wrapping_add(count).next_multiple_of(WINDOW);
         let (start, length) = Self::usable(window, end.wrapping_sub(window));
-        let fresh = has_guards() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
+        let fresh = self.takes_marks() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
         // Less than a window may be left of what the process is allowed to write.
         if fresh && self.make_writable(start, length).is_ok() {
             self.guarded.add(start, length);
@@ -175,7 +175,7 @@ impl Segment {
                 return Ok(());
             }
         }
-        if may_split() && self.make_writable(first, count).is_ok() {
+        if self.may_split() && self.make_writable(first, count).is_ok() {
             return Ok(());
         }
         // Out of maps: fewer borders are needed if the neighbours are opened with it.
@@ -203,9 +203,22 @@ impl Segment {
         removed
     }
 
+    /// Whether guards may be marks in the page tables: not in memory that the program has brought, of which we do not know how
+    /// it takes them.
+    fn takes_marks(&self) -> bool {
+        has_guards() && !self.is_brought()
+    }
+
+    /// Whether parts of it may be made inaccessible by a protection.
+    fn may_split(&self) -> bool {
+        may_split() && !self.is_pinned()
+    }
+
     /// From now on these slices are in use, and what they hold is unknown.
     pub(super) fn commit(&self, first: usize, count: usize, locked: &Locked) {
-        committed::rise(self.zero.count(first, count).wrapping_mul(SLICE), locked);
+        if !self.is_brought() {
+            committed::rise(self.zero.count(first, count).wrapping_mul(SLICE), locked);
+        }
         self.zero.remove(first, count);
         self.set_clean(first, count);
     }
@@ -247,11 +260,11 @@ impl Segment {
         let back = front.wrapping_add(len);
         let around = [span.part(0, front), span.part(back, span.len().wrapping_sub(back))];
         self.bare.remove(first, 1);
-        if has_guards() && self.open_between_guards(first, count, inner, around)? {
+        if self.takes_marks() && self.open_between_guards(first, count, inner, around)? {
             self.set_apart(first, span, front);
             return Ok(());
         }
-        if may_split() {
+        if self.may_split() {
             let was_marked = self.guarded.has_any(first, count);
             self.remove_guards(first, count, span)?;
             self.guarded.remove(first, count);
@@ -388,6 +401,11 @@ impl Segment {
     /// Whether a freed block of this page can be made inaccessible, or left as it is, without taking its guards off.
     pub(super) fn can_keep(&self, page: &Page) -> bool {
         let first = page.face.first_slice();
+        // What is brought is wiped by hand, and not later.
+        !self.is_brought() && self.can_keep_ours(first)
+    }
+
+    fn can_keep_ours(&self, first: usize) -> bool {
         self.role() == Role::Huge || self.apart.has(first) || (!MITIGATIONS.free_checks && !self.bare.has(first))
     }
 
@@ -437,6 +455,9 @@ impl Segment {
     /// Makes these slices inaccessible and keeps their memory. False: they stay accessible.
     pub(super) fn close(&self, first: usize, count: usize) -> bool {
         let Some(span) = self.span(first, count) else { return false };
+        if self.is_pinned() {
+            return false;
+        }
         // Where only a part was opened, closing makes borders fewer.
         if self.writable.has_any(first, count) && !may_split() {
             return false;
@@ -469,7 +490,7 @@ impl Segment {
 
     /// Whether a live block of this page can change its size where it stands.
     pub(super) fn can_resize(&self, page: &Page) -> bool {
-        !self.bare.has(page.face.first_slice())
+        !self.is_brought() && !self.bare.has(page.face.first_slice())
     }
 
     /// The slices of a page of one block, which was freed, become like any others that are not in use: sealed.
@@ -516,6 +537,9 @@ impl Segment {
     /// Gives the memory of these slices back to the kernel and makes them inaccessible.
     pub(super) fn seal(&self, first: usize, count: usize, locked: &Locked) {
         let Some(span) = self.span(first, count) else { return };
+        if self.is_brought() {
+            return self.wipe(first, count, span);
+        }
         if has_guards() && self.writable.has_all(first, count) {
             self.guarded.add(first, count);
             if guard(span).is_ok() {
@@ -528,6 +552,22 @@ impl Segment {
             self.uncommit(first, count, locked);
         }
         if self.writable.has_any(first, count) && !self.close(first, count) {
+            leave_out();
+        }
+    }
+
+    /// The same for memory that the program has brought: the kernel's word that it was dropped says nothing of what it will hold.
+    fn wipe(&self, first: usize, count: usize, span: Span) {
+        if !self.writable.has_all(first, count) && self.make_writable(first, count).is_err() {
+            return;
+        }
+        // SAFETY: slices without a live block, accessible.
+        unsafe { span.start().as_ptr().write_bytes(0, span.len()) };
+        if !self.is_pinned() {
+            // SAFETY: as above. What is locked is kept, and wiped all the same.
+            let _ = unsafe { os::purge(span) };
+        }
+        if !self.close(first, count) {
             leave_out();
         }
     }

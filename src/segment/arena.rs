@@ -1,17 +1,18 @@
 //! Arenas: the address space that segments are taken from, reserved a gigabyte at a time.
 
-use super::meta;
+use super::area::{Brought, Home};
 use super::space::{Locked, dice};
+use super::{committed, meta};
 use crate::geometry::SEGMENT;
 use crate::options::{self, Setting};
-use crate::os::{self, Errno};
-use crate::sync::{Acquire, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
+use crate::os::{self, Errno, Span};
+use crate::sync::{Acquire, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr::{self, NonNull};
 
 /// Segments of an arena at most: the bits of a word.
 const MOST: usize = 64;
 
-/// One reservation. Valid when all its bytes are zero.
+/// One reservation, or 64 segments of one. Valid when all its bytes are zero.
 #[derive(Debug)]
 struct Arena {
     base: AtomicPtr<u8>,
@@ -19,12 +20,56 @@ struct Arena {
     /// Segments taken.
     used: AtomicU64,
     next: AtomicPtr<Arena>,
+    /// The area that the program knows it by; 0 for those that we have reserved ourselves.
+    area: AtomicU32,
+    /// What the program says of it, if it has brought it.
+    nature: AtomicU8,
+}
+
+/// Memory for a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plot {
+    pub(super) base: NonNull<u8>,
+    pub(super) area: u32,
+    pub(super) nature: Nature,
+}
+
+/// What memory is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Nature(pub(super) u8);
+
+impl Nature {
+    /// The program has brought it.
+    pub(super) const BROUGHT: u8 = 1;
+    /// It can be read and written.
+    pub(super) const COMMITTED: u8 = 2;
+    /// And takes no protections.
+    pub(super) const PINNED: u8 = 4;
+    /// It is zero.
+    pub(super) const ZERO: u8 = 8;
+
+    fn of(brought: Option<Brought>) -> Nature {
+        let Some(brought) = brought else { return Nature(Nature::ZERO) };
+        let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+        Nature(
+            Nature::BROUGHT
+                | flag(brought.committed, Nature::COMMITTED)
+                | flag(brought.pinned, Nature::PINNED)
+                | flag(brought.zero, Nature::ZERO),
+        )
+    }
+
+    pub(super) const fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
 }
 
 // SAFETY: atomics, for which zero is valid.
 unsafe impl meta::Zeroed for Arena {}
 
 static ARENAS: AtomicPtr<Arena> = AtomicPtr::new(ptr::null_mut());
+/// Descriptions without memory.
+static SPARE: AtomicPtr<Arena> = AtomicPtr::new(ptr::null_mut());
 static RESERVED: AtomicUsize = AtomicUsize::new(0);
 
 /// Address space reserved for arenas, in bytes.
@@ -47,12 +92,23 @@ fn arenas() -> impl Iterator<Item = &'static Arena> {
     })
 }
 
-/// Takes the memory of a segment, inaccessible, from a random place of an arena that has one.
-pub(super) fn take(locked: &Locked) -> Result<NonNull<u8>, Errno> {
-    match arenas().find_map(Arena::draw) {
-        Some(base) => Ok(base),
-        None => reserve(locked)?.draw().ok_or(Errno::NOMEM),
+/// Takes the memory of a segment, from a random place of an arena that has one and lies at home.
+pub(super) fn take(home: Home, locked: &Locked) -> Result<Plot, Errno> {
+    let at_home = |arena: &&Arena| home.admits(arena.area.load(Relaxed));
+    match arenas().filter(at_home).find_map(Arena::draw) {
+        Some(plot) => Ok(plot),
+        None if home == Home::ANY => reserve(locked)?.draw().ok_or(Errno::NOMEM),
+        None => Err(Errno::NOMEM),
     }
+}
+
+/// Whether the span meets an arena.
+pub(super) fn overlaps(span: Span) -> bool {
+    arenas().any(|arena| {
+        let start = arena.base.load(Relaxed).addr();
+        let end = start.wrapping_add((arena.segments.load(Relaxed) as usize).wrapping_mul(SEGMENT));
+        span.address() < end && start < span.address().wrapping_add(span.len())
+    })
 }
 
 /// The memory of a segment comes back, untouched.
@@ -66,7 +122,7 @@ pub(super) fn put_back(base: NonNull<u8>, _locked: &Locked) {
 }
 
 impl Arena {
-    fn draw(&self) -> Option<NonNull<u8>> {
+    fn draw(&self) -> Option<Plot> {
         let used = self.used.load(Relaxed);
         let count = self.segments.load(Relaxed);
         let free = count.checked_sub(used.count_ones()).filter(|&free| free != 0)?;
@@ -78,7 +134,8 @@ impl Arena {
             chosen
         })?;
         self.used.store(used | 1_u64.wrapping_shl(index), Relaxed);
-        NonNull::new(self.base.load(Relaxed).wrapping_add((index as usize).wrapping_mul(SEGMENT)))
+        let base = NonNull::new(self.base.load(Relaxed).wrapping_add((index as usize).wrapping_mul(SEGMENT)))?;
+        Some(Plot { base, area: self.area.load(Relaxed), nature: Nature(self.nature.load(Relaxed)) })
     }
 }
 
@@ -96,18 +153,40 @@ fn reserve(locked: &Locked) -> Result<&'static Arena, Errno> {
             Err(_) => segments /= 2,
         }
     };
-    let arena = match meta::allocate::<Arena>(locked) {
-        Ok(arena) => arena,
-        Err(error) => {
-            // SAFETY: just reserved, and nobody else's.
-            unsafe { os::release(span) };
-            return Err(error);
-        }
-    };
-    arena.base.store(span.start().as_ptr(), Relaxed);
-    arena.segments.store(segments as u32, Relaxed);
-    arena.next.store(ARENAS.load(Relaxed), Relaxed);
-    ARENAS.store(ptr::from_ref(arena).cast_mut(), Release);
+    if let Err(error) = add(span, 0, None, locked) {
+        // SAFETY: just reserved, and nobody else's.
+        unsafe { os::release(span) };
+        return Err(error);
+    }
+    arenas().next().ok_or(Errno::NOMEM)
+}
+
+/// Makes arenas of a span of whole segments. On failure it is as it was.
+pub(super) fn add(span: Span, area: u32, brought: Option<Brought>, locked: &Locked) -> Result<(), Errno> {
+    let segments = span.len() / SEGMENT;
+    for _ in 0..segments.div_ceil(MOST) {
+        // All descriptions first: what is made cannot be given back, but waits for the next.
+        let arena = meta::allocate::<Arena>(locked)?;
+        arena.next.store(SPARE.load(Relaxed), Relaxed);
+        SPARE.store(ptr::from_ref(arena).cast_mut(), Relaxed);
+    }
+    // From the last to the first: the first is found first.
+    for part in (0..segments.div_ceil(MOST)).rev() {
+        // SAFETY: null or an arena, which is never unmapped.
+        let Some(arena) = (unsafe { SPARE.load(Relaxed).as_ref() }) else { return Err(Errno::NOMEM) };
+        SPARE.store(arena.next.load(Relaxed), Relaxed);
+        let first = part.wrapping_mul(MOST);
+        let base = span.start().as_ptr().wrapping_add(first.wrapping_mul(SEGMENT));
+        arena.base.store(base, Relaxed);
+        arena.segments.store(segments.wrapping_sub(first).min(MOST) as u32, Relaxed);
+        arena.area.store(area, Relaxed);
+        arena.nature.store(Nature::of(brought).0, Relaxed);
+        arena.next.store(ARENAS.load(Relaxed), Relaxed);
+        ARENAS.store(ptr::from_ref(arena).cast_mut(), Release);
+    }
     RESERVED.fetch_add(span.len(), Relaxed);
-    Ok(arena)
+    if brought.is_some_and(|brought| brought.committed) {
+        committed::rise(span.len(), locked);
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@
 //!            old |X|    |X|          empty and inaccessible: it waits in the quarantine as if it had been freed
 //! ```
 
+use super::area::Home;
 use super::ranges::State;
 use super::single::{self, Single, SingleShape};
 use super::space::{self, Locked, lock};
@@ -133,7 +134,8 @@ pub(crate) fn grow(
     shape: &SingleShape,
     list: Option<&'static Singles>,
 ) -> Result<Option<NonNull<u8>>, NotLive> {
-    if shape.is_shared() || shape.size < page.face.block_size() {
+    let may_move = !segment.is_brought() && Singles::home_of(list) == Home::ANY;
+    if !may_move || shape.is_shared() || shape.size < page.face.block_size() {
         return Ok(None);
     }
     let locked = lock();

@@ -19,11 +19,12 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`access`], [`space`], [`single`], [`singles`], [`huge`],
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`area`], [`access`], [`space`], [`single`], [`singles`], [`huge`],
 //! [`ranges`], [`quarantine`], [`purge`]; then what
 //! the statistics ask for: [`committed`], [`tally`], [`peak`].
 
 mod access;
+mod area;
 mod arena;
 pub(crate) mod committed;
 mod huge;
@@ -40,6 +41,8 @@ pub(crate) mod space;
 mod tally;
 
 pub(crate) use access::{borders, left_out};
+pub use area::{ArenaId, Brought, NoArena, Use};
+pub(crate) use area::{Home, area, manage, reserve, reserve_gigantic};
 pub(crate) use arena::{count as arenas, reserved};
 pub(crate) use huge::grow as grow_to_huge;
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
@@ -55,6 +58,7 @@ use crate::os::Span;
 use crate::page::{Contents, Extent, Page, Tables};
 use crate::remote::{Mailbox, Owned, Owner};
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
+use arena::Nature;
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 use slices::SliceSet;
@@ -90,6 +94,10 @@ pub(crate) struct Segment {
     committed: AtomicUsize,
     number: AtomicU32,
     role: AtomicU8,
+    /// What its memory is like.
+    nature: AtomicU8,
+    /// The area of the program's that it lies in; 0 if in none.
+    area: AtomicU32,
     /// Slices that belong to a page or wait in the quarantine.
     used: SliceSet,
     /// Slices that the kernel lets us write, if no guard lies in them.
@@ -178,6 +186,29 @@ impl Segment {
             HUGE => Role::Huge,
             _ => Role::Covered,
         }
+    }
+
+    fn nature(&self) -> Nature {
+        Nature(self.nature.load(Relaxed))
+    }
+
+    /// Whether the program has brought the memory.
+    fn is_brought(&self) -> bool {
+        self.nature().has(Nature::BROUGHT)
+    }
+
+    /// And it takes no protections.
+    fn is_pinned(&self) -> bool {
+        self.nature().has(Nature::PINNED)
+    }
+
+    fn area(&self) -> u32 {
+        self.area.load(Relaxed)
+    }
+
+    /// Whether a heap that lives there may use the segment.
+    pub(crate) fn is_at(&self, home: Home) -> bool {
+        home.admits(self.area())
     }
 
     pub(crate) fn number(&self) -> u32 {

@@ -16,6 +16,7 @@
 //! Without `free-checks` nothing is promised of a freed block: its range is not closed, and is on the shelf at once.
 
 use super::Role;
+use super::area::Home;
 use super::ranges::{Range, Ranges, State};
 use super::single::SingleShape;
 use super::space::{self, Locked, Run, dice};
@@ -104,13 +105,14 @@ pub(super) fn take_apart(range: &Range, locked: &Locked) {
     }
 }
 
-/// Takes the range from the shelf whose last block was nearest to this shape, if any can become such a block.
-pub(super) fn reuse(shape: &SingleShape, locked: &Locked) -> Option<Range> {
+/// Takes the range from the shelf whose last block was nearest to this shape, if any can become such a block for who lives there.
+pub(super) fn reuse(shape: &SingleShape, home: Home, locked: &Locked) -> Option<Range> {
     let distance = |range: &Range| {
         let page = range.page()?;
         let old = page.face.block_size();
         let is_alike = old / ALIKE <= shape.size && shape.size / ALIKE <= old;
         let fits = is_alike
+            && range.segment.is_at(home)
             && shape.size <= range.segment.room(page)
             && page.face.start().addr() & shape.front.wrapping_sub(1) == 0;
         fits.then_some(old.abs_diff(shape.size))

@@ -11,6 +11,7 @@
 //! [`super::quarantine`] for its next block.
 
 use super::access::Life;
+use super::area::Home;
 use super::ranges::{Range, State};
 use super::space::{self, Locked, Run, lock};
 use super::{Role, Segment, Singles, huge, peak, purge, quarantine};
@@ -83,7 +84,7 @@ impl SingleShape {
 /// Makes a page with one block, which may have about `room` bytes later, for a heap's list if it has a heap.
 pub(crate) fn allocate(shape: &SingleShape, room: usize, list: Option<&'static Singles>) -> Result<Single, Errno> {
     let locked = lock();
-    if let Some(range) = quarantine::reuse(shape, &locked) {
+    if let Some(range) = quarantine::reuse(shape, Singles::home_of(list), &locked) {
         if let Some(page) = range.page() {
             Singles::link(list, page, &locked);
         }
@@ -123,7 +124,9 @@ fn allocate_anew(
     quarantine::make_way(shape.size, locked);
     let make = || match shape.is_shared() {
         true => allocate_shared(shape, room, list, locked),
-        false => huge::allocate(shape, list, locked),
+        false if Singles::home_of(list) == Home::ANY => huge::allocate(shape, list, locked),
+        // An arena has no room for a mapping of its own.
+        false => Err(Errno::NOMEM),
     };
     make().or_else(|error| if quarantine::clear_shelf(locked) { make() } else { Err(error) })
 }
@@ -143,26 +146,14 @@ fn allocate_shared(
     locked: &Locked,
 ) -> Result<Single, Errno> {
     let open = |run: &Run| run.segment.open_part(run.first, run.count, shape.front, shape.size, locked);
-    let run = space::take(slices(shape, room), open, locked)?;
+    let run = space::take(Singles::home_of(list), slices(shape, room), open, locked)?;
     let segment = run.segment;
     let span = segment.span(run.first, run.count).ok_or(Errno::NOMEM)?;
     let block = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?;
     segment.set_heads(run.first, run.count);
     let page = bear(segment, run.first, run.count, shape, block.start())?;
     Singles::link(list, page, locked);
-    Ok(Single { start: block.start(), contents: wiped(block, run.contents) })
-}
-
-/// What a new block holds, when it has been seen to that it holds nothing if this build promises so.
-fn wiped(block: Span, contents: Contents) -> Contents {
-    if MITIGATIONS.zero_on_free && contents == Contents::Unknown {
-        // The memory of a block freed a moment ago: the kernel's zeros cost less than ours where not all is written to.
-        // SAFETY: the new block's memory, which nobody knows of yet.
-        if unsafe { os::purge(block) }.is_ok() {
-            return Contents::Zero;
-        }
-    }
-    contents
+    Ok(Single { start: block.start(), contents: segment.wiped(block, run.contents) })
 }
 
 /// The shape that a block for `shape` has where this page's block was. The build that promises nothing of a block's size leaves the
@@ -183,7 +174,7 @@ fn revive(range: &Range, shape: &SingleShape, contents: Contents) -> Result<Sing
     bear(segment, first, count, shape, start)?;
     // SAFETY: the block that was just made.
     let block = unsafe { Span::new(start, shape.size) };
-    Ok(Single { start, contents: wiped(block, contents) })
+    Ok(Single { start, contents: segment.wiped(block, contents) })
 }
 
 pub(super) fn bear(
@@ -274,6 +265,18 @@ pub(crate) fn resize(segment: &'static Segment, page: &'static Page, shape: &Sin
 }
 
 impl Segment {
+    /// What a new block holds, when it has been seen to that it holds nothing if this build promises so.
+    fn wiped(&self, block: Span, contents: Contents) -> Contents {
+        if MITIGATIONS.zero_on_free && contents == Contents::Unknown && !self.is_brought() {
+            // The memory of a block freed a moment ago: the kernel's zeros cost less than ours where not all is written to.
+            // SAFETY: the new block's memory, which nobody knows of yet.
+            if unsafe { os::purge(block) }.is_ok() {
+                return Contents::Zero;
+            }
+        }
+        contents
+    }
+
     /// A range becomes a block of `size` bytes: its memory counts again. Says what it holds.
     fn recommit(&self, range: &Range, size: usize, locked: &Locked) -> Contents {
         let is_empty = match self.role() {

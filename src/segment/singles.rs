@@ -8,16 +8,21 @@
 //! Anyone may free such a block, whatever his thread. So the list is changed under the lock of the space only, which a
 //! large block's birth and end take anyway. A page is on the list of the heap that its word names, or on none.
 
+use super::area::Home;
 use super::space::{Locked, lock};
 use super::{purge, segment_of, single};
 use crate::page::Page;
-use crate::sync::{AtomicPtr, Relaxed};
+use crate::sync::{AtomicPtr, AtomicU32, Relaxed};
 use core::ptr;
 
 /// The head of such a list. Empty when all its bytes are zero.
 #[derive(Debug)]
-#[repr(transparent)]
-pub(crate) struct Singles(AtomicPtr<Page>);
+#[repr(C)]
+pub(crate) struct Singles {
+    first: AtomicPtr<Page>,
+    /// Where the heap's memory comes from, as a number.
+    home: AtomicU32,
+}
 
 fn page_at(link: &AtomicPtr<Page>) -> Option<&'static Page> {
     // SAFETY: links are null or pages' descriptions, which are never unmapped.
@@ -27,7 +32,23 @@ fn page_at(link: &AtomicPtr<Page>) -> Option<&'static Page> {
 impl Singles {
     /// For a heap that is new: whatever was on the list was taken off it.
     pub(crate) fn clear(&self) {
-        self.0.store(ptr::null_mut(), Relaxed);
+        self.first.store(ptr::null_mut(), Relaxed);
+        self.settle(Home::ANY);
+    }
+
+    /// The heap's memory comes from there and from nowhere else.
+    pub(crate) fn settle(&self, home: Home) {
+        self.home.store(home.number(), Relaxed);
+    }
+
+    /// Where the heap's memory comes from.
+    pub(crate) fn home(&self) -> Home {
+        Home::numbered(self.home.load(Relaxed))
+    }
+
+    /// The same for whoever has a list, or none.
+    pub(super) fn home_of(list: Option<&Singles>) -> Home {
+        list.map_or(Home::ANY, Singles::home)
     }
 
     /// Whether this page of one block is on the list: for any thread, as of a moment ago.
@@ -44,13 +65,13 @@ impl Singles {
             page.hot.heap.store(ptr::null_mut(), Relaxed);
             return;
         };
-        let next = page_at(&list.0);
-        page.hot.next.store(list.0.load(Relaxed), Relaxed);
+        let next = page_at(&list.first);
+        page.hot.next.store(list.first.load(Relaxed), Relaxed);
         page.hot.heap.store(ptr::from_ref(list).cast_mut().cast(), Relaxed);
         if let Some(next) = next {
             next.hot.previous.store(this, Relaxed);
         }
-        list.0.store(this, Relaxed);
+        list.first.store(this, Relaxed);
     }
 
     /// The page leaves its list, if it is on one.
@@ -61,7 +82,7 @@ impl Singles {
         let next = page.hot.next.load(Relaxed);
         match page_at(&page.hot.previous) {
             Some(previous) => previous.hot.next.store(next, Relaxed),
-            None => list.0.store(next, Relaxed),
+            None => list.first.store(next, Relaxed),
         }
         if let Some(next) = page_at(&page.hot.next) {
             next.hot.previous.store(page.hot.previous.load(Relaxed), Relaxed);
@@ -74,7 +95,7 @@ impl Singles {
         loop {
             // For each block anew: there may be many, and others wait.
             let locked = lock();
-            let Some(page) = page_at(&self.0) else { return };
+            let Some(page) = page_at(&self.first) else { return };
             Self::unlink(page, &locked);
             Self::link(to, page, &locked);
         }
@@ -84,7 +105,7 @@ impl Singles {
     pub(crate) fn free_all(&self) {
         loop {
             let locked = lock();
-            let Some(page) = page_at(&self.0) else { break };
+            let Some(page) = page_at(&self.first) else { break };
             Self::unlink(page, &locked);
             let Some(segment) = segment_of(page) else { continue };
             // Whoever was faster waits for the lock, and gives the page up himself.

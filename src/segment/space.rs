@@ -1,5 +1,7 @@
 //! Who has which slice: the one lock of the segments, and what it guards.
 
+use super::area::Home;
+use super::arena::{Nature, Plot};
 use super::{HUGE, SHARED, Segment, arena, map, meta, peak, purge};
 use crate::entropy::{NoSecret, Rng};
 use crate::geometry::{SEGMENT_SHIFT, SLICES};
@@ -7,7 +9,7 @@ use crate::os::{Errno, Guard, Lock};
 use crate::page::Contents;
 use crate::report::{self, Kind, Operation, Report};
 use crate::sync::{Acquire, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release};
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 static LOCK: Lock = Lock::new();
 /// Draws places in the address space. Used under the lock.
@@ -121,25 +123,26 @@ const WARM_LOOKS: usize = 8;
 
 /// Claims slices for a page of blocks and makes them accessible: where it can be such as another page has left a moment ago, for
 /// they are open, and hold memory that the kernel need not find.
-pub(crate) fn claim(count: usize) -> Result<Run, Errno> {
+pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
     let locked = lock();
     let open = |run: &Run| run.segment.open_all(run.first, run.count, &locked);
     let left = |segment: &'static Segment| {
         let has_some = !segment.dirty.is_empty();
         has_some.then(|| segment.used.draw_gap_within(&segment.dirty, count, |n| dice().below(n))).flatten()
     };
-    let warm = roomy().take(WARM_LOOKS).find_map(|segment| take_from(segment, &left, count, &open, &locked)?.ok());
+    let mut nearest = roomy(home).take(WARM_LOOKS);
+    let warm = nearest.find_map(|segment| take_from(segment, &left, count, &open, &locked)?.ok());
     let run = match warm {
         Some(run) => run,
-        None => take(count, open, &locked)?,
+        None => take(home, count, open, &locked)?,
     };
     drop(locked);
     peak::look_if_due();
     Ok(run)
 }
 
-/// Segments with free slices. The next is found before one is handed out, which may leave the list.
-fn roomy() -> impl Iterator<Item = &'static Segment> {
+/// Segments with free slices for who lives there. The next is found before one is handed out, which may leave the list.
+fn roomy(home: Home) -> impl Iterator<Item = &'static Segment> {
     let mut next = ROOM.load(Relaxed);
     core::iter::from_fn(move || {
         // SAFETY: null or a segment's metadata, which is never unmapped.
@@ -147,6 +150,7 @@ fn roomy() -> impl Iterator<Item = &'static Segment> {
         next = segment.room_next.load(Relaxed);
         Some(segment)
     })
+    .filter(move |segment| home.admits(segment.area()))
 }
 
 /// Gives the slices of a page of blocks back. They are purged after the delay.
@@ -161,34 +165,40 @@ pub(crate) fn release(run: &Run) {
 ///
 /// Where the system lets no more memory be opened, slices that are open already may be left, here or in another segment; and where
 /// it is maps that there are no more of, some are won by leaving guards out.
-pub(super) fn take(count: usize, open: impl Fn(&Run) -> Result<(), Errno>, locked: &Locked) -> Result<Run, Errno> {
+pub(super) fn take(
+    home: Home,
+    count: usize,
+    open: impl Fn(&Run) -> Result<(), Errno>,
+    locked: &Locked,
+) -> Result<Run, Errno> {
     let anywhere = |segment: &'static Segment| segment.used.draw_gap(count, |n| dice().below(n));
     let within_reach =
         |segment: &'static Segment| segment.used.draw_gap_within(segment.within_reach(), count, |n| dice().below(n));
     let fused = |segment: &'static Segment| segment.fuse(locked).ok().and_then(|()| within_reach(segment));
-    match take_where(&anywhere, count, &open, locked) {
+    match take_where(home, &anywhere, count, &open, locked) {
         Some(Ok(run)) => return Ok(run),
         Some(Err(_)) => {}
         None => {
-            let segment = add_segment(locked)?;
+            let segment = add_segment(home, locked)?;
             return take_from(segment, &anywhere, count, &open, locked).unwrap_or(Err(Errno::NOMEM));
         }
     }
-    if let Some(Ok(run)) = take_where(&within_reach, count, &open, locked) {
+    if let Some(Ok(run)) = take_where(home, &within_reach, count, &open, locked) {
         return Ok(run);
     }
-    take_where(&fused, count, &open, locked).unwrap_or(Err(Errno::NOMEM))
+    take_where(home, &fused, count, &open, locked).unwrap_or(Err(Errno::NOMEM))
 }
 
 /// The first that can be opened. None if no segment has a place.
 fn take_where(
+    home: Home,
     place: &impl Fn(&'static Segment) -> Option<usize>,
     count: usize,
     open: &impl Fn(&Run) -> Result<(), Errno>,
     locked: &Locked,
 ) -> Option<Result<Run, Errno>> {
     let mut failed = None;
-    for segment in roomy() {
+    for segment in roomy(home) {
         match take_from(segment, place, count, open, locked) {
             Some(Ok(run)) => return Some(Ok(run)),
             Some(failure) => failed = Some(failure),
@@ -257,34 +267,41 @@ fn leave_room(segment: &'static Segment, _locked: &Locked) {
 }
 
 /// A new segment for all threads. What can fail is done before anything is made that could not be given back.
-fn add_segment(locked: &Locked) -> Result<&'static Segment, Errno> {
+fn add_segment(home: Home, locked: &Locked) -> Result<&'static Segment, Errno> {
     map::start(locked)?;
-    let base = arena::take(locked)?;
-    match describe(base, locked) {
+    let plot = arena::take(home, locked)?;
+    match describe(&plot, locked) {
         Ok(segment) => {
             enlist(segment, locked);
             enter_room(segment, locked);
             Ok(segment)
         }
         Err(error) => {
-            arena::put_back(base, locked);
+            arena::put_back(plot.base, locked);
             Err(error)
         }
     }
 }
 
-/// Metadata for the segment at `base`, entered in the map.
-fn describe(base: NonNull<u8>, locked: &Locked) -> Result<&'static Segment, Errno> {
-    let number = base.addr().get() >> SEGMENT_SHIFT;
+/// Metadata for the segment in this memory, entered in the map.
+fn describe(plot: &Plot, locked: &Locked) -> Result<&'static Segment, Errno> {
+    let number = plot.base.addr().get() >> SEGMENT_SHIFT;
     // Opens the map's chunk, so that the entry cannot fail when there is metadata, which is never given back.
     map::set(number, 1, None, locked)?;
     let segment = meta::allocate::<Segment>(locked)?;
-    segment.base.store(base.as_ptr(), Relaxed);
+    segment.base.store(plot.base.as_ptr(), Relaxed);
+    segment.area.store(plot.area, Relaxed);
+    segment.nature.store(plot.nature.0, Relaxed);
     segment.role.store(SHARED, Relaxed);
     for edge in [0, SLICES.wrapping_sub(1)] {
         segment.used.add(edge, 1);
     }
-    segment.zero.add(0, SLICES);
+    if plot.nature.has(Nature::ZERO) {
+        segment.zero.add(0, SLICES);
+    }
+    if plot.nature.has(Nature::COMMITTED) {
+        segment.writable.add(0, SLICES);
+    }
     map::set(number, 1, Some(segment), locked)?;
     Ok(segment)
 }
@@ -332,4 +349,35 @@ pub(super) fn covered(locked: &Locked) -> Result<&'static Segment, Errno> {
     let segment = meta::allocate::<Segment>(locked)?;
     COVERED.store(ptr::from_ref(segment).cast_mut(), Relaxed);
     Ok(segment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{self, Setting};
+    use crate::os;
+    use crate::testing::alone;
+    use std::vec::Vec;
+
+    #[test]
+    fn slices_that_still_have_memory_are_handed_out_before_others() {
+        alone("segment::space::tests::slices_that_still_have_memory_are_handed_out_before_others", || {
+            options::set(Setting::PurgeDelay, -1);
+            let draw = || (0..6).map(|_| claim(Home::ANY, 1).unwrap()).collect::<Vec<_>>();
+            let places = |runs: &[Run]| {
+                let mut places: Vec<_> = runs.iter().map(|run| (run.segment.number(), run.first)).collect();
+                places.sort_unstable();
+                places
+            };
+            let first = draw();
+            first.iter().for_each(release);
+            let before = os::calls();
+            for _ in 0..if cfg!(miri) { 2 } else { 20 } {
+                let next = draw();
+                assert_eq!(places(&next), places(&first));
+                next.iter().for_each(release);
+            }
+            assert_eq!(os::calls(), before, "they are open, and stay so");
+        });
+    }
 }

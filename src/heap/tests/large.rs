@@ -244,32 +244,6 @@ fn a_large_block_grows_and_shrinks_where_it_stands() {
 }
 
 #[test]
-fn a_page_is_born_where_another_has_left_its_memory() {
-    alone("heap::tests::large::a_page_is_born_where_another_has_left_its_memory", || {
-        options::set(Setting::PurgeDelay, -1);
-        let other = Held::of(3000);
-        // A class's last page is kept for a while: others of another class take its slices when it is let go.
-        for size in [2000, 5000, 700, 9000].into_iter().cycle().take(12) {
-            free_all(many(page_holds(size) * 2, size));
-            beat();
-            Thread::with_one(|thread| thread.collect());
-        }
-        let before = (os::calls(), segment::committed::now());
-        for size in [2000, 5000, 700, 9000].into_iter().cycle().take(12) {
-            free_all(many(page_holds(size) * 2, size));
-            Thread::with_one(|thread| thread.collect());
-        }
-        let after = os::calls();
-        assert_eq!(
-            (after.protect, after.unguard, after.reserve),
-            (before.0.protect, before.0.unguard, before.0.reserve)
-        );
-        assert_eq!(segment::committed::now(), before.1);
-        other.free();
-    });
-}
-
-#[test]
 fn the_quarantine_keeps_to_its_bytes_and_its_count() {
     alone("heap::tests::large::the_quarantine_keeps_to_its_bytes_and_its_count", || {
         if !MITIGATIONS.free_checks {

@@ -7,6 +7,7 @@
 //! | `threads` | pages of ended threads are found, adopted, collected |
 //! | `large` | large and huge blocks: guards, quarantine, purge, resizing |
 //! | `first_class` | heaps that the program makes, deletes and destroys |
+//! | `arenas` | memory that the program brings or has reserved, and heaps that live there |
 //! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
 //! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
 //! | `exhaustion` | no memory for any size: null, and all as before when there is some again (on the mock) |
@@ -14,6 +15,7 @@
 //!
 //! Every test holds its blocks as [`Held`]: written when got, checked when given back.
 
+mod arenas;
 #[cfg(all(ravelin_mock, not(miri)))]
 mod exhaustion;
 mod first_class;
@@ -28,6 +30,7 @@ mod under_miri;
 
 use super::{Collect, Thread, allocate_aligned, check_heap, collect, free};
 use crate::geometry::{Class, GRANULE, Granule, LARGE_MAX, UserPtr};
+use crate::mitigations::MITIGATIONS;
 use crate::os::testing::is_writable;
 use crate::page::{Page, padded};
 use crate::segment::{Segment, map};
@@ -155,6 +158,15 @@ fn thread() -> &'static Thread {
 /// The class of the blocks for requests of this size.
 fn class_for(size: usize) -> Class {
     Class::of(padded(size)).expect("a class")
+}
+
+/// The calling thread's freed blocks do not wait.
+fn not_waiting() {
+    if MITIGATIONS.quarantine
+        && let Some(thread) = Thread::current_or_new()
+    {
+        thread.quarantine.set_budget(0);
+    }
 }
 
 /// Blocks of a size that a page has room for.

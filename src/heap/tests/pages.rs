@@ -13,7 +13,13 @@ fn in_a_new_heap(deed: impl FnOnce() + Send) {
     Held::of(16).free();
     collect(Collect::Gently);
     thread::scope(|scope| {
-        scope.spawn(deed).join().unwrap();
+        scope
+            .spawn(|| {
+                not_waiting();
+                deed();
+            })
+            .join()
+            .unwrap();
     });
 }
 

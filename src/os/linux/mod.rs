@@ -3,6 +3,7 @@
 //! Nothing here allocates, and nothing assumes that a call is allowed: under a seccomp filter any of them may answer EPERM
 //! or ENOSYS, which is handed up like every other error.
 
+pub(super) mod brought;
 pub(super) mod clock;
 pub(super) mod constructor;
 pub(super) mod environment;

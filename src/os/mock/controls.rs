@@ -96,6 +96,18 @@ pub(crate) fn set_map_limit(maps: usize) {
     MAP_LIMIT.store(maps, Relaxed);
 }
 
+static GIGANTIC: AtomicUsize = AtomicUsize::new(0);
+
+/// How many gigantic pages the machine has set aside. For the whole process: a test that sets it runs alone.
+pub(crate) fn set_gigantic(pages: usize) {
+    GIGANTIC.store(pages, Relaxed);
+}
+
+/// Takes one of them, if there is one.
+pub(super) fn take_gigantic() -> bool {
+    GIGANTIC.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+}
+
 pub(super) fn map_limit() -> usize {
     MAP_LIMIT.load(Relaxed)
 }

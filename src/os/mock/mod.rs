@@ -6,6 +6,7 @@
 //!
 //! The files are those of `linux`, with `controls` and `pages` beside them.
 
+pub(super) mod brought;
 pub(super) mod clock;
 pub(super) mod constructor;
 pub(crate) mod controls;
@@ -28,7 +29,7 @@ pub(super) mod thread;
 #[cfg(test)]
 pub(crate) use {
     clock::advance_clock,
-    controls::{Failing, fail_aloud, fail_from, fail_nth, set_guards, set_map_limit},
+    controls::{Failing, fail_aloud, fail_from, fail_nth, set_gigantic, set_guards, set_map_limit},
     memory::{protection_of, reservations},
     pages::Protection,
 };
