@@ -101,7 +101,8 @@ pub(crate) fn allocate(shape: &SingleShape, room: usize, list: Option<&'static S
         if let Some(page) = range.page() {
             Singles::link(list, page, &locked);
         }
-        let contents = range.segment.recommit(&range, shape.size, &locked);
+        let size = range.page().map_or(shape.size, |page| revived_shape(page, shape).size);
+        let contents = range.segment.recommit(&range, size, &locked);
         drop(locked);
         match revive(&range, shape, contents) {
             Ok(single) => {
@@ -168,10 +169,19 @@ fn allocate_shared(
     Ok(Single { start: block.start(), contents: segment.wiped(block, run.contents) })
 }
 
+/// The shape that a block for `shape` has where this page's block was. The build that promises nothing of a block's size leaves the
+/// guard of a larger one where it is.
+fn revived_shape(page: &Page, shape: &SingleShape) -> SingleShape {
+    let old = page.face.block_size();
+    let size = if MITIGATIONS.free_checks { shape.size } else { shape.size.max(old) };
+    SingleShape { size, ..*shape }
+}
+
 /// Makes a block of a range that was taken from the shelf. Without the lock: nobody else knows of the range.
 fn revive(range: &Range, shape: &SingleShape, contents: Contents) -> Result<Single, Errno> {
     let Range { segment, first, count, .. } = *range;
     let page = range.page().ok_or(Errno::NOMEM)?;
+    let shape = &revived_shape(page, shape);
     segment.refit(page, shape.size, Life::Freed)?;
     let start = NonNull::new(page.face.start()).ok_or(Errno::NOMEM)?;
     bear(segment, first, count, shape, start)?;
