@@ -229,9 +229,32 @@ pub(crate) static TABLE: [Row; COUNT] = [
     Row::kept(Setting::ArenaEagerCommit, "ARENA_EAGER_COMMIT", Unit::Count, 2).formerly("EAGER_REGION_COMMIT"),
     Row::kept(Setting::PurgeDecommits, "PURGE_DECOMMITS", Unit::Count, 1).formerly("RESET_DECOMMITS"),
     Row::kept(Setting::AllowLargeOsPages, "ALLOW_LARGE_OS_PAGES", Unit::Count, 0).formerly("LARGE_OS_PAGES"),
-    Row::kept(Setting::ReserveHugeOsPages, "RESERVE_HUGE_OS_PAGES", Unit::Count, 0),
-    Row::kept(Setting::ReserveHugeOsPagesAt, "RESERVE_HUGE_OS_PAGES_AT", Unit::Count, -1),
-    Row::kept(Setting::ReserveOsMemory, "RESERVE_OS_MEMORY", Unit::Bytes, 0),
+    Row::new(
+        Setting::ReserveHugeOsPages,
+        "RESERVE_HUGE_OS_PAGES",
+        Unit::Count,
+        0,
+        "How many pages of 1 GiB are taken at the start, of those that the system has set aside.",
+    )
+    .also("RESERVE_HUGE_OS_PAGES"),
+    Row::new(
+        Setting::ReserveHugeOsPagesAt,
+        "RESERVE_HUGE_OS_PAGES_AT",
+        Unit::Count,
+        -1,
+        "Of which node of the machine these pages are; -1 is any.",
+    )
+    .within(-1, 255)
+    .also("RESERVE_HUGE_OS_PAGES_AT"),
+    Row::new(
+        Setting::ReserveOsMemory,
+        "RESERVE_OS_MEMORY",
+        Unit::Bytes,
+        0,
+        "How much address space is reserved at the start, beside what is reserved when it is needed.",
+    )
+    .within(0, 16 * TIB)
+    .also("RESERVE_OS_MEMORY"),
     Row::kept(Setting::SegmentCache, "DEPRECATED_SEGMENT_CACHE", Unit::Count, 0),
     Row::kept(Setting::PageReset, "DEPRECATED_PAGE_RESET", Unit::Count, 0),
     Row::kept(Setting::AbandonedPagePurge, "ABANDONED_PAGE_PURGE", Unit::Count, 0).formerly("ABANDONED_PAGE_RESET"),
