@@ -7,7 +7,7 @@ use super::claim::Claim;
 use crate::geometry::{GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
-use crate::page::{Found, Kind as PageKind, Page};
+use crate::page::{Found, Kind as PageKind, Origin, Page};
 use crate::remote::Owner;
 use crate::report::{self, BlockFacts, Kind, Operation, Report};
 use crate::segment::{Role, Segment, map, space};
@@ -84,8 +84,22 @@ pub(super) fn examine(
             report::die(&report.of_block(facts(page)))
         }
         Found::Whole { requested, origin } if !claim.is_true_of(page, requested, origin) => match claim {
+            Claim::Operator { origin: operator, .. } if origin.clashes_with(operator) => {
+                let note = match origin {
+                    Origin::NEW => "allocated by new, freed by delete[]",
+                    _ => "allocated by new[], freed by delete",
+                };
+                let report = Report::new(Kind::MismatchedDeallocation, operation, pointer.address()).with_note(note);
+                report::die(&report.of_block(facts(page)))
+            }
+            Claim::Sized { size } | Claim::Operator { size: Some(size), .. } => {
+                let report = Report::new(Kind::WrongSize, operation, pointer.address()).of_sizes(size, requested);
+                report::die(&report.of_block(facts(page)))
+            }
             Claim::Layout { size, align } => die_of_layout(pointer, page, operation, size, align),
-            Claim::Any => report::internal("an empty claim is true", operation, pointer.address()),
+            Claim::Any | Claim::Operator { .. } => {
+                report::internal("an empty claim is true", operation, pointer.address())
+            }
         },
         Found::Whole { .. } | Found::Forgotten { .. } | Found::Busy => {}
     }
@@ -112,7 +126,7 @@ fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
             (_, None) => (Kind::Foreign, None),
         };
     };
-    let (start, size) = (page.face.start().addr(), page.face.block_size());
+    let (start, size) = (page.face.start().addr().wrapping_add(page.face.skew()), page.face.block_size());
     let offset = address.wrapping_sub(start);
     if address < start {
         return (Kind::NeverAllocated, Some(page));

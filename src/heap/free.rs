@@ -2,11 +2,11 @@
 
 use super::claim::Claim;
 use super::thread::Thread;
-use super::{abandon, diagnose, fork};
+use super::{abandon, diagnose, fork, skew};
 use crate::geometry::{Class, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
-use crate::page::{Kind, Page, padded};
+use crate::page::{Kind, Origin, Page, padded};
 use crate::remote::{All, NotLive, Out, Owned, Posted, post};
 use crate::report::{self, Operation};
 use crate::segment::{self, Segment, SingleShape, map};
@@ -16,6 +16,19 @@ use core::sync::atomic::{Ordering, fence};
 #[inline(always)]
 pub(crate) fn free(pointer: UserPtr) {
     free_checked(pointer, Operation::Free, Claim::Any);
+}
+
+/// The same for one of C++'s operators: with `canaries` the size must be the one that was requested, if it is given, and with
+/// `origin-checks` the block must not come from the other kind of operator.
+#[inline(always)]
+pub(crate) fn free_by_operator(pointer: UserPtr, origin: Origin, size: Option<usize>) {
+    free_checked(pointer, Operation::Free, Claim::Operator { origin, size });
+}
+
+/// The same, and with `canaries` the size must be the one that was requested.
+#[inline(always)]
+pub(crate) fn free_sized(pointer: UserPtr, size: usize) {
+    free_checked(pointer, Operation::Free, Claim::Sized { size });
 }
 
 /// The same, and the process is stopped as well if a block for `size` bytes aligned to `align` would not have been of this
@@ -101,8 +114,11 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
 /// A large or huge block: its page belongs to whoever frees it.
 #[cold]
 #[inline(never)]
-fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
+pub(super) fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
     report::die_if_dying();
+    if !skew::is_valid(page, pointer) {
+        diagnose::die(pointer, operation);
+    }
     preserving_errno(|| {
         // Whoever comes too late for the claim is never mistaken: no second look.
         if let Err(NotLive) = segment::free_single(segment, page) {
@@ -124,6 +140,9 @@ pub(super) fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
 #[inline(never)]
 fn refuse(pointer: UserPtr, operation: Operation) {
     if pointer.address() == 0 {
+        return;
+    }
+    if skew::free_found(pointer, operation) {
         return;
     }
     if diagnose::is_live_after_all(pointer) {

@@ -26,6 +26,10 @@ pub enum Kind {
     WriteAfterFree,
     /// The `Layout` given for a block is not the one that it was allocated with.
     WrongLayout,
+    /// The size given for a block is not the one that was requested.
+    WrongSize,
+    /// A block came from one of C++'s operators, and went back to another's: `new` and `delete[]`, or `new[]` and `delete`.
+    MismatchedDeallocation,
     /// A freed block was used: its size was asked, it was to be resized, or its bytes have changed.
     UseAfterFree,
     /// A handle names no living heap: it was deleted or destroyed, its thread has ended, or it never was one.
@@ -53,6 +57,8 @@ impl Kind {
             Kind::BufferOverflow => "buffer overflow",
             Kind::WriteAfterFree => "write after free",
             Kind::WrongLayout => "wrong layout",
+            Kind::WrongSize => "wrong size",
+            Kind::MismatchedDeallocation => "mismatched deallocation",
             Kind::UseAfterFree => "use after free",
             Kind::DeadHeap => "dead heap",
             Kind::ForeignHeap => "foreign heap",
@@ -69,11 +75,13 @@ impl Kind {
             | Kind::Misaligned
             | Kind::NeverAllocated
             | Kind::Foreign
-            | Kind::Wild => true,
+            | Kind::Wild
+            | Kind::MismatchedDeallocation => true,
             Kind::CorruptedFreeList
             | Kind::BufferOverflow
             | Kind::WriteAfterFree
             | Kind::WrongLayout
+            | Kind::WrongSize
             | Kind::UseAfterFree
             | Kind::DeadHeap
             | Kind::ForeignHeap
