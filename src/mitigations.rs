@@ -22,6 +22,8 @@ pub struct Mitigations {
     pub quarantine: bool,
     /// A block is wiped when it is freed, and is still found wiped when it is handed out again.
     pub zero_on_free: bool,
+    /// One allocation in so many, as an option says, stands alone between guards, and stays inaccessible after its free.
+    pub sampled_guards: bool,
 }
 
 /// What this build has.
@@ -33,6 +35,7 @@ pub const MITIGATIONS: Mitigations = Mitigations {
     canaries: cfg!(feature = "canaries"),
     quarantine: cfg!(feature = "quarantine"),
     zero_on_free: cfg!(feature = "zero-on-free"),
+    sampled_guards: cfg!(feature = "sampled-guards"),
 };
 
 /// Whether thread-local words go through the C library instead of the fixed offset that only libraries loaded at
@@ -47,7 +50,7 @@ enum Since {
 }
 
 /// How many defences there are.
-const COUNT: usize = 7;
+const COUNT: usize = 8;
 
 impl Mitigations {
     /// Each defence by its feature's name, whether it is in force, and the first build that has it.
@@ -57,6 +60,7 @@ impl Mitigations {
             ("encoded-links", self.encoded_links, Since::Hardened),
             ("random-order", self.random_order, Since::Hardened),
             ("layout-checks", self.layout_checks, Since::Hardened),
+            ("sampled-guards", self.sampled_guards, Since::Hardened),
             ("canaries", self.canaries, Since::Paranoid),
             ("quarantine", self.quarantine, Since::Paranoid),
             ("zero-on-free", self.zero_on_free, Since::Paranoid),
@@ -101,9 +105,16 @@ mod tests {
             canaries: false,
             quarantine: false,
             zero_on_free: false,
+            sampled_guards: false,
         };
-        let hardened =
-            Mitigations { free_checks: true, encoded_links: true, random_order: true, layout_checks: true, ..none };
+        let hardened = Mitigations {
+            free_checks: true,
+            encoded_links: true,
+            random_order: true,
+            layout_checks: true,
+            sampled_guards: true,
+            ..none
+        };
         let paranoid = Mitigations { canaries: true, quarantine: true, zero_on_free: true, ..hardened };
         assert_eq!([none, hardened, paranoid].map(|build| build.build_name()), ["fast", "hardened", "paranoid"]);
         assert_eq!(Mitigations { random_order: false, ..paranoid }.build_name(), "custom");

@@ -122,6 +122,12 @@ impl Page {
         tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
     }
 
+    /// What stands alone has margins instead, and starts at any granule: no place for it in the table.
+    #[inline(always)]
+    fn has_no_canary(&self) -> bool {
+        MITIGATIONS.sampled_guards && self.face.is_sampled()
+    }
+
     /// From now on nobody looks at the trailer: the block is being changed, or freed by a thread that does not own it.
     #[inline(always)]
     pub(crate) fn clear_slack(&self, tables: &Tables, block: Block) {
@@ -144,7 +150,7 @@ impl Page {
     #[inline]
     pub(crate) fn usable(&self, tables: &Tables, address: usize) -> usize {
         let size = self.face.block_size();
-        if !MITIGATIONS.canaries {
+        if !MITIGATIONS.canaries || self.has_no_canary() {
             return size;
         }
         size.wrapping_sub(tables.slack(Granule::of(address), size))
@@ -154,6 +160,9 @@ impl Page {
     /// that the block is another than the caller thinks: `examine` tells.
     #[inline(always)]
     pub(crate) fn is_whole(&self, tables: &Tables, address: usize, origin: Origin, requested: Option<usize>) -> bool {
+        if self.has_no_canary() {
+            return false;
+        }
         let size = self.face.block_size();
         let slack = match requested {
             Some(requested) => size.wrapping_sub(requested),

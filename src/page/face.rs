@@ -1,7 +1,7 @@
 //! The part of a page's description that every thread reads and few write: owner, summary, class, extent.
 
 use super::Block;
-use crate::geometry::{Class, SLICE_WORDS};
+use crate::geometry::{Class, GRANULE, SLICE_WORDS};
 use crate::os;
 use crate::remote::OwnerWord;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
@@ -17,6 +17,8 @@ pub(crate) enum Kind {
 }
 
 const SINGLE: u8 = u8::MAX;
+/// A page of one block that stands alone between guards.
+const SAMPLED: u8 = u8::MAX - 1;
 
 /// Owner, class and extent of a page. Written at birth, when no block of the page exists.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct Face {
     class: AtomicU8,
     group_shift: AtomicU8,
     mail_bit: AtomicU8,
+    /// log2 of the alignment that the block was asked for, if it stands alone.
+    align_shift: AtomicU8,
     segment_number: AtomicU32,
     /// The process's generation at the page's birth: no older canary can be in it.
     born: AtomicU32,
@@ -69,6 +73,7 @@ impl Face {
             class: AtomicU8::new(0),
             group_shift: AtomicU8::new(0),
             mail_bit: AtomicU8::new(0),
+            align_shift: AtomicU8::new(0),
             segment_number: AtomicU32::new(0),
             born: AtomicU32::new(0),
             canary: [AtomicU64::new(0), AtomicU64::new(0)],
@@ -90,6 +95,28 @@ impl Face {
         self.class.store(SINGLE, Relaxed);
         self.set_single_size(size, least);
         self.describe(extent);
+    }
+
+    /// Describes a page of one block that stands alone: it is of the very Layout that it was asked for with.
+    pub(crate) fn describe_sampled(&self, size: usize, align: usize, extent: &Extent) {
+        self.class.store(SAMPLED, Relaxed);
+        self.block_size.store(size, Relaxed);
+        // Of wider alignments only the slow check can tell.
+        self.least.store(if align <= GRANULE { size } else { usize::MAX }, Relaxed);
+        self.span.store(0, Relaxed);
+        self.align_shift.store(align.trailing_zeros() as u8, Relaxed);
+        self.describe(extent);
+    }
+
+    /// Whether the page's one block stands alone between guards.
+    #[inline]
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.class.load(Relaxed) == SAMPLED
+    }
+
+    /// The alignment that such a block was asked for, a granule at least.
+    pub(crate) fn sampled_align(&self) -> usize {
+        1_usize.wrapping_shl(u32::from(self.align_shift.load(Relaxed)))
     }
 
     /// A page of one block changes its size in place.
