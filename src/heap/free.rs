@@ -2,7 +2,7 @@
 
 use super::claim::Claim;
 use super::thread::Thread;
-use super::{abandon, diagnose, fork, sample};
+use super::{abandon, diagnose, fork, sample, skew};
 use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Caller};
@@ -101,9 +101,12 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
 /// A large or huge block: its page belongs to whoever frees it.
 #[cold]
 #[inline(never)]
-fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
+pub(super) fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
     report::die_if_dying();
     let caller = Caller::here();
+    if !skew::is_valid(page, pointer) {
+        diagnose::die(pointer, operation);
+    }
     preserving_errno(|| {
         // Whoever comes too late for the claim is never mistaken: no second look.
         if let Err(NotLive) = segment::claim_single(segment, page) {
@@ -129,6 +132,9 @@ pub(super) fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
 #[inline(never)]
 fn refuse(pointer: UserPtr, operation: Operation) {
     if pointer.address() == 0 {
+        return;
+    }
+    if skew::free_found(pointer, operation) {
         return;
     }
     if diagnose::is_live_after_all(pointer) {

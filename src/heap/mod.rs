@@ -19,8 +19,8 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`], [`mod@start`],
-//! [`fork`], [`diagnose`], [`verify`], [`deferred`], [`sample`], [`fault`].
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`],
+//! [`skew`], [`mod@start`], [`fork`], [`diagnose`], [`verify`], [`deferred`], [`sample`], [`fault`].
 
 mod abandon;
 mod claim;
@@ -37,6 +37,7 @@ mod quarantine;
 mod queue;
 mod resize;
 mod sample;
+mod skew;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,7 @@ pub(crate) use resize::{
     Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,
     usable_size,
 };
+pub(crate) use skew::allocate_at;
 pub(crate) use start::{forks, open, start};
 pub(crate) use thread::{Heap, Thread};
 pub(crate) use verify::check_heap;

@@ -43,6 +43,8 @@ pub(crate) struct Face {
     /// log2 of the alignment that the block was asked for, if it stands alone.
     align_shift: AtomicU8,
     segment_number: AtomicU32,
+    /// How far behind the start of a page's one block the pointer lies that the program has.
+    skew: AtomicU32,
     /// The process's generation at the page's birth: no older canary can be in it.
     born: AtomicU32,
     /// What the canaries that are planted now are mixed with.
@@ -75,6 +77,7 @@ impl Face {
             mail_bit: AtomicU8::new(0),
             align_shift: AtomicU8::new(0),
             segment_number: AtomicU32::new(0),
+            skew: AtomicU32::new(0),
             born: AtomicU32::new(0),
             canary: [AtomicU64::new(0), AtomicU64::new(0)],
         }
@@ -93,6 +96,7 @@ impl Face {
     /// if only the slow check can tell.
     pub(crate) fn describe_single(&self, size: usize, least: Option<usize>, extent: &Extent) {
         self.class.store(SINGLE, Relaxed);
+        self.skew.store(0, Relaxed);
         self.set_single_size(size, least);
         self.describe(extent);
     }
@@ -100,6 +104,7 @@ impl Face {
     /// Describes a page of one block that stands alone: it is of the very Layout that it was asked for with.
     pub(crate) fn describe_sampled(&self, size: usize, align: usize, extent: &Extent) {
         self.class.store(SAMPLED, Relaxed);
+        self.skew.store(0, Relaxed);
         self.block_size.store(size, Relaxed);
         // Of wider alignments only the slow check can tell.
         self.least.store(if align <= GRANULE { size } else { usize::MAX }, Relaxed);
@@ -117,6 +122,20 @@ impl Face {
     /// The alignment that such a block was asked for, a granule at least.
     pub(crate) fn sampled_align(&self) -> usize {
         1_usize.wrapping_shl(u32::from(self.align_shift.load(Relaxed)))
+    }
+
+    /// The program is given a pointer that lies so far behind the start of the page's one block, which nobody knows of yet.
+    pub(crate) fn set_skew(&self, bytes: usize) {
+        self.skew.store(bytes as u32, Relaxed);
+    }
+
+    /// How far behind the block's start the pointer lies that the program has; 0 but in some pages of one block.
+    #[inline]
+    pub(crate) fn skew(&self) -> usize {
+        match self.kind() {
+            Kind::Single => self.skew.load(Relaxed) as usize,
+            Kind::Blocks(_) => 0,
+        }
     }
 
     /// A page of one block changes its size in place.
