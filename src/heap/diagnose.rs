@@ -7,7 +7,7 @@ use super::claim::Claim;
 use crate::geometry::{GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
-use crate::page::{Found, Kind as PageKind, Page};
+use crate::page::{Found, Kind as PageKind, Origin, Page};
 use crate::remote::Owner;
 use crate::report::{self, BlockFacts, Kind, Operation, Report};
 use crate::segment::{self, Role, Sampled, Segment, map, space};
@@ -84,15 +84,6 @@ pub(super) fn examine(
     operation: Operation,
     claim: Claim,
 ) {
-    if let Some(sampled) = Sampled::of(segment, page) {
-        // It has no canary: its margins are looked at when it is the caller's for certain.
-        return match claim {
-            Claim::Layout { size, align } if !super::free::is_of_layout(sampled.page(), size, align) => {
-                die_of_layout(pointer, page, operation, size, align)
-            }
-            Claim::Layout { .. } | Claim::Any => {}
-        };
-    }
     let found = page.examine(segment.tables(), pointer.address());
     // After the look: while the block was live, nobody else may have changed it.
     fence(Ordering::SeqCst);
@@ -105,8 +96,22 @@ pub(super) fn examine(
             report::die(&report.of_block(facts(page)))
         }
         Found::Whole { requested, origin } if !claim.is_true_of(page, requested, origin) => match claim {
+            Claim::Operator { origin: operator, .. } if origin.clashes_with(operator) => {
+                let note = match origin {
+                    Origin::NEW => "allocated by new, freed by delete[]",
+                    _ => "allocated by new[], freed by delete",
+                };
+                let report = Report::new(Kind::MismatchedDeallocation, operation, pointer.address()).with_note(note);
+                report::die(&report.of_block(facts(page)))
+            }
+            Claim::Sized { size } | Claim::Operator { size: Some(size), .. } => {
+                let report = Report::new(Kind::WrongSize, operation, pointer.address()).of_sizes(size, requested);
+                report::die(&report.of_block(facts(page)))
+            }
             Claim::Layout { size, align } => die_of_layout(pointer, page, operation, size, align),
-            Claim::Any => report::internal("an empty claim is true", operation, pointer.address()),
+            Claim::Any | Claim::Operator { .. } => {
+                report::internal("an empty claim is true", operation, pointer.address())
+            }
         },
         Found::Whole { .. } | Found::Forgotten { .. } | Found::Busy => {}
     }

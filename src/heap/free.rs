@@ -6,7 +6,7 @@ use super::{abandon, diagnose, fork, sample, skew};
 use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Caller};
-use crate::page::{Kind, Page, padded};
+use crate::page::{Kind, Origin, Page, padded};
 use crate::remote::{All, NotLive, Out, Owned, Posted, post};
 use crate::report::{self, Operation};
 use crate::segment::{self, Sampled, Segment, SingleShape, map};
@@ -16,6 +16,19 @@ use core::sync::atomic::{Ordering, fence};
 #[inline(always)]
 pub(crate) fn free(pointer: UserPtr) {
     free_checked(pointer, Operation::Free, Claim::Any);
+}
+
+/// The same for one of C++'s operators: with `canaries` the size must be the one that was requested, if it is given, and with
+/// `origin-checks` the block must not come from the other kind of operator.
+#[inline(always)]
+pub(crate) fn free_by_operator(pointer: UserPtr, origin: Origin, size: Option<usize>) {
+    free_checked(pointer, Operation::Free, Claim::Operator { origin, size });
+}
+
+/// The same, and with `canaries` the size must be the one that was requested.
+#[inline(always)]
+pub(crate) fn free_sized(pointer: UserPtr, size: usize) {
+    free_checked(pointer, Operation::Free, Claim::Sized { size });
 }
 
 /// The same, and the process is stopped as well if a block for `size` bytes aligned to `align` would not have been of this

@@ -39,6 +39,11 @@ impl Terms {
         Terms { fill, origin: Origin::MALLOC }
     }
 
+    /// For C++'s operators.
+    pub(crate) const fn of_operator(origin: Origin) -> Terms {
+        Terms { fill: Fill::Any, origin }
+    }
+
     /// For one that comes back with a Layout of this alignment.
     #[inline(always)]
     pub(crate) const fn of_layout(fill: Fill, align: usize) -> Terms {
@@ -201,7 +206,7 @@ fn allocate_slower(
     let thread = Thread::current_or_new();
     let heap = heap.or_else(|| thread.map(Thread::default));
     let caller = caller.in_thread(thread.map(|thread| &thread.stack));
-    if let Some(block) = sample::allocate(heap, size, align, class, &caller) {
+    if let Some(block) = sample::allocate(heap, size, align, class, terms.origin, &caller) {
         return block.as_ptr();
     }
     match (class, heap) {
@@ -227,7 +232,9 @@ pub(super) fn allocate_grown(heap: Option<&'static Heap>, size: usize, align: us
         let thread = Thread::current_or_new();
         let heap = heap.or_else(|| thread.map(Thread::default));
         let caller = caller.in_thread(thread.map(|thread| &thread.stack));
-        if let Some(block) = sample::allocate(heap, size, align, Class::of_aligned(padded(size), align), &caller) {
+        if let Some(block) =
+            sample::allocate(heap, size, align, Class::of_aligned(padded(size), align), terms.origin, &caller)
+        {
             return block.as_ptr();
         }
         allocate_single(heap, size, align, terms, padded(size).saturating_add(size / 2))

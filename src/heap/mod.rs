@@ -48,11 +48,12 @@ mod visit;
 pub(crate) use abandon::count as abandoned_pages;
 pub use deferred::Deferred;
 pub(crate) use deferred::set_deferred;
-pub(crate) use free::{free, free_with_layout};
+pub(crate) use free::{free, free_by_operator, free_sized, free_with_layout};
 pub use handle::HeapHandle;
 pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, new_at, set_default};
 pub(crate) use malloc::{
-    Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_zeroed,
+    Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_on,
+    allocate_zeroed,
 };
 pub(crate) use resize::{
     Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,

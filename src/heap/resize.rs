@@ -6,14 +6,11 @@ use super::thread::{Heap, Thread};
 use super::{diagnose, free, malloc, sample, skew, start};
 use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
-use crate::page::{Kind, Origin, Page, TRAILER, padded};
+use crate::page::{Kind, Origin, Page, TRAILER, is_possible_slack, padded};
 use crate::remote::NotLive;
 use crate::report::{self, Operation};
 use crate::segment::{self, Role, Sampled, Segment, SingleShape, map};
 use core::ptr::{self, NonNull};
-
-/// More slack than this does not go into its table.
-const MOST_SLACK: usize = if MITIGATIONS.canaries { u32::MAX as usize } else { usize::MAX };
 
 /// A live block, its page and its segment.
 #[derive(Clone, Copy)]
@@ -194,7 +191,7 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
     }
     let terms = Terms::of(target.fill);
     let new = if padded > room { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
-    if new.is_null() && is_aligned && padded <= room && room.wrapping_sub(size) <= MOST_SLACK {
+    if new.is_null() && is_aligned && padded <= room && is_possible_slack(room.wrapping_sub(size)) {
         // A block that is to shrink can always stay.
         return live.stays(pointer, resized);
     }

@@ -17,7 +17,7 @@ use crate::geometry::{Class, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os::{self, Caller};
-use crate::page::Page;
+use crate::page::{Origin, Page};
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, Damage, Sampled};
 use crate::sync::{AtomicBool, AtomicU32, Relaxed};
@@ -48,6 +48,7 @@ pub(super) fn allocate(
     size: usize,
     align: usize,
     class: Option<Class>,
+    origin: Origin,
     caller: &Caller<'_>,
 ) -> Option<NonNull<u8>> {
     let is_turn = match heap {
@@ -65,7 +66,7 @@ pub(super) fn allocate(
     if let Some(heap) = heap {
         heap.beat(class);
     }
-    segment::allocate_sampled(size, align, heap.map(|heap| &heap.singles), caller)
+    segment::allocate_sampled(size, align, origin, heap.map(|heap| &heap.singles), caller)
 }
 
 /// Sees to it that faults are explained: installed at the first, and looked after now and then.

@@ -1,6 +1,7 @@
 //! The part of a page's description that every thread reads and few write: owner, summary, class, extent.
 
 use super::Block;
+use super::Origin;
 use crate::geometry::{Class, GRANULE, SLICE_WORDS};
 use crate::os;
 use crate::remote::OwnerWord;
@@ -42,6 +43,8 @@ pub(crate) struct Face {
     mail_bit: AtomicU8,
     /// log2 of the alignment that the block was asked for, if it stands alone.
     align_shift: AtomicU8,
+    /// And by what.
+    origin: AtomicU8,
     segment_number: AtomicU32,
     /// How far behind the start of a page's one block the pointer lies that the program has.
     skew: AtomicU32,
@@ -76,6 +79,7 @@ impl Face {
             group_shift: AtomicU8::new(0),
             mail_bit: AtomicU8::new(0),
             align_shift: AtomicU8::new(0),
+            origin: AtomicU8::new(0),
             segment_number: AtomicU32::new(0),
             skew: AtomicU32::new(0),
             born: AtomicU32::new(0),
@@ -102,7 +106,8 @@ impl Face {
     }
 
     /// Describes a page of one block that stands alone: it is of the very Layout that it was asked for with.
-    pub(crate) fn describe_sampled(&self, size: usize, align: usize, extent: &Extent) {
+    pub(crate) fn describe_sampled(&self, size: usize, align: usize, origin: Origin, extent: &Extent) {
+        self.origin.store(origin.0, Relaxed);
         self.class.store(SAMPLED, Relaxed);
         self.skew.store(0, Relaxed);
         self.block_size.store(size, Relaxed);
@@ -111,6 +116,11 @@ impl Face {
         self.span.store(0, Relaxed);
         self.align_shift.store(align.trailing_zeros() as u8, Relaxed);
         self.describe(extent);
+    }
+
+    /// By what such a block was asked for.
+    pub(crate) fn sampled_origin(&self) -> Origin {
+        Origin(self.origin.load(Relaxed))
     }
 
     /// Whether the page's one block stands alone between guards.

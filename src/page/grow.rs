@@ -3,7 +3,7 @@
 use super::face::Extent;
 use super::hot::{NEVER, WHEN_EMPTY};
 use super::link::encode;
-use super::{Page, Tables};
+use super::{Origin, Page, Tables};
 use crate::entropy::{self, Rng};
 use crate::geometry::{Class, SLICE};
 use crate::mitigations::MITIGATIONS;
@@ -126,9 +126,16 @@ impl Page {
     }
 
     /// The same for a block that stands alone.
-    pub(crate) fn bear_sampled(&self, tables: &'static Tables, size: usize, align: usize, extent: &Extent) {
+    pub(crate) fn bear_sampled(
+        &self,
+        tables: &'static Tables,
+        size: usize,
+        align: usize,
+        origin: Origin,
+        extent: &Extent,
+    ) {
         self.prepare_single(tables);
-        self.face.describe_sampled(size, align, extent);
+        self.face.describe_sampled(size, align, origin, extent);
         self.begin_single(tables, extent);
     }
 

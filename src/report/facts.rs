@@ -56,6 +56,8 @@ enum Detail {
     None,
     /// The layout that the caller gave: size and alignment in bytes.
     Layout(usize, usize),
+    /// The size that the caller gave, and the one that was requested.
+    Sizes(usize, usize),
     /// How many bytes were requested, and where in the block the first byte lies that was overwritten.
     Overflow(usize, usize),
     /// Where in the block the first byte lies that was written to.
@@ -141,6 +143,13 @@ impl Report {
         self
     }
 
+    /// Adds the size that the caller gave, and the one that was requested, for [`Kind::WrongSize`].
+    #[must_use]
+    pub(crate) const fn of_sizes(mut self, given: usize, requested: usize) -> Report {
+        self.detail = Detail::Sizes(given, requested);
+        self
+    }
+
     /// Adds how many bytes were requested, and where in the block the first byte lies that was overwritten, for
     /// [`Kind::BufferOverflow`].
     #[must_use]
@@ -220,11 +229,11 @@ impl Report {
         }
     }
 
-    /// How many bytes of the block were requested, for [`Kind::BufferOverflow`].
+    /// How many bytes of the block were requested, for [`Kind::BufferOverflow`] and [`Kind::WrongSize`].
     #[must_use]
     pub const fn requested(&self) -> Option<usize> {
         match self.detail {
-            Detail::Overflow(requested, _) => Some(requested),
+            Detail::Overflow(requested, _) | Detail::Sizes(_, requested) => Some(requested),
             _ => None,
         }
     }
@@ -269,6 +278,10 @@ impl Report {
             Detail::Layout(size, align) => {
                 line.push_str(" (size ").push_dec(size as u64);
                 line.push_str(", alignment ").push_dec(align as u64).push_str(")");
+            }
+            Detail::Sizes(given, requested) => {
+                line.push_str(" (size ").push_dec(given as u64);
+                line.push_str(", requested ").push_dec(requested as u64).push_str(")");
             }
             Detail::Overflow(requested, offset) => {
                 line.push_str(" (").push_dec(requested as u64).push_str(" bytes requested, written at offset ");
@@ -350,6 +363,8 @@ mod tests {
             (Kind::BufferOverflow, Operation::Free, "buffer overflow in free of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::WriteAfterFree, Operation::Malloc, "write after free in malloc of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::WrongLayout, Operation::Dealloc, "wrong layout in dealloc of 0x7f3a5c0012c0 by thread 4711"),
+            (Kind::WrongSize, Operation::Free, "wrong size in free of 0x7f3a5c0012c0 by thread 4711"),
+            (Kind::MismatchedDeallocation, Operation::Free, "mismatched deallocation of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::UseAfterFree, Operation::Realloc, "use after free in realloc of 0x7f3a5c0012c0 by thread 4711"),
             (
                 Kind::NoRandomness,
@@ -400,6 +415,10 @@ mod tests {
             report(Kind::WrongLayout, Operation::Dealloc).of_block(BLOCK).with_layout(100, 8).to_string(),
             "wrong layout (size 100, alignment 8) in dealloc of 0x7f3a5c0012c0 (block of class 64, \
              page 0x7f3a5c000000, segment 3) by thread 4711"
+        );
+        assert_eq!(
+            report(Kind::WrongSize, Operation::Free).of_sizes(48, 40).to_string(),
+            "wrong size (size 48, requested 40) in free of 0x7f3a5c0012c0 by thread 4711"
         );
         assert_eq!(
             report(Kind::BufferOverflow, Operation::Free).overflown(40, 41).to_string(),

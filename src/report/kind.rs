@@ -26,6 +26,10 @@ pub enum Kind {
     WriteAfterFree,
     /// The `Layout` given for a block is not the one that it was allocated with.
     WrongLayout,
+    /// The size given for a block is not the one that was requested.
+    WrongSize,
+    /// A block came from one of C++'s operators, and went back to another's: `new` and `delete[]`, or `new[]` and `delete`.
+    MismatchedDeallocation,
     /// A freed block was used: its size was asked, it was to be resized, or its bytes have changed; or, where it stood alone
     /// between guards, it was read or written.
     UseAfterFree,
@@ -56,6 +60,8 @@ impl Kind {
             Kind::BufferOverflow => "buffer overflow",
             Kind::WriteAfterFree => "write after free",
             Kind::WrongLayout => "wrong layout",
+            Kind::WrongSize => "wrong size",
+            Kind::MismatchedDeallocation => "mismatched deallocation",
             Kind::UseAfterFree => "use after free",
             Kind::BufferUnderflow => "buffer underflow",
             Kind::DeadHeap => "dead heap",
@@ -73,11 +79,13 @@ impl Kind {
             | Kind::Misaligned
             | Kind::NeverAllocated
             | Kind::Foreign
-            | Kind::Wild => true,
+            | Kind::Wild
+            | Kind::MismatchedDeallocation => true,
             Kind::CorruptedFreeList
             | Kind::BufferOverflow
             | Kind::WriteAfterFree
             | Kind::WrongLayout
+            | Kind::WrongSize
             | Kind::UseAfterFree
             | Kind::BufferUnderflow
             | Kind::DeadHeap

@@ -27,7 +27,7 @@ use crate::geometry::{CLASSES, Class, GRANULE, SLICE};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os::{self, Caller, Span};
-use crate::page::{Contents, Extent, Page};
+use crate::page::{Contents, Extent, Origin, Page};
 use crate::remote::Owner;
 use crate::report::{Life, Place};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Relaxed};
@@ -161,6 +161,7 @@ impl Pattern {
 pub(crate) fn allocate(
     size: usize,
     align: usize,
+    origin: Origin,
     list: Option<&'static Singles>,
     caller: &Caller<'_>,
 ) -> Option<NonNull<u8>> {
@@ -172,7 +173,7 @@ pub(crate) fn allocate(
     let made = {
         let locked = lock();
         let seat = Seat::draw(shape, size, align);
-        seat.take(&locked).and_then(|run| seat.bear(&run, list, &locked))
+        seat.take(&locked).and_then(|run| seat.bear(&run, origin, list, &locked))
     };
     let Some((start, trace)) = made else {
         access::leave_out();
@@ -196,6 +197,7 @@ impl Seat {
     fn bear(
         &self,
         run: &Run,
+        origin: Origin,
         list: Option<&'static Singles>,
         locked: &Locked,
     ) -> Option<(NonNull<u8>, &'static Trace)> {
@@ -219,7 +221,7 @@ impl Seat {
         let page = segment.page_at(run.first)?;
         segment.set_heads(run.first, run.count);
         let extent = Extent { first_slice: run.first, slices: run.count, segment_number: segment.number(), start };
-        page.bear_sampled(segment.tables_forever(), self.size, self.align, &extent);
+        page.bear_sampled(segment.tables_forever(), self.size, self.align, origin, &extent);
         Singles::link(list, page, locked);
         single::set_live(segment, start);
         Some((start, trace))
