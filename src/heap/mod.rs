@@ -19,13 +19,14 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`], [`skew`], [`mod@start`],
-//! [`fork`], [`diagnose`], [`verify`], [`deferred`].
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`],
+//! [`skew`], [`mod@start`], [`fork`], [`diagnose`], [`verify`], [`deferred`], [`sample`], [`fault`].
 
 mod abandon;
 mod claim;
 mod deferred;
 mod diagnose;
+mod fault;
 mod fork;
 mod free;
 mod handle;
@@ -35,6 +36,7 @@ mod malloc;
 mod quarantine;
 mod queue;
 mod resize;
+mod sample;
 mod skew;
 mod start;
 #[cfg(test)]
