@@ -313,9 +313,9 @@ typedef enum rv_option_e {
     rv_option_arena_eager_commit = 4,        /* no meaning here */
     rv_option_purge_decommits = 5,           /* no meaning here */
     rv_option_allow_large_os_pages = 6,      /* no meaning here */
-    rv_option_reserve_huge_os_pages = 7,     /* no meaning here */
-    rv_option_reserve_huge_os_pages_at = 8,  /* no meaning here */
-    rv_option_reserve_os_memory = 9,         /* KiB; no meaning here */
+    rv_option_reserve_huge_os_pages = 7,     /* GiB, at the start */
+    rv_option_reserve_huge_os_pages_at = 8,  /* -1 is any node */
+    rv_option_reserve_os_memory = 9,         /* KiB, at the start */
     rv_option_deprecated_segment_cache = 10, /* no meaning here */
     rv_option_deprecated_page_reset = 11,    /* no meaning here */
     rv_option_abandoned_page_purge = 12,     /* no meaning here */

@@ -17,6 +17,9 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, fence};
 
 use engine::raw;
 
+/// How often a thread looks again while another one stores.
+const ROUNDS: u32 = 1 << 20;
+
 /// A place for one function.
 pub(crate) struct Call {
     version: AtomicU32,
@@ -41,10 +44,13 @@ impl Call {
     /// Stores a function; null is none. Nothing is stored if there is no memory for a secret to seal it with.
     pub(crate) fn register(&self, function: *mut c_void, argument: *mut c_void) {
         let Some(seal) = raw::seal(self.words(function, argument)) else { return };
-        loop {
+        for round in 0..ROUNDS {
             let version = self.version.load(Relaxed);
-            let next = version.wrapping_add(1);
-            if version & 1 == 0 && self.version.compare_exchange(version, next, Acquire, Relaxed).is_ok() {
+            let next = version.wrapping_add(1) | 1;
+            // Another thread stores, which takes no time; unless it is not in this process, but in the one that forked it.
+            if (version & 1 == 0 || round.wrapping_add(1) == ROUNDS)
+                && self.version.compare_exchange(version, next, Acquire, Relaxed).is_ok()
+            {
                 fence(Release);
                 self.function.store(function, Relaxed);
                 self.argument.store(argument, Relaxed);
@@ -52,7 +58,6 @@ impl Call {
                 self.version.store(next.wrapping_add(1), Release);
                 return;
             }
-            // Another thread stores, which takes no time.
             core::hint::spin_loop();
         }
     }
@@ -64,8 +69,10 @@ impl Call {
         Some(work(function, argument))
     }
 
+    /// What was stored last, if it has its seal. Nothing while it is being stored, if that takes long: the storing thread may have
+    /// been interrupted by this very call.
     fn stored(&self) -> Option<(*mut c_void, *mut c_void)> {
-        loop {
+        for _ in 0..ROUNDS {
             let version = self.version.load(Acquire);
             let function = self.function.load(Relaxed);
             let argument = self.argument.load(Relaxed);
@@ -82,6 +89,7 @@ impl Call {
             }
             core::hint::spin_loop();
         }
+        None
     }
 
     /// The place is sealed too: what was stored for errors is no function for output.

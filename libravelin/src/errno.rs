@@ -31,6 +31,28 @@ pub(crate) fn too_many() -> *mut c_void {
     fail(libc::ENOMEM)
 }
 
+/// Hands a block for `size` bytes on a multiple of `align` to the caller as mimalloc's functions do: an alignment that is no power of
+/// two gets none, and is no want of memory.
+#[inline(always)]
+pub(crate) fn or_failure(block: *mut u8, size: usize, align: usize) -> *mut c_void {
+    if block.is_null() { failed_aligned(size, align) } else { block.cast() }
+}
+
+#[cold]
+#[inline(never)]
+fn failed_aligned(size: usize, align: usize) -> *mut c_void {
+    if align.is_power_of_two() { no_memory(size) } else { not_aligned() }
+}
+
+/// What mimalloc's functions answer to an alignment that is no power of two.
+#[cold]
+pub(crate) fn not_aligned() -> *mut c_void {
+    if cfg!(debug_assertions) {
+        error(libc::EOVERFLOW, c"alignment is no power of two", None);
+    }
+    invalid()
+}
+
 /// What a function answers to an alignment that the standard does not allow: null, and errno is EINVAL.
 #[cold]
 pub(crate) fn invalid() -> *mut c_void {

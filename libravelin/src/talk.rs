@@ -153,7 +153,9 @@ pub(crate) fn error(code: c_int, what: &'static CStr, size: Option<usize>) {
 fn last_words(report: &Report) {
     let code = match report.kind() {
         Kind::DoubleFree => libc::EAGAIN,
-        Kind::CorruptedFreeList | Kind::UseAfterFree | Kind::Internal => libc::EFAULT,
+        Kind::CorruptedFreeList | Kind::BufferOverflow | Kind::WriteAfterFree | Kind::UseAfterFree | Kind::Internal => {
+            libc::EFAULT
+        }
         _ => libc::EINVAL,
     };
     let (mut kind, mut operation) = (Text::new(), Text::new());
@@ -227,11 +229,12 @@ impl Text {
         self.push(digits.get(20_usize.wrapping_sub(used)..).unwrap_or(&[]));
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or(&[])
     }
 
-    fn c_string(&self) -> *const c_char {
+    /// The text, ended by a zero.
+    pub(crate) fn c_string(&self) -> *const c_char {
         self.bytes.as_ptr().cast()
     }
 }

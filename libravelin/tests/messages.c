@@ -48,6 +48,9 @@ static void errors(void) {
     mi_free(p);
     /* The system's malloc is the same one. */
     CHECK(malloc(too_much) == NULL && heard(NO_MEMORY, 1));
+    /* Nor does a wrong alignment mean that there is no memory. */
+    volatile size_t wrong = 24;
+    CHECK(mi_malloc_aligned(10, wrong) == NULL && mi_memalign(wrong, 10) == NULL && told == 0);
     /* What a program cannot count is no error of the allocator's. */
     CHECK(mi_calloc(half, 3) == NULL && told == 0);
     mi_register_error(NULL, NULL);

@@ -13,6 +13,8 @@ pub(crate) enum Setting {
     QuarantineCount,
     GuardLimit,
     AbandonedLimit,
+    SampledGuards,
+    SampledPool,
     BlockQuarantine,
     Stats,
     MaxErrors,
@@ -132,7 +134,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 35;
+pub(crate) const COUNT: usize = 37;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -205,6 +207,21 @@ pub(crate) static TABLE: [Row; COUNT] = [
     )
     .within(0, 64 * KIB),
     Row::new(
+        Setting::SampledGuards,
+        "SAMPLED_GUARDS",
+        Unit::Count,
+        0,
+        "One allocation in so many stands alone between guards, and faults are explained; 1 is all, 0 is none.",
+    ),
+    Row::new(
+        Setting::SampledPool,
+        "SAMPLED_POOL",
+        Unit::Bytes,
+        512 * MIB,
+        "How many bytes of address space of freed blocks that stood alone stay inaccessible, 64 KiB at least for each.",
+    )
+    .within(0, TIB),
+    Row::new(
         Setting::BlockQuarantine,
         "BLOCK_QUARANTINE",
         Unit::Bytes,
@@ -229,9 +246,32 @@ pub(crate) static TABLE: [Row; COUNT] = [
     Row::kept(Setting::ArenaEagerCommit, "ARENA_EAGER_COMMIT", Unit::Count, 2).formerly("EAGER_REGION_COMMIT"),
     Row::kept(Setting::PurgeDecommits, "PURGE_DECOMMITS", Unit::Count, 1).formerly("RESET_DECOMMITS"),
     Row::kept(Setting::AllowLargeOsPages, "ALLOW_LARGE_OS_PAGES", Unit::Count, 0).formerly("LARGE_OS_PAGES"),
-    Row::kept(Setting::ReserveHugeOsPages, "RESERVE_HUGE_OS_PAGES", Unit::Count, 0),
-    Row::kept(Setting::ReserveHugeOsPagesAt, "RESERVE_HUGE_OS_PAGES_AT", Unit::Count, -1),
-    Row::kept(Setting::ReserveOsMemory, "RESERVE_OS_MEMORY", Unit::Bytes, 0),
+    Row::new(
+        Setting::ReserveHugeOsPages,
+        "RESERVE_HUGE_OS_PAGES",
+        Unit::Count,
+        0,
+        "How many pages of 1 GiB are taken at the start, of those that the system has set aside.",
+    )
+    .also("RESERVE_HUGE_OS_PAGES"),
+    Row::new(
+        Setting::ReserveHugeOsPagesAt,
+        "RESERVE_HUGE_OS_PAGES_AT",
+        Unit::Count,
+        -1,
+        "Of which node of the machine these pages are; -1 is any.",
+    )
+    .within(-1, 255)
+    .also("RESERVE_HUGE_OS_PAGES_AT"),
+    Row::new(
+        Setting::ReserveOsMemory,
+        "RESERVE_OS_MEMORY",
+        Unit::Bytes,
+        0,
+        "How much address space is reserved at the start, beside what is reserved when it is needed.",
+    )
+    .within(0, 16 * TIB)
+    .also("RESERVE_OS_MEMORY"),
     Row::kept(Setting::SegmentCache, "DEPRECATED_SEGMENT_CACHE", Unit::Count, 0),
     Row::kept(Setting::PageReset, "DEPRECATED_PAGE_RESET", Unit::Count, 0),
     Row::kept(Setting::AbandonedPagePurge, "ABANDONED_PAGE_PURGE", Unit::Count, 0).formerly("ABANDONED_PAGE_RESET"),

@@ -9,7 +9,7 @@ use super::library::{intended_names, library};
 use super::tools::{emulated, run, tool};
 
 /// What is declared ahead of the engine: names that hold one of these.
-const AHEAD: [&str; 6] = ["_at", "offset", "arena", "reserve", "manage", "recalloc_at"];
+const AHEAD: [&str; 2] = ["aligned_at", "aligned_offset"];
 /// What mimalloc exports without declaring it.
 const UNDECLARED: [&str; 1] = ["mi_heap_try_new"];
 

@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use engine::raw;
 
 use super::basic::{resize, resize_zeroed};
-use crate::errno::{or_no_memory, too_many};
+use crate::errno::{not_aligned, or_failure, too_many};
 
 /// Below this, a block that is resized has no alignment.
 pub(crate) const NO_ALIGNMENT: usize = 8;
@@ -16,18 +16,18 @@ pub(crate) const NO_ALIGNMENT: usize = 8;
 export! {
     /// A block whose address is a multiple of `align`.
     fn malloc_aligned(size: usize, align: usize) -> *mut c_void {
-        or_no_memory(raw::allocate_aligned(size, align), size)
+        or_failure(raw::allocate_aligned(size, align), size, align)
     }
 
     /// The same, all zero.
     fn zalloc_aligned(size: usize, align: usize) -> *mut c_void {
-        or_no_memory(raw::allocate_aligned_zeroed(size, align), size)
+        or_failure(raw::allocate_aligned_zeroed(size, align), size, align)
     }
 
     /// The same, for `count` elements of `size` bytes.
     fn calloc_aligned(count: usize, size: usize, align: usize) -> *mut c_void {
         match count.checked_mul(size) {
-            Some(bytes) => or_no_memory(raw::allocate_aligned_zeroed(bytes, align), bytes),
+            Some(bytes) => or_failure(raw::allocate_aligned_zeroed(bytes, align), bytes, align),
             None => too_many(),
         }
     }
@@ -72,8 +72,11 @@ pub(crate) unsafe fn resize_aligned(block: *mut c_void, size: usize, align: usiz
         // SAFETY: the caller's promise.
         return unsafe { resize(block, size) };
     }
+    if !align.is_power_of_two() {
+        return not_aligned();
+    }
     // SAFETY: the caller's promise, which the engine checks besides.
-    or_no_memory(unsafe { raw::reallocate_aligned(block.cast(), size, align) }, size)
+    or_failure(unsafe { raw::reallocate_aligned(block.cast(), size, align) }, size, align)
 }
 
 /// `rezalloc_aligned`, for the functions of this library.
@@ -85,6 +88,9 @@ pub(crate) unsafe fn resize_zeroed_aligned(block: *mut c_void, size: usize, alig
         // SAFETY: the caller's promise.
         return unsafe { resize_zeroed(block, size) };
     }
+    if !align.is_power_of_two() {
+        return not_aligned();
+    }
     // SAFETY: the caller's promise, which the engine checks besides.
-    or_no_memory(unsafe { raw::reallocate_aligned_zeroed(block.cast(), size, align) }, size)
+    or_failure(unsafe { raw::reallocate_aligned_zeroed(block.cast(), size, align) }, size, align)
 }

@@ -13,7 +13,7 @@ use super::aligned::NO_ALIGNMENT;
 use super::strings::{copy, resolve};
 use crate::arch;
 use crate::cxx;
-use crate::errno::{or_no_memory, too_many};
+use crate::errno::{not_aligned, or_failure, or_no_memory, too_many};
 
 /// Gets a heap, a page of it, a block (null for the page itself), the size of its blocks, and what the program likes.
 type BlockVisitFun = unsafe extern "C" fn(Option<HeapHandle>, *const HeapArea, *mut c_void, usize, *mut c_void) -> bool;
@@ -67,8 +67,11 @@ unsafe fn resize_aligned(heap: Option<HeapHandle>, block: *mut c_void, size: usi
         // SAFETY: the caller's promise.
         return unsafe { resize(heap, block, size) };
     }
+    if !align.is_power_of_two() {
+        return not_aligned();
+    }
     // SAFETY: the caller's promise, which the engine checks besides.
-    or_no_memory(from(heap, |heap| unsafe { raw::heap_reallocate_aligned(heap, block.cast(), size, align) }), size)
+    or_failure(from(heap, |heap| unsafe { raw::heap_reallocate_aligned(heap, block.cast(), size, align) }), size, align)
 }
 
 /// `heap_rezalloc_aligned`, for the functions of this library.
@@ -85,9 +88,12 @@ unsafe fn resize_zeroed_aligned(
         // SAFETY: the caller's promise.
         return unsafe { resize_zeroed(heap, block, size) };
     }
+    if !align.is_power_of_two() {
+        return not_aligned();
+    }
     // SAFETY: the caller's promise, which the engine checks besides.
     let moved = from(heap, |heap| unsafe { raw::heap_reallocate_aligned_zeroed(heap, block.cast(), size, align) });
-    or_no_memory(moved, size)
+    or_failure(moved, size, align)
 }
 
 /// What `collect` is told.
@@ -295,18 +301,18 @@ export! {
 
     /// `malloc_aligned`, from a heap.
     fn heap_malloc_aligned(heap: Option<HeapHandle>, size: usize, align: usize) -> *mut c_void {
-        or_no_memory(from(heap, |heap| raw::heap_allocate_aligned(heap, size, align)), size)
+        or_failure(from(heap, |heap| raw::heap_allocate_aligned(heap, size, align)), size, align)
     }
 
     /// `zalloc_aligned`, from a heap.
     fn heap_zalloc_aligned(heap: Option<HeapHandle>, size: usize, align: usize) -> *mut c_void {
-        or_no_memory(from(heap, |heap| raw::heap_allocate_aligned_zeroed(heap, size, align)), size)
+        or_failure(from(heap, |heap| raw::heap_allocate_aligned_zeroed(heap, size, align)), size, align)
     }
 
     /// `calloc_aligned`, from a heap.
     fn heap_calloc_aligned(heap: Option<HeapHandle>, count: usize, size: usize, align: usize) -> *mut c_void {
         match count.checked_mul(size) {
-            Some(bytes) => or_no_memory(from(heap, |heap| raw::heap_allocate_aligned_zeroed(heap, bytes, align)), bytes),
+            Some(bytes) => or_failure(from(heap, |heap| raw::heap_allocate_aligned_zeroed(heap, bytes, align)), bytes, align),
             None => too_many(),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   basic  aligned  strings  system  new          what gives blocks
-//!   heaps                                         the same, from a heap
+//!   heaps  arenas                                 the same from a heap, and where its memory comes from
 //!   options  messages  process                    what is told and asked
 //!   native                                        what mimalloc has not: rv_* only
 //! ```
@@ -50,6 +50,7 @@ macro_rules! export {
 pub(crate) use export;
 
 mod aligned;
+mod arenas;
 mod basic;
 mod heaps;
 mod messages;

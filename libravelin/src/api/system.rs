@@ -7,7 +7,7 @@ use engine::raw;
 use super::aligned::resize_zeroed_aligned;
 use super::basic::{fits, resize};
 use crate::aligned::{on_a_page, store_aligned, whole_pages};
-use crate::errno::{fail, or_no_memory, too_many};
+use crate::errno::{fail, or_failure, too_many};
 
 export! {
     /// `usable_size`, as macOS calls it.
@@ -47,12 +47,12 @@ export! {
 
     /// A block whose address is a multiple of `align`; null if that is no power of two.
     fn memalign(align: usize, size: usize) -> *mut c_void {
-        or_no_memory(raw::allocate_aligned(size, align), size)
+        or_failure(raw::allocate_aligned(size, align), size, align)
     }
 
     /// The same. The size need not be a multiple of the alignment.
     fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
-        or_no_memory(raw::allocate_aligned(size, align), size)
+        or_failure(raw::allocate_aligned(size, align), size, align)
     }
 
     /// A block that starts an OS page.
