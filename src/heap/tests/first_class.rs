@@ -247,7 +247,7 @@ fn the_child_of_a_fork_has_the_forking_threads_heaps_and_no_others() {
                     let heap = heap();
                     set_default(heap);
                     for size in [16, 1000, 200_000] {
-                        of(heap, size);
+                        let _ = of(heap, size);
                         Held::of(size).free();
                     }
                     destroy(heap);
