@@ -33,14 +33,14 @@ unsafe extern "C" fn cfree(block: *mut c_void) {
     unsafe { raw::free(block.cast()) };
 }
 
-/// C23: `free` for one who knows the size that was asked for. The size is not needed, and a wrong one does no harm.
+/// C23: `free` for one who knows the size that was asked for. With canaries a wrong one stops the process; else it does no harm.
 ///
 /// # Safety
 /// - As for [`free`].
 #[unsafe(no_mangle)]
-unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
+unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
     // SAFETY: the caller's promise, which the engine checks besides.
-    unsafe { raw::free(block.cast()) };
+    unsafe { raw::free_sized(block.cast(), size) };
 }
 
 /// A block for `count` elements of `size` bytes, all zero; null and ENOMEM when the product overflows.

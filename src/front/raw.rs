@@ -1,15 +1,18 @@
 //! What the C library is made of. Not part of the stable API.
 
 use crate::geometry::UserPtr;
-use crate::heap;
+use crate::heap::{self, Terms};
+use crate::page::Origin;
 use crate::stats;
 use core::ptr;
 
+mod aligned_at;
 mod arenas;
 mod heaps;
 
 pub use super::talk::*;
 pub use crate::heap::Collect;
+pub use aligned_at::*;
 pub use arenas::*;
 pub use heaps::*;
 
@@ -56,6 +59,68 @@ pub fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
 #[inline(always)]
 pub unsafe fn free(pointer: *mut u8) {
     heap::free(UserPtr::new(pointer));
+}
+
+/// The same for one who gives the size that was requested: with `canaries` another one stops the process.
+///
+/// # Safety
+/// - nobody uses the block any more.
+#[inline(always)]
+pub unsafe fn free_sized(pointer: *mut u8, size: usize) {
+    heap::free_sized(UserPtr::new(pointer), size);
+}
+
+/// C++'s operators for one object, `new` and `delete`, or for many, `new[]` and `delete[]`. With `origin-checks` a block of
+/// one kind that goes back by the other stops the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// `new`, `delete`.
+    One,
+    /// `new[]`, `delete[]`.
+    Many,
+}
+
+impl Operator {
+    #[inline(always)]
+    const fn origin(self) -> Origin {
+        match self {
+            Operator::One => Origin::NEW,
+            Operator::Many => Origin::NEW_ARRAY,
+        }
+    }
+}
+
+/// A block for `new`; null on exhaustion.
+#[inline(always)]
+#[must_use]
+pub fn operator_new(size: usize, operator: Operator) -> *mut u8 {
+    heap::allocate_on(size, Terms::of_operator(operator.origin()))
+}
+
+/// The same, aligned to `align`; null as well if that is no power of two.
+#[inline]
+#[must_use]
+pub fn operator_new_aligned(size: usize, align: usize, operator: Operator) -> *mut u8 {
+    let terms = Terms::of_operator(operator.origin());
+    if align.is_power_of_two() { heap::allocate_aligned_on(size, align, terms) } else { ptr::null_mut() }
+}
+
+/// `delete`.
+///
+/// # Safety
+/// - nobody uses the block any more.
+#[inline(always)]
+pub unsafe fn operator_delete(pointer: *mut u8, operator: Operator) {
+    heap::free_by_operator(UserPtr::new(pointer), operator.origin(), None);
+}
+
+/// The same for one who gives the size that was requested: with `canaries` another one stops the process.
+///
+/// # Safety
+/// - nobody uses the block any more.
+#[inline(always)]
+pub unsafe fn operator_delete_sized(pointer: *mut u8, size: usize, operator: Operator) {
+    heap::free_by_operator(UserPtr::new(pointer), operator.origin(), Some(size));
 }
 
 /// C's realloc, but for size 0, which is a size like any other.

@@ -3,7 +3,7 @@
 use super::face::Extent;
 use super::hot::{NEVER, WHEN_EMPTY};
 use super::link::encode;
-use super::{Page, Tables};
+use super::{Origin, Page, Tables};
 use crate::entropy::{self, Rng};
 use crate::geometry::{Class, SLICE};
 use crate::mitigations::MITIGATIONS;
@@ -120,6 +120,26 @@ impl Page {
 
     /// Makes this description that of a page of one block, which is handed out at once. Which heap's it is, its list says.
     pub(crate) fn bear_single(&self, tables: &'static Tables, size: usize, least: Option<usize>, extent: &Extent) {
+        self.prepare_single(tables);
+        self.face.describe_single(size, least, extent);
+        self.begin_single(tables, extent);
+    }
+
+    /// The same for a block that stands alone.
+    pub(crate) fn bear_sampled(
+        &self,
+        tables: &'static Tables,
+        size: usize,
+        align: usize,
+        origin: Origin,
+        extent: &Extent,
+    ) {
+        self.prepare_single(tables);
+        self.face.describe_sampled(size, align, origin, extent);
+        self.begin_single(tables, extent);
+    }
+
+    fn prepare_single(&self, tables: &'static Tables) {
         let hot = &self.hot;
         hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
         hot.base.store(ptr::null_mut(), Relaxed);
@@ -128,11 +148,13 @@ impl Page {
         hot.reserved.store(1, Relaxed);
         hot.free.store(0, Relaxed);
         hot.full.store(false, Relaxed);
-        self.face.describe_single(size, least, extent);
+    }
+
+    fn begin_single(&self, tables: &'static Tables, extent: &Extent) {
         let generation = entropy::generation();
         self.face.begin(generation);
         self.draw_canary_keys(generation);
-        if MITIGATIONS.canaries {
+        if MITIGATIONS.canaries && !self.face.is_sampled() {
             // Everybody may look at the block from here on, and its canary comes later.
             self.clear_slack(tables, self.face.block(extent.start.addr().get()));
         }

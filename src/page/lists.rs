@@ -203,6 +203,30 @@ impl Page {
         false
     }
 
+    /// The first block of a new free list was popped: notes how many the list had, for who counts what is handed out. If one of
+    /// the local lists became it and the other was not empty, half of all free blocks are right on the whole.
+    pub(crate) fn note_dealt(&self) {
+        let hot = &self.hot;
+        let free = hot.capacity.load(Relaxed).wrapping_sub(hot.used.load(Relaxed)).wrapping_add(1);
+        let is_one_of_two = hot.local.iter().any(|list| list.load(Relaxed) != 0);
+        hot.dealt.store(free >> u32::from(is_one_of_two), Relaxed);
+    }
+
+    /// What was noted last.
+    pub(crate) fn dealt(&self) -> u32 {
+        self.hot.dealt.load(Relaxed)
+    }
+
+    /// The same, once: for who counts what was handed out when the list has run out.
+    pub(crate) fn take_dealt(&self) -> u32 {
+        let dealt = self.dealt();
+        // The empty page is nobody's: all threads share it, and none writes to it.
+        if dealt != 0 {
+            self.hot.dealt.store(0, Relaxed);
+        }
+        dealt
+    }
+
     /// The key of this life, for tests.
     #[cfg(test)]
     pub(crate) fn key(&self) -> u64 {

@@ -51,7 +51,7 @@ mod tables;
 mod tests;
 
 pub(crate) use block::Block;
-pub(crate) use canary::{Found, Origin, TRAILER, padded};
+pub(crate) use canary::{Found, Origin, TRAILER, is_possible_slack, padded};
 pub(crate) use census::PageFault;
 pub(crate) use face::{Extent, Face, Kind, least_of_single};
 #[cfg(test)]

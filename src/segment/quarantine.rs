@@ -114,6 +114,7 @@ pub(super) fn reuse(shape: &SingleShape, home: Home, locked: &Locked) -> Option<
         let fits = is_alike
             && range.segment.is_at(home)
             && shape.size <= range.segment.room(page)
+            && shape.front.is_power_of_two()
             && page.face.start().addr() & shape.front.wrapping_sub(1) == 0;
         fits.then_some(old.abs_diff(shape.size))
     };

@@ -7,9 +7,11 @@
 //! | `threads` | pages of ended threads are found, adopted, collected |
 //! | `large` | large and huge blocks: guards, quarantine, purge, resizing |
 //! | `first_class` | heaps that the program makes, deletes and destroys |
+//! | `sampled` | blocks that stand alone between guards: faults, reports, handlers, coverage |
 //! | `arenas` | memory that the program brings or has reserved, and heaps that live there |
 //! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
 //! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
+//! | `skew` | blocks that are aligned at an offset |
 //! | `exhaustion` | no memory for any size: null, and all as before when there is some again (on the mock) |
 //! | `injection` | each system call failing in turn: null or success, and all as before (on the mock) |
 //!
@@ -25,6 +27,9 @@ mod large;
 mod misuse;
 mod pages;
 mod resize;
+#[cfg(not(any(miri, ravelin_mock)))]
+mod sampled;
+mod skew;
 mod threads;
 mod under_miri;
 
