@@ -10,7 +10,7 @@ use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, SingleShape, map};
 use crate::sync::{AtomicU32, Relaxed};
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 /// Of so many times that a page runs out and has what the thread itself has freed, one takes the slow path all the same.
 const REFILLS: u32 = 8;
@@ -83,6 +83,14 @@ pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
         Some((block, page)) => terms.hand_out(block, page, size),
         None => allocate_slow(size, GRANULE, terms),
     }
+}
+
+/// The same, if the fast path has one.
+#[inline(always)]
+pub(crate) fn at_hand(size: usize, terms: Terms) -> Option<NonNull<u8>> {
+    let (block, page) = pop(size)?;
+    terms.hand_out(block, page, size);
+    Some(block.start())
 }
 
 /// A block aligned to `align`, a power of two. Null if there is no memory, or no such block.

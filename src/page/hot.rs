@@ -14,7 +14,7 @@ pub(crate) const NEVER: i32 = -1;
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Hot {
-    /// Number of the block that malloc pops next; 0 if none.
+    /// Name of the block that malloc pops next; 0 if none.
     pub(super) free: AtomicU32,
     /// Blocks that are live or not yet collected.
     pub(super) used: AtomicU32,
