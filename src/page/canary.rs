@@ -184,7 +184,7 @@ impl Page {
         let requested = size.wrapping_sub(slack);
         let word = word(self.face.canary_keys(), address, requested, origin);
         // SAFETY: the slack is at least that of a trailer, and at most the block.
-        unsafe { self.face.block(address).first_unplanted(requested, size, word) }.is_none()
+        unsafe { self.face.block(address).is_planted(requested, size, word) }
     }
 
     /// What is found behind what was requested of the live block. Slow; reads again until what it says was so at one moment.
