@@ -21,8 +21,8 @@
 //! # Who may write
 //!
 //! The trailer is planted by the owner who hands the block out, and again by whoever resizes it in place; both have the block to
-//! themselves. But the owner's [`check_heap`](crate::check_heap) may look at it at any time, and so the slack is 0 in the
-//! table while the trailer is being changed, or wiped by another thread that frees the block.
+//! themselves. But the owner's [`check_heap`](crate::check_heap) may look at it at any time, and a fork may come at any time;
+//! so the slack is 0 in the table while the block is free, and while its trailer is being written or wiped.
 //!
 //! # fork
 //!
@@ -53,7 +53,7 @@ pub(crate) const fn is_possible_slack(slack: usize) -> bool {
 
 /// By what a block was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Origin(u8);
+pub(crate) struct Origin(pub(super) u8);
 
 /// Added to the logarithm of a Layout's alignment.
 const LAYOUTS: u8 = 64;
@@ -118,13 +118,17 @@ fn word([first, second]: [u64; 2], address: usize, requested: usize, origin: Ori
 
 impl Page {
     /// Plants the trailer of a block that is handed out.
+    ///
+    /// Its slack is 0 until then: in the child of a fork in between, the block is live, and nobody's, and not looked at.
     #[inline(always)]
     pub(crate) fn plant(&self, tables: &Tables, block: Block, requested: usize, origin: Origin) {
         let size = self.face.block_size();
-        tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
         let word = word(self.face.canary_keys(), block.address(), requested, origin);
         // SAFETY: the callers have chosen the block for `padded(requested)` bytes, and it is theirs.
         unsafe { block.plant(requested, size, word) }
+        // Whoever sees the slack sees the trailer.
+        fence(Release);
+        tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
     }
 
     /// The same for a block that is live already and changes its size or its origin.
@@ -132,13 +136,13 @@ impl Page {
         self.clear_slack(tables, block);
         // Whoever has seen anything of what follows sees that the slack was unknown before.
         fence(Release);
-        let size = self.face.block_size();
-        let word = word(self.face.canary_keys(), block.address(), requested, origin);
-        // SAFETY: as in `plant`.
-        unsafe { block.plant(requested, size, word) }
-        // And whoever sees the new slack sees all of it.
-        fence(Release);
-        tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
+        self.plant(tables, block, requested, origin);
+    }
+
+    /// What stands alone has margins instead, and starts at any granule: no place for it in the table.
+    #[inline(always)]
+    fn has_no_canary(&self) -> bool {
+        MITIGATIONS.sampled_guards && self.face.is_sampled()
     }
 
     /// From now on nobody looks at the trailer: the block is being changed, or freed by a thread that does not own it.
@@ -163,7 +167,7 @@ impl Page {
     #[inline]
     pub(crate) fn usable(&self, tables: &Tables, address: usize) -> usize {
         let size = self.face.block_size();
-        if !MITIGATIONS.canaries {
+        if !MITIGATIONS.canaries || self.has_no_canary() {
             return size;
         }
         size.wrapping_sub(tables.slack(Granule::of(address), size))
@@ -173,6 +177,9 @@ impl Page {
     /// that the block is another than the caller thinks: `examine` tells.
     #[inline(always)]
     pub(crate) fn is_whole(&self, tables: &Tables, address: usize, origin: Origin, requested: Option<usize>) -> bool {
+        if self.has_no_canary() {
+            return false;
+        }
         let size = self.face.block_size();
         let slack = match requested {
             Some(requested) => size.wrapping_sub(requested),
@@ -190,6 +197,10 @@ impl Page {
     /// What is found behind what was requested of the live block. Slow; reads again until what it says was so at one moment.
     #[cold]
     pub(crate) fn examine(&self, tables: &Tables, address: usize) -> Found {
+        if self.has_no_canary() {
+            // Whoever has it for certain looks at its margins.
+            return Found::Whole { requested: self.face.block_size(), origin: self.face.sampled_origin() };
+        }
         let mut found = self.examine_once(tables, address);
         for _ in 0..64 {
             if !matches!(found, Found::Damaged { .. }) {
