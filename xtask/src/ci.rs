@@ -7,7 +7,9 @@ use anyhow::Result;
 use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, release, seccomp, shell};
+use crate::{
+    aarch64, bench, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, release, seccomp, shell,
+};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -48,6 +50,7 @@ pub const STEPS: &[Step] = &[
     ("release", release::run),
     ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
     ("instructions", instructions::check),
+    ("bench, smoke", bench::smoke),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];
 
