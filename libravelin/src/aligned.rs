@@ -95,7 +95,7 @@ fn told(size: usize) -> c_int {
 #[inline(always)]
 pub(crate) fn round_and_allocate(align: usize, size: usize) -> *mut c_void {
     if align <= GRANULE {
-        return or_no_memory(raw::allocate(size), size);
+        return crate::malloc::give(size);
     }
     match align.checked_next_power_of_two() {
         Some(align) => or_no_memory(raw::allocate_aligned(size, align), size),

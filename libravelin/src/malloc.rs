@@ -107,12 +107,31 @@ extern "C" fn malloc_good_size(size: usize) -> usize {
 /// `malloc`, for the functions of this library.
 #[inline(always)]
 pub(crate) fn give(size: usize) -> *mut c_void {
+    match raw::at_hand(size) {
+        Some(block) => block.as_ptr().cast(),
+        None => give_slowly(size),
+    }
+}
+
+/// Where `malloc` jumps to, so that it needs no frame of its own.
+#[cold]
+#[inline(never)]
+fn give_slowly(size: usize) -> *mut c_void {
     or_no_memory(raw::allocate(size), size)
 }
 
 /// `calloc` of one element, for the functions of this library.
 #[inline(always)]
 pub(crate) fn give_zeroed(size: usize) -> *mut c_void {
+    match raw::at_hand_zeroed(size) {
+        Some(block) => block.as_ptr().cast(),
+        None => give_zeroed_slowly(size),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn give_zeroed_slowly(size: usize) -> *mut c_void {
     or_no_memory(raw::allocate_zeroed(size), size)
 }
 

@@ -1,10 +1,10 @@
 //! What the C library is made of. Not part of the stable API.
 
 use crate::geometry::UserPtr;
-use crate::heap::{self, Terms};
+use crate::heap::{self, Fill, Terms};
 use crate::page::Origin;
 use crate::stats;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 mod aligned_at;
 mod arenas;
@@ -31,7 +31,22 @@ pub fn allocate(size: usize) -> *mut u8 {
     heap::allocate(size)
 }
 
+/// The same if one is at hand: none where that would take more than a few instructions. For those who want to call something
+/// else then, as their last act.
+#[inline(always)]
+#[must_use]
+pub fn at_hand(size: usize) -> Option<NonNull<u8>> {
+    heap::at_hand(size, Terms::of(Fill::Any))
+}
+
 /// The same, filled with zeros.
+#[inline(always)]
+#[must_use]
+pub fn at_hand_zeroed(size: usize) -> Option<NonNull<u8>> {
+    heap::at_hand(size, Terms::of(Fill::Zero))
+}
+
+/// As [`allocate`], filled with zeros.
 #[inline(always)]
 #[must_use]
 pub fn allocate_zeroed(size: usize) -> *mut u8 {
@@ -97,7 +112,14 @@ pub fn operator_new(size: usize, operator: Operator) -> *mut u8 {
     heap::allocate_on(size, Terms::of_operator(operator.origin()))
 }
 
-/// The same, aligned to `align`; null as well if that is no power of two.
+/// The same if one is at hand, as [`at_hand`].
+#[inline(always)]
+#[must_use]
+pub fn operator_new_at_hand(size: usize, operator: Operator) -> Option<NonNull<u8>> {
+    heap::at_hand(size, Terms::of_operator(operator.origin()))
+}
+
+/// As [`operator_new`], aligned to `align`; null as well if that is no power of two.
 #[inline]
 #[must_use]
 pub fn operator_new_aligned(size: usize, align: usize, operator: Operator) -> *mut u8 {

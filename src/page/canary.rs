@@ -53,7 +53,7 @@ pub(crate) const fn is_possible_slack(slack: usize) -> bool {
 
 /// By what a block was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Origin(u8);
+pub(crate) struct Origin(pub(super) u8);
 
 /// Added to the logarithm of a Layout's alignment.
 const LAYOUTS: u8 = 64;
@@ -141,6 +141,12 @@ impl Page {
         tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
     }
 
+    /// What stands alone has margins instead, and starts at any granule: no place for it in the table.
+    #[inline(always)]
+    fn has_no_canary(&self) -> bool {
+        MITIGATIONS.sampled_guards && self.face.is_sampled()
+    }
+
     /// From now on nobody looks at the trailer: the block is being changed, or freed by a thread that does not own it.
     #[inline(always)]
     pub(crate) fn clear_slack(&self, tables: &Tables, block: Block) {
@@ -163,7 +169,7 @@ impl Page {
     #[inline]
     pub(crate) fn usable(&self, tables: &Tables, address: usize) -> usize {
         let size = self.face.block_size();
-        if !MITIGATIONS.canaries {
+        if !MITIGATIONS.canaries || self.has_no_canary() {
             return size;
         }
         size.wrapping_sub(tables.slack(Granule::of(address), size))
@@ -173,6 +179,9 @@ impl Page {
     /// that the block is another than the caller thinks: `examine` tells.
     #[inline(always)]
     pub(crate) fn is_whole(&self, tables: &Tables, address: usize, origin: Origin, requested: Option<usize>) -> bool {
+        if self.has_no_canary() {
+            return false;
+        }
         let size = self.face.block_size();
         let slack = match requested {
             Some(requested) => size.wrapping_sub(requested),
@@ -190,6 +199,10 @@ impl Page {
     /// What is found behind what was requested of the live block. Slow; reads again until what it says was so at one moment.
     #[cold]
     pub(crate) fn examine(&self, tables: &Tables, address: usize) -> Found {
+        if self.has_no_canary() {
+            // Whoever has it for certain looks at its margins.
+            return Found::Whole { requested: self.face.block_size(), origin: self.face.sampled_origin() };
+        }
         let mut found = self.examine_once(tables, address);
         for _ in 0..64 {
             if !matches!(found, Found::Damaged { .. }) {

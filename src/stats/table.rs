@@ -96,6 +96,8 @@ impl Stats {
         named(out, "reserved", &[Bytes(self.reserved)]);
         named(out, "metadata", &[Bytes(self.metadata)]);
         named(out, "quarantined", &[Bytes(self.quarantined)]);
+        named(out, "sampled", &[Bytes(self.sampled.bytes)]);
+        named(out, "sampled and freed", &[Bytes(self.sampled.waiting)]);
         named(out, "purged in all", &[Bytes(self.purged)]);
     }
 
@@ -108,6 +110,8 @@ impl Stats {
             ("abandoned pages", self.abandoned_pages),
             ("cross-thread frees", self.cross_thread_frees),
             ("posted blocks", self.posted_blocks),
+            ("sampled blocks", self.sampled.blocks),
+            ("sampled in all", self.sampled.made),
             ("guards", self.guards),
             ("guards left out", self.guards_left_out),
             ("guard maps", self.guard_maps),
@@ -129,6 +133,7 @@ impl Stats {
             ("  unguard", calls.unguard),
             ("  purge", calls.purge),
             ("  remap", calls.remap),
+            ("  seal", calls.seal),
             ("  random", calls.random),
             ("  failed", calls.failed),
         ];
@@ -230,8 +235,8 @@ mod tests {
             assert!(lines.contains(&line), "{line}\n{table}");
         }
         let names = "live blocks/committed/reserved/metadata/quarantined/purged in all/segments/pages/full pages/abandoned pages/\
-            posted blocks/guards/guards left out/guard maps/threads/forks";
-        let indented = "reserve/release/protect/guard/unguard/remap/random/failed/large";
+            posted blocks/sampled/sampled and freed/sampled blocks/sampled in all/guards/guards left out/guard maps/threads/forks";
+        let indented = "reserve/release/protect/guard/unguard/remap/seal/random/failed/large";
         let indented = indented.split('/').map(|name| std::format!("  {name}  "));
         for name in names.split('/').map(|name| std::format!("{name}  ")).chain(indented) {
             assert_eq!(lines.iter().filter(|line| line.starts_with(&name)).count(), 1, "{name}");

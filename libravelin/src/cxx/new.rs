@@ -38,6 +38,16 @@ pub(crate) extern "C" fn new_array_aligned(size: usize, align: usize) -> *mut c_
 
 #[inline(always)]
 fn first_try(size: usize, operator: Operator) -> *mut c_void {
+    match raw::operator_new_at_hand(size, operator) {
+        Some(block) => block.as_ptr().cast(),
+        None => first_slow_try(size, operator),
+    }
+}
+
+/// Where the throwing forms jump to, as their last act too, so that they need no frame of their own.
+#[cold]
+#[inline(never)]
+fn first_slow_try(size: usize, operator: Operator) -> *mut c_void {
     let block = raw::operator_new(size, operator);
     if block.is_null() {
         // SAFETY: the last act of this function: a test of the finished library looks for the jump. So what `failed` throws
