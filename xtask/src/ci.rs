@@ -7,7 +7,9 @@ use anyhow::Result;
 use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, release, seccomp, shell};
+use crate::{
+    aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, packages, panics, release, seccomp, shell,
+};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -44,6 +46,7 @@ pub const STEPS: &[Step] = &[
     ("musl", musl::run),
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
+    ("packages", packages::run),
     ("no panics", panics::run),
     ("release", release::run),
     ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
