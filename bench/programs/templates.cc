@@ -27,7 +27,7 @@ template <> struct Step<0> {
 using Value = std::variant<int, double, std::string, std::vector<int>>;
 
 int main() {
-  Step<24> step;
+  Step<12> step;
   auto all = step.apply([](auto n) { return n * 2; });
   std::unordered_map<std::string, Value> values{{"a", 1}, {"b", 2.0}, {"c", std::string("x")}};
   std::regex pattern("(\\w+)-(\\d+)");

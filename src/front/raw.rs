@@ -5,11 +5,13 @@ use crate::heap;
 use crate::stats;
 use core::ptr;
 
+mod aligned_at;
 mod arenas;
 mod heaps;
 
 pub use super::talk::*;
 pub use crate::heap::Collect;
+pub use aligned_at::*;
 pub use arenas::*;
 pub use heaps::*;
 

@@ -112,7 +112,7 @@ fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
             (_, None) => (Kind::Foreign, None),
         };
     };
-    let (start, size) = (page.face.start().addr(), page.face.block_size());
+    let (start, size) = (page.face.start().addr().wrapping_add(page.face.skew()), page.face.block_size());
     let offset = address.wrapping_sub(start);
     if address < start {
         return (Kind::NeverAllocated, Some(page));

@@ -2,7 +2,7 @@
 
 use super::claim::Claim;
 use super::thread::Thread;
-use super::{abandon, diagnose, fork};
+use super::{abandon, diagnose, fork, skew};
 use crate::geometry::{Class, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
@@ -101,8 +101,11 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
 /// A large or huge block: its page belongs to whoever frees it.
 #[cold]
 #[inline(never)]
-fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
+pub(super) fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
     report::die_if_dying();
+    if !skew::is_valid(page, pointer) {
+        diagnose::die(pointer, operation);
+    }
     preserving_errno(|| {
         // Whoever comes too late for the claim is never mistaken: no second look.
         if let Err(NotLive) = segment::free_single(segment, page) {
@@ -124,6 +127,9 @@ pub(super) fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
 #[inline(never)]
 fn refuse(pointer: UserPtr, operation: Operation) {
     if pointer.address() == 0 {
+        return;
+    }
+    if skew::free_found(pointer, operation) {
         return;
     }
     if diagnose::is_live_after_all(pointer) {

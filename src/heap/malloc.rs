@@ -215,14 +215,33 @@ pub(super) fn allocate_grown(heap: Option<&'static Heap>, size: usize, align: us
     })
 }
 
+/// The same for a block of this shape.
+pub(super) fn allocate_alone(heap: Option<&'static Heap>, size: usize, shape: SingleShape, terms: Terms) -> *mut u8 {
+    free::preserving_errno(|| {
+        report::die_if_dying();
+        if start::renew_if_cloned().is_err() {
+            return ptr::null_mut();
+        }
+        deferred::call_deferred(Collect::Gently);
+        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        allocate_shaped(heap, size, shape, terms, padded(size))
+    })
+}
+
 /// A block with a page of its own, which may have `room` bytes later.
 fn allocate_single(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms, room: usize) -> *mut u8 {
+    match SingleShape::of(padded(size), align) {
+        Some(shape) => allocate_shaped(heap, size, shape, terms, room),
+        None => ptr::null_mut(),
+    }
+}
+
+fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape, terms: Terms, room: usize) -> *mut u8 {
     start::start();
     if let Some(heap) = heap {
         heap.beat(None);
     }
     let singles = heap.map(|heap| &heap.singles);
-    let Some(shape) = SingleShape::of(padded(size), align) else { return ptr::null_mut() };
     let single = segment::allocate_single(&shape, room, singles).or_else(|_| {
         super::collect(Collect::Fully);
         segment::allocate_single(&shape, padded(size), singles)

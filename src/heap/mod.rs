@@ -19,7 +19,7 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`], [`mod@start`],
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`], [`skew`], [`mod@start`],
 //! [`fork`], [`diagnose`], [`verify`], [`deferred`].
 
 mod abandon;
@@ -35,6 +35,7 @@ mod malloc;
 mod quarantine;
 mod queue;
 mod resize;
+mod skew;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ pub(crate) use resize::{
     Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,
     usable_size,
 };
+pub(crate) use skew::allocate_at;
 pub(crate) use start::{forks, open, start};
 pub(crate) use thread::{Heap, Thread};
 pub(crate) use verify::check_heap;

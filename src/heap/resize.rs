@@ -3,7 +3,7 @@
 use super::claim::Claim;
 use super::malloc::{Fill, Terms};
 use super::thread::{Heap, Thread};
-use super::{diagnose, free, malloc, start};
+use super::{diagnose, free, malloc, skew, start};
 use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Origin, Page, TRAILER, padded};
@@ -20,6 +20,8 @@ const MOST_SLACK: usize = if MITIGATIONS.canaries { u32::MAX as usize } else { u
 struct Live {
     segment: &'static Segment,
     page: &'static Page,
+    /// How far behind the block's start the program's pointer lies.
+    lead: usize,
 }
 
 /// Finds the live block; anything else stops the process.
@@ -35,12 +37,16 @@ fn live(pointer: UserPtr, operation: Operation) -> Live {
 fn look(pointer: UserPtr) -> Option<Live> {
     let (segment, granule) = map::find(pointer)?;
     let is_live = !MITIGATIONS.free_checks || segment.tables().spot(granule).is_live();
-    is_live.then(|| Live { segment, page: segment.page_of(granule) })
+    let page = segment.page_of(granule);
+    (is_live && page.face.skew() == 0).then_some(Live { segment, page, lead: 0 })
 }
 
 #[cold]
 #[inline(never)]
 fn look_again(pointer: UserPtr, operation: Operation) -> Live {
+    if let Some((segment, page)) = skew::find(pointer) {
+        return Live { segment, page, lead: page.face.skew() };
+    }
     if !diagnose::is_live_after_all(pointer) {
         diagnose::die(pointer, operation);
     }
@@ -68,8 +74,12 @@ pub(crate) fn good_size(size: usize) -> usize {
 
 /// Whether a live block starts there. Harmless for any pointer. Without `free-checks`: whether it lies in our memory.
 pub(crate) fn owns(pointer: UserPtr) -> bool {
-    map::find(pointer)
-        .is_some_and(|(segment, granule)| !MITIGATIONS.free_checks || segment.tables().spot(granule).is_live())
+    let is_live =
+        |(segment, granule): (&Segment, _)| !MITIGATIONS.free_checks || segment.tables().spot(granule).is_live();
+    match map::find(pointer).filter(|&found| is_live(found)) {
+        Some((segment, granule)) => !MITIGATIONS.free_checks || segment.page_of(granule).face.skew() == 0,
+        None => skew::find(pointer).is_some(),
+    }
 }
 
 /// Whether the address lies in memory of this allocator. Harmless for any pointer.
@@ -96,7 +106,7 @@ pub(crate) unsafe fn reallocate(pointer: UserPtr, size: usize) -> *mut u8 {
 /// # Safety
 /// - as `reallocate`.
 pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: usize) -> *mut u8 {
-    let target = Target { heap: Heap::current(), align, fill: Fill::Any };
+    let target = Target { heap: Heap::current(), align, offset: 0, fill: Fill::Any };
     // SAFETY: the caller's promise.
     unsafe { reallocate_to(pointer, size, target) }
 }
@@ -108,21 +118,36 @@ pub(crate) struct Target {
     pub(crate) heap: Option<&'static Heap>,
     /// A power of two.
     pub(crate) align: usize,
+    /// The pointer is aligned when so much is added to it.
+    pub(crate) offset: usize,
     /// What the bytes hold that the old block had no room for.
     pub(crate) fill: Fill,
 }
 
 impl Target {
     fn allocate(&self, size: usize, terms: Terms) -> *mut u8 {
+        if self.lead() != 0 {
+            return skew::allocate_at(self.heap, size, self.align, self.offset, self.fill);
+        }
         match self.heap {
             Some(heap) => malloc::allocate_in(heap, size, self.align, terms),
             None => malloc::allocate_aligned_on(size, self.align, terms),
         }
     }
 
+    fn lead(&self) -> usize {
+        skew::lead(self.align, self.offset)
+    }
+
+    /// Whether the pointer is aligned as is wished.
+    fn suits(&self, pointer: UserPtr) -> bool {
+        pointer.address().wrapping_add(self.offset) & self.align.wrapping_sub(1) == 0
+    }
+
     /// The same for a block that moves because it grows.
     fn allocate_grown(&self, size: usize, terms: Terms) -> *mut u8 {
         match Class::of_aligned(padded(size), self.align) {
+            _ if self.lead() != 0 => self.allocate(size, terms),
             Some(_) => self.allocate(size, terms),
             None => malloc::allocate_grown(self.heap, size, self.align, terms),
         }
@@ -139,8 +164,12 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
     }
     let live = live(pointer, Operation::Realloc);
     let held = live.holds(pointer, Operation::Realloc, Claim::Any);
+    if live.lead != 0 {
+        // SAFETY: the caller's promise.
+        return unsafe { live.leaves_its_lead(pointer, held, size, &target) };
+    }
     let (room, padded) = (live.page.face.block_size(), padded(size));
-    let is_aligned = pointer.address() & target.align.wrapping_sub(1) == 0;
+    let is_aligned = target.suits(pointer);
     let wastes_little = match live.page.face.kind() {
         // The slack of a block is written in full.
         Kind::Single if MITIGATIONS.canaries => free::is_of_layout(live.page, size, target.align),
@@ -153,7 +182,9 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
     if is_aligned && live.resizes_to(pointer, size, target.align) {
         return live.stays(pointer, resized);
     }
-    if let Some(new) = live.grows_to(pointer, size, &target) {
+    if target.lead() == 0
+        && let Some(new) = live.grows_to(pointer, size, &target)
+    {
         return resized.settle(new);
     }
     let terms = Terms::of(target.fill);
@@ -186,7 +217,7 @@ pub(crate) unsafe fn reallocate_with_layout(
     if free::is_of_layout(live.page, size, align) || live.resizes_to(pointer, size, align) {
         return live.stays(pointer, resized);
     }
-    let target = Target { heap, align, fill: Fill::Any };
+    let target = Target { heap, align, offset: 0, fill: Fill::Any };
     if let Some(new) = live.grows_to(pointer, size, &target) {
         return resized.settle(new);
     }
@@ -237,8 +268,28 @@ impl Live {
     /// Stops the process unless the claim is true of the block, and its canary whole. Returns how many bytes the program may use.
     #[inline]
     fn holds(&self, pointer: UserPtr, operation: Operation, claim: Claim) -> usize {
-        claim.check(pointer, self.segment, self.page, operation);
-        self.page.usable(self.segment.tables(), pointer.address())
+        let start = if self.lead == 0 { pointer } else { UserPtr::new(self.page.face.start()) };
+        claim.check(start, self.segment, self.page, operation);
+        self.page.usable(self.segment.tables(), start.address()).wrapping_sub(self.lead)
+    }
+
+    /// A block with a lead gets another size: it stays only if nothing of it changes.
+    ///
+    /// # Safety
+    /// - nobody else uses the block.
+    #[cold]
+    unsafe fn leaves_its_lead(&self, pointer: UserPtr, held: usize, size: usize, target: &Target) -> *mut u8 {
+        let fits = if MITIGATIONS.canaries { size == held } else { size <= held && size >= held / 2 };
+        if target.suits(pointer) && fits {
+            return self.start(pointer);
+        }
+        let new = target.allocate(size, Terms::of(target.fill));
+        if new.is_null() && target.suits(pointer) && size <= held {
+            // A block that is to shrink can always stay.
+            return self.start(pointer);
+        }
+        // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
+        unsafe { self.move_to(pointer, new, held.min(size), Claim::Any) }
     }
 
     /// The block stays where it is, with another size.

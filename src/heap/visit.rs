@@ -1,8 +1,8 @@
 //! What a heap holds: questions about a pointer, and a walk over its blocks.
 
-use super::diagnose;
 use super::handle::HeapHandle;
 use super::thread::Heap;
+use super::{diagnose, skew};
 use crate::geometry::{Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Page};
@@ -85,7 +85,7 @@ pub(crate) fn visit(handle: HeapHandle, what: Visit, show: &mut dyn FnMut(Visite
 fn is_live(page: &'static Page, pointer: UserPtr) -> bool {
     let offset = pointer.address().wrapping_sub(page.face.start().addr());
     match page.face.kind() {
-        Kind::Single => offset == 0,
+        Kind::Single => skew::is_valid(page, pointer),
         Kind::Blocks(_) if !MITIGATIONS.free_checks => offset.checked_rem(page.face.block_size()) == Some(0),
         Kind::Blocks(_) => map::find(pointer).is_some_and(|_| page.spot(Granule::of(pointer.address())).is_live()),
     }
@@ -142,8 +142,12 @@ impl Heap {
         if !show(Visited::Area(&area)) {
             return false;
         }
-        match NonNull::new(blocks).filter(|_| what == Visit::Blocks && self.has(page)) {
-            Some(start) => show(Visited::Block(&area, start, page.usable(page.tables(), start.addr().get()))),
+        let skew = page.face.skew();
+        match NonNull::new(blocks.wrapping_add(skew)).filter(|_| what == Visit::Blocks && self.has(page)) {
+            Some(start) => {
+                let usable = page.usable(page.tables(), blocks.addr()).wrapping_sub(skew);
+                show(Visited::Block(&area, start, usable))
+            }
             None => true,
         }
     }

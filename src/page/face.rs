@@ -39,6 +39,8 @@ pub(crate) struct Face {
     group_shift: AtomicU8,
     mail_bit: AtomicU8,
     segment_number: AtomicU32,
+    /// How far behind the start of a page's one block the pointer lies that the program has.
+    skew: AtomicU32,
     /// The process's generation at the page's birth: no older canary can be in it.
     born: AtomicU32,
     /// What the canaries that are planted now are mixed with.
@@ -70,6 +72,7 @@ impl Face {
             group_shift: AtomicU8::new(0),
             mail_bit: AtomicU8::new(0),
             segment_number: AtomicU32::new(0),
+            skew: AtomicU32::new(0),
             born: AtomicU32::new(0),
             canary: [AtomicU64::new(0), AtomicU64::new(0)],
         }
@@ -88,8 +91,23 @@ impl Face {
     /// if only the slow check can tell.
     pub(crate) fn describe_single(&self, size: usize, least: Option<usize>, extent: &Extent) {
         self.class.store(SINGLE, Relaxed);
+        self.skew.store(0, Relaxed);
         self.set_single_size(size, least);
         self.describe(extent);
+    }
+
+    /// The program is given a pointer that lies so far behind the start of the page's one block, which nobody knows of yet.
+    pub(crate) fn set_skew(&self, bytes: usize) {
+        self.skew.store(bytes as u32, Relaxed);
+    }
+
+    /// How far behind the block's start the pointer lies that the program has; 0 but in some pages of one block.
+    #[inline]
+    pub(crate) fn skew(&self) -> usize {
+        match self.kind() {
+            Kind::Single => self.skew.load(Relaxed) as usize,
+            Kind::Blocks(_) => 0,
+        }
     }
 
     /// A page of one block changes its size in place.

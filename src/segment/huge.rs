@@ -78,7 +78,8 @@ impl Mapping {
         let base = inner.start().as_ptr().wrapping_byte_sub(inner.address() % SEGMENT);
         segment.base.store(base, Relaxed);
         let slice = Granule::of(inner.address()).slice();
-        segment.set_heads(slice, 1);
+        // And the slice behind it, where a pointer with a lead may lie.
+        segment.set_heads(slice, 2);
         let page = single::bear(segment, slice, 1, shape, inner.start())?;
         Singles::link(list, page, locked);
         Ok(Single { start: inner.start(), contents: Contents::Zero })

@@ -30,6 +30,9 @@ pub(crate) const PLACES: usize = 256;
 const SHELVES: usize = 64;
 /// Memory that may lie on the shelf in any case, in bytes; more only as long as all requests are served from there.
 const SPARE: usize = 32 << 20;
+/// A range serves blocks of up to so many times the size of its last one, and down to as small a part of it. Where it is not fitted to
+/// each, a range once large would else find no block any more.
+const ALIKE: usize = if MITIGATIONS.free_checks { 2 } else { 4 };
 /// Bytes of memory that are given back before the lock is let go for a moment.
 const BATCH: usize = 4 << 20;
 /// A freed range with more bytes than this gives its memory back at once.
@@ -107,10 +110,11 @@ pub(super) fn reuse(shape: &SingleShape, home: Home, locked: &Locked) -> Option<
     let distance = |range: &Range| {
         let page = range.page()?;
         let old = page.face.block_size();
-        let is_alike = old / 2 <= shape.size && shape.size / 2 <= old;
+        let is_alike = old / ALIKE <= shape.size && shape.size / ALIKE <= old;
         let fits = is_alike
             && range.segment.is_at(home)
             && shape.size <= range.segment.room(page)
+            && shape.front.is_power_of_two()
             && page.face.start().addr() & shape.front.wrapping_sub(1) == 0;
         fits.then_some(old.abs_diff(shape.size))
     };

@@ -69,6 +69,19 @@ impl SingleShape {
         Some(SingleShape { front, size, total, align: align.max(SEGMENT) })
     }
 
+    /// What of a distance behind a block's start a shape can have before it, and the rest: less than a slice, so that the slice of
+    /// the start is that of the pointer or the one behind it.
+    pub(crate) const fn parts_of(distance: usize) -> (usize, usize) {
+        let rest = distance & SLICE.wrapping_sub(1);
+        (distance.wrapping_sub(rest), rest)
+    }
+
+    /// The same with the block so much further behind the start, whole slices; none if that is too much.
+    pub(crate) fn beyond(self, distance: usize) -> Option<SingleShape> {
+        let (front, total) = (self.front.checked_add(distance)?, self.total.checked_add(distance)?);
+        (total <= isize::MAX as usize).then_some(SingleShape { front, total, ..self })
+    }
+
     /// Whether it shares a segment with others.
     pub(super) fn is_shared(&self) -> bool {
         self.front <= SLICE && self.size <= LARGE_MAX
@@ -88,7 +101,8 @@ pub(crate) fn allocate(shape: &SingleShape, room: usize, list: Option<&'static S
         if let Some(page) = range.page() {
             Singles::link(list, page, &locked);
         }
-        let contents = range.segment.recommit(&range, shape.size, &locked);
+        let size = range.page().map_or(shape.size, |page| revived_shape(page, shape).size);
+        let contents = range.segment.recommit(&range, size, &locked);
         drop(locked);
         match revive(&range, shape, contents) {
             Ok(single) => {
@@ -155,10 +169,19 @@ fn allocate_shared(
     Ok(Single { start: block.start(), contents: segment.wiped(block, run.contents) })
 }
 
+/// The shape that a block for `shape` has where this page's block was. The build that promises nothing of a block's size leaves the
+/// guard of a larger one where it is.
+fn revived_shape(page: &Page, shape: &SingleShape) -> SingleShape {
+    let old = page.face.block_size();
+    let size = if MITIGATIONS.free_checks { shape.size } else { shape.size.max(old) };
+    SingleShape { size, ..*shape }
+}
+
 /// Makes a block of a range that was taken from the shelf. Without the lock: nobody else knows of the range.
 fn revive(range: &Range, shape: &SingleShape, contents: Contents) -> Result<Single, Errno> {
     let Range { segment, first, count, .. } = *range;
     let page = range.page().ok_or(Errno::NOMEM)?;
+    let shape = &revived_shape(page, shape);
     segment.refit(page, shape.size, Life::Freed)?;
     let start = NonNull::new(page.face.start()).ok_or(Errno::NOMEM)?;
     bear(segment, first, count, shape, start)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::peers::Peer;
+use crate::peers::{Peer, Programs};
 use crate::programs::{self, Program};
 use crate::rounds::Size;
 use crate::run::{self, Cost};
@@ -60,7 +60,7 @@ pub fn list() {
     }
 }
 
-/// The benches whose name begins with one of these, prepared.
+/// The benches whose name begins with one of these.
 pub fn choose(size: Size, wanted: &[String]) -> Result<Vec<Bench>> {
     let named = |bench: &Bench| match wanted {
         [] => size != Size::Smoke || SMOKE.contains(&bench.name.as_str()),
@@ -69,13 +69,26 @@ pub fn choose(size: Size, wanted: &[String]) -> Result<Vec<Bench>> {
     let fits = |bench: &Bench| !matches!(bench.work, Work::Program(program) if !program.fits(size));
     let chosen: Vec<Bench> = all().into_iter().filter(|bench| named(bench) && fits(bench)).collect();
     anyhow::ensure!(!chosen.is_empty(), "no bench of that name; --list tells them");
+    Ok(chosen)
+}
+
+/// Builds what they run and makes what they read.
+pub fn prepare(benches: &[Bench]) -> Result<()> {
     shapes_program()?;
-    for bench in &chosen {
+    for bench in benches {
         if let Work::Program(program) = bench.work {
             program.prepare().with_context(|| format!("preparing {}", bench.name))?;
         }
     }
-    Ok(chosen)
+    Ok(())
+}
+
+/// Whether any of them needs programs with the allocator linked in.
+pub fn programs(benches: &[Bench]) -> Programs {
+    match benches.iter().any(|bench| matches!(bench.work, Work::RustShape)) {
+        true => Programs::Wanted,
+        false => Programs::Unwanted,
+    }
 }
 
 fn shapes_program() -> Result<PathBuf> {

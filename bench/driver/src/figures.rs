@@ -102,8 +102,8 @@ impl Figures {
             let expected = base.iter().find(|run| run.failed.is_none()).map(|run| run.outcome.as_str());
             for peer in &peers {
                 let Some(runs) = by.get(&(bench.as_str(), peer.as_str())) else { continue };
-                let mut cell = Cell::default();
-                cell.failed = runs.iter().find_map(|run| run.failed.clone());
+                let failed = runs.iter().find_map(|run| run.failed.clone());
+                let mut cell = Cell { failed, ..Cell::default() };
                 if expected
                     .is_some_and(|expected| runs.iter().any(|run| run.failed.is_none() && run.outcome != expected))
                 {

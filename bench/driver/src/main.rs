@@ -8,6 +8,7 @@
 //! figures    medians of ratios to the baseline, how sure they are, geometric means
 //! report     JSON, a table in Markdown, what is beyond the goals
 //! plot       time by memory, as SVG
+//! service    the service example, apart: it is compared by latency and by memory over time
 //! ```
 
 mod benches;
@@ -20,6 +21,7 @@ mod recipes;
 mod report;
 mod rounds;
 mod run;
+mod service;
 mod shell;
 
 use std::path::PathBuf;
@@ -58,6 +60,9 @@ struct Cli {
     /// Where results go
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Instead of the benches, the service example under load for so many seconds on each allocator, in --rounds rounds
+    #[arg(long, value_name = "SECONDS")]
+    service: Option<u64>,
     /// Only say what there is: allocators and benches
     #[arg(long)]
     list: bool,
@@ -91,8 +96,15 @@ fn main() -> Result<()> {
 
     let given = pairs(&cli.ours)?;
     let more = pairs(&cli.library)?;
-    let peers = peers::choose(size, &cli.peers, &given, &more)?;
+    if let Some(seconds) = cli.service {
+        let usual = service::PEERS.map(str::to_owned);
+        let wanted = if cli.peers.is_empty() { &usual[..] } else { &cli.peers };
+        let peers = peers::choose(peers::Programs::Unwanted, size, wanted, &given, &more)?;
+        return service::run(&peers.ready, seconds, cli.rounds.unwrap_or(3), &out);
+    }
     let benches = benches::choose(size, &cli.benches)?;
+    let peers = peers::choose(benches::programs(&benches), size, &cli.peers, &given, &more)?;
+    benches::prepare(&benches)?;
     let plan = rounds::Plan::new(size, cli.scale, cli.rounds, peers.ready, benches, out.clone());
     let log = plan.open(cli.fresh)?;
     if !cli.report {

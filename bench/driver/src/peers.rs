@@ -2,7 +2,6 @@
 //! the shapes with the crate as its global allocator (the packages in `bench/peers`).
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -30,13 +29,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Changes whenever the library or the program does.
+    /// Changes whenever the library does (and the program with it: both are built from the same sources).
     pub fn fingerprint(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        for file in self.library.iter().chain(&self.program) {
-            fs::read(file).unwrap_or_default().hash(&mut hasher);
-        }
-        format!("{:016x}", hasher.finish())
+        self.library.as_deref().map(shell::fingerprint).unwrap_or_default()
     }
 }
 
@@ -141,7 +136,20 @@ pub struct Chosen {
     pub missing: Vec<(String, String)>,
 }
 
-pub fn choose(size: Size, wanted: &[String], ours: &[(String, PathBuf)], more: &[(String, PathBuf)]) -> Result<Chosen> {
+/// Whether the programs with an allocator linked in are wanted: each takes a while to build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    Wanted,
+    Unwanted,
+}
+
+pub fn choose(
+    programs: Programs,
+    size: Size,
+    wanted: &[String],
+    ours: &[(String, PathBuf)],
+    more: &[(String, PathBuf)],
+) -> Result<Chosen> {
     if let Some(unknown) = wanted.iter().find(|name| !KNOWN.iter().any(|known| known.name == **name)) {
         bail!("no allocator {unknown}; --list tells them");
     }
@@ -160,7 +168,7 @@ pub fn choose(size: Size, wanted: &[String], ours: &[(String, PathBuf)], more: &
         if let (Ours, None) = (&known.library, ours.iter().find(|(name, _)| name == known.name)) {
             continue;
         }
-        match known.ready(ours) {
+        match known.ready(programs, ours) {
             Ok(peer) => chosen.ready.push(peer),
             Err(error) if known.name == BASELINE || OURS.contains(&known.name) => return Err(error),
             Err(error) => {
@@ -183,8 +191,11 @@ impl Known {
         shell::bench_dir().join("peers").join(folder).join("Cargo.toml")
     }
 
-    fn ready(&self, ours: &[(String, PathBuf)]) -> Result<Peer> {
-        let program = self.program().with_context(|| format!("{} as global allocator", self.name))?;
+    fn ready(&self, programs: Programs, ours: &[(String, PathBuf)]) -> Result<Peer> {
+        let program = match programs {
+            Programs::Wanted => self.program().with_context(|| format!("{} as global allocator", self.name))?,
+            Programs::Unwanted => None,
+        };
         let library = match &self.library {
             System => None,
             Ours => ours.iter().find(|(name, _)| name == self.name).map(|(_, path)| path.clone()),

@@ -13,12 +13,12 @@ use anyhow::{Context, Result, bail};
 use crate::peers::Peer;
 use crate::rounds::Size;
 use crate::run::{self, Cost};
-use crate::shell;
+use crate::{service, shell};
 
 pub struct Program {
     pub name: &'static str,
     pub what: &'static str,
-    /// The program and the package that it comes with.
+    /// The program and the package that it comes with, if it is the distribution's.
     binary: (&'static str, &'static str),
     /// Rounds at full size: about half a second's.
     rounds: f64,
@@ -34,11 +34,13 @@ enum How {
     Compiled,
     /// A server, and its client, which is not measured.
     Redis,
+    /// Our own example, which brings its load.
+    Service,
 }
 
-use How::{Arguments, Compiled, Redis, Sql};
+use How::{Arguments, Compiled, Redis, Service, Sql};
 
-pub static PROGRAMS: [Program; 10] = [
+pub static PROGRAMS: [Program; 11] = [
     Program {
         name: "python",
         what: "python3: objects, JSON, regular expressions",
@@ -93,7 +95,7 @@ pub static PROGRAMS: [Program; 10] = [
     },
     Program {
         name: "git",
-        what: "git: what gc does, a repository of 1,500 commits packed afresh",
+        what: "git: what gc does, a repository of 600 commits packed afresh",
         binary: ("git", "git"),
         rounds: 1.0,
         how: Arguments(&["-c", "pack.threads=2", "-C", "INPUTS/repository", "repack", "-adfq"], &[]),
@@ -112,6 +114,13 @@ pub static PROGRAMS: [Program; 10] = [
         rounds: 400.0,
         how: Redis,
     },
+    Program {
+        name: "service",
+        what: "the service example and the load that drives it, both measured",
+        binary: ("", ""),
+        rounds: 20.0,
+        how: Service,
+    },
 ];
 
 fn sources() -> PathBuf {
@@ -126,6 +135,9 @@ impl Program {
     /// Makes what is read, once.
     pub fn prepare(&self) -> Result<()> {
         let (binary, package) = self.binary;
+        if let Service = self.how {
+            return service::build().map(drop);
+        }
         shell::program(binary, package)?;
         fs::create_dir_all(inputs())?;
         match self.name {
@@ -148,16 +160,23 @@ impl Program {
     pub fn run(&self, peer: &Peer, scale: f64, scratch: &Path) -> Result<(Cost, String)> {
         let rounds = ((self.rounds * scale).round() as u64).max(1);
         let (binary, package) = self.binary;
-        let mut binary = shell::program(binary, package)?;
+        let binary = match self.how {
+            Compiled => inputs().join(self.name),
+            Service => service::build()?,
+            _ => shell::program(binary, package)?,
+        };
         let arguments: Vec<String> = match self.how {
             Arguments(arguments, _) => arguments.iter().map(|text| replaced(text, rounds)).collect(),
             Sql(file) => {
                 let text = fs::read_to_string(sources().join(file))?;
-                vec![":memory:".to_owned(), replaced(&text, rounds)]
+                // An argument that begins with a dash would be an option.
+                let statements: Vec<&str> = text.lines().filter(|line| !line.starts_with("--")).collect();
+                vec![":memory:".to_owned(), replaced(&statements.join("\n"), rounds)]
             }
-            Compiled => {
-                binary = inputs().join(self.name);
-                vec![rounds.to_string()]
+            Compiled => vec![rounds.to_string()],
+            Service => {
+                let requests = (rounds * 1000).to_string();
+                ["--seconds", "120", "--requests", &requests].map(str::to_owned).to_vec()
             }
             Redis => return redis(peer, rounds * 1000, &binary, scratch),
         };
@@ -168,6 +187,10 @@ impl Program {
             }
         }
         let (cost, output) = measured.finish()?;
+        // It prints how long it took.
+        if let Service = self.how {
+            return Ok((cost, "done".to_owned()));
+        }
         let mut hasher = DefaultHasher::new();
         output.hash(&mut hasher);
         Ok((cost, format!("{:016x}", hasher.finish())))
@@ -205,7 +228,7 @@ fn repository(at: &Path) -> Result<()> {
     };
     let mut random = fastrand::Rng::with_seed(73);
     let mut files: Vec<Vec<String>> = (0..60).map(|_| (0..150).map(|_| line()).collect()).collect();
-    for commit in 0..1500 {
+    for commit in 0..600 {
         writeln!(
             into,
             "commit refs/heads/main\ncommitter A <a@example.com> {} +0000\ndata 6\nchange",

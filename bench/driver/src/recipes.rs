@@ -76,6 +76,8 @@ pub fn isoalloc(from: &Path, to: &Path) -> Result<()> {
 
 /// The crate's archive holds everything but the file that overrides malloc, and in its stead a bridge to Rust.
 pub fn tcmalloc(from: &Path, to: &Path) -> Result<()> {
+    let package = shell::bench_dir().join("peers/tcmalloc/Cargo.toml");
+    shell::quietly(shell::cargo(&package).args(["build", "--release", "--quiet"]))?;
     let build = shell::work_dir().join("release/build");
     let archives = fs::read_dir(&build)?.filter_map(|entry| Some(entry.ok()?.path().join("out/libtcmalloc.a")));
     let archive = archives.filter(|path| path.exists()).last().context("the crate has built no libtcmalloc.a")?;

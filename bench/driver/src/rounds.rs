@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::benches::{self, Bench};
 use crate::peers::{BASELINE, Peer};
 use crate::run::Cost;
+use crate::shell;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Size {
@@ -66,6 +67,8 @@ pub struct Setting {
     pub threads: usize,
     pub kernel: String,
     pub processor: String,
+    /// The fingerprint of the shapes: other work is other results.
+    pub shapes: String,
     /// Each allocator and a fingerprint of its library: a rebuilt one is another one.
     pub peers: Vec<(String, String)>,
 }
@@ -98,6 +101,7 @@ impl Plan {
             threads: benches::threads(),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             processor: model.map_or_else(String::new, |(_, name)| name.to_owned()),
+            shapes: shell::fingerprint(&shell::work_dir().join("release/shapes")),
             peers: self.peers.iter().map(|peer| (peer.name.clone(), peer.fingerprint())).collect(),
         }
     }
@@ -117,6 +121,7 @@ impl Plan {
             let same = old.size == setting.size
                 && old.scale == setting.scale
                 && old.threads == setting.threads
+                && old.shapes == setting.shapes
                 && old.kernel == setting.kernel
                 && old.processor == setting.processor;
             let text = fs::read_to_string(&path).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Folders and commands.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,6 +25,13 @@ pub fn quietly(command: &mut Command) -> Result<String> {
         bail!("{command:?}: {}\n{}", output.status, lines[lines.len().saturating_sub(20)..].join("\n"));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A number that is another one when the file's bytes are.
+pub fn fingerprint(file: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(file).unwrap_or_default().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// Finds a program where the distribution puts it, before what else is on the PATH.

@@ -141,7 +141,7 @@ pub unsafe fn heap_reallocate_aligned_zeroed(heap: HeapHandle, pointer: *mut u8,
 /// # Safety
 /// - nobody else uses the block.
 pub unsafe fn reallocate_zeroed(pointer: *mut u8, size: usize) -> *mut u8 {
-    let target = Target { heap: None, align: GRANULE, fill: Fill::Zero };
+    let target = Target { heap: None, align: GRANULE, offset: 0, fill: Fill::Zero };
     // SAFETY: the caller's promise.
     unsafe { heap::reallocate_to(UserPtr::new(pointer), size, target) }
 }
@@ -154,7 +154,7 @@ pub unsafe fn reallocate_aligned_zeroed(pointer: *mut u8, size: usize, align: us
     if !align.is_power_of_two() {
         return ptr::null_mut();
     }
-    let target = Target { heap: None, align, fill: Fill::Zero };
+    let target = Target { heap: None, align, offset: 0, fill: Fill::Zero };
     // SAFETY: the caller's promise.
     unsafe { heap::reallocate_to(UserPtr::new(pointer), size, target) }
 }
@@ -166,7 +166,7 @@ unsafe fn to_heap(heap: HeapHandle, pointer: *mut u8, size: usize, align: usize,
     if !align.is_power_of_two() {
         return ptr::null_mut();
     }
-    let target = Target { heap: Some(heap), align, fill };
+    let target = Target { heap: Some(heap), align, offset: 0, fill };
     // SAFETY: the caller's promise.
     unsafe { heap::reallocate_to(UserPtr::new(pointer), size, target) }
 }

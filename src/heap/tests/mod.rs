@@ -10,6 +10,7 @@
 //! | `arenas` | memory that the program brings or has reserved, and heaps that live there |
 //! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
 //! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
+//! | `skew` | blocks that are aligned at an offset |
 //! | `exhaustion` | no memory for any size: null, and all as before when there is some again (on the mock) |
 //! | `injection` | each system call failing in turn: null or success, and all as before (on the mock) |
 //!
@@ -25,6 +26,7 @@ mod large;
 mod misuse;
 mod pages;
 mod resize;
+mod skew;
 mod threads;
 mod under_miri;
 
