@@ -3,6 +3,7 @@
 use super::super::{allocate_zeroed, reallocate, usable_size};
 use super::*;
 use crate::geometry::{MEDIUM_MAX, SEGMENT, SLICE, SLICES};
+use crate::heap;
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os;
@@ -389,4 +390,25 @@ fn the_addresses_of_a_huge_block_are_nobody_s_when_it_is_gone() {
     block.free();
     collect(Collect::Fully);
     assert!(map::find(UserPtr::new(start)).is_none() && map::find(within).is_none());
+}
+
+#[test]
+fn a_zeroed_block_is_zero_in_all_its_room_where_a_larger_one_was() {
+    alone("heap::tests::large::a_zeroed_block_is_zero_in_all_its_room_where_a_larger_one_was", || {
+        for size in [MEDIUM_MAX + 1, 5_000_000] {
+            for old in [size + size / 8, size + size / 4, size + size / 2] {
+                let start = heap::allocate(old);
+                let room = usable_size(UserPtr::new(start));
+                // SAFETY: the block is ours, and has that much room.
+                unsafe { start.write_bytes(5, room) };
+                heap::free(UserPtr::new(start));
+                let start = allocate_zeroed(size);
+                let room = usable_size(UserPtr::new(start));
+                // SAFETY: the block is ours, and has that much room.
+                let bytes = unsafe { core::slice::from_raw_parts(start, room) };
+                assert!(bytes.iter().all(|byte| *byte == 0), "{size} after {old}: {room}");
+                heap::free(UserPtr::new(start));
+            }
+        }
+    });
 }
