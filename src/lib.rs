@@ -118,6 +118,6 @@ pub use front::{Heap, NoMemory, Ravelin, Region, check_heap, collect, stats, usa
 pub use heap::{Census, Collect, Corruption, Fault};
 pub use mitigations::{MITIGATIONS, Mitigations};
 #[cfg(not(ravelin_loom))]
-pub use report::{BlockFacts, Kind, Operation, Report, set_report_hook};
+pub use report::{BlockFacts, Kind, Operation, Place, Report, Stack, set_report_hook};
 #[cfg(not(ravelin_loom))]
-pub use stats::{ClassStats, LargeStats, Stats, SystemCalls};
+pub use stats::{ClassStats, LargeStats, SampledStats, Stats, SystemCalls};

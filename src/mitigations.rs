@@ -18,10 +18,14 @@ pub struct Mitigations {
     /// A secret trailer lies directly behind what was requested of a block, and is checked when the block comes back, is resized
     /// or verified; sizes are exact.
     pub canaries: bool,
+    /// A block remembers whether it came from C++'s `new` or `new[]`, and the wrong `delete` stops the process.
+    pub origin_checks: bool,
     /// Freed blocks wait, and leave in an order that cannot be predicted, before they are handed out again.
     pub quarantine: bool,
     /// A block is wiped when it is freed, and is still found wiped when it is handed out again.
     pub zero_on_free: bool,
+    /// One allocation in so many, as an option says, stands alone between guards, and stays inaccessible after its free.
+    pub sampled_guards: bool,
 }
 
 /// What this build has.
@@ -31,8 +35,10 @@ pub const MITIGATIONS: Mitigations = Mitigations {
     random_order: cfg!(feature = "random-order"),
     layout_checks: cfg!(feature = "layout-checks"),
     canaries: cfg!(feature = "canaries"),
+    origin_checks: cfg!(feature = "origin-checks"),
     quarantine: cfg!(feature = "quarantine"),
     zero_on_free: cfg!(feature = "zero-on-free"),
+    sampled_guards: cfg!(feature = "sampled-guards"),
 };
 
 /// Whether thread-local words go through the C library instead of the fixed offset that only libraries loaded at
@@ -47,7 +53,7 @@ enum Since {
 }
 
 /// How many defences there are.
-const COUNT: usize = 7;
+const COUNT: usize = 9;
 
 impl Mitigations {
     /// Each defence by its feature's name, whether it is in force, and the first build that has it.
@@ -57,7 +63,9 @@ impl Mitigations {
             ("encoded-links", self.encoded_links, Since::Hardened),
             ("random-order", self.random_order, Since::Hardened),
             ("layout-checks", self.layout_checks, Since::Hardened),
+            ("sampled-guards", self.sampled_guards, Since::Hardened),
             ("canaries", self.canaries, Since::Paranoid),
+            ("origin-checks", self.origin_checks, Since::Paranoid),
             ("quarantine", self.quarantine, Since::Paranoid),
             ("zero-on-free", self.zero_on_free, Since::Paranoid),
         ]
@@ -99,12 +107,21 @@ mod tests {
             random_order: false,
             layout_checks: false,
             canaries: false,
+            origin_checks: false,
             quarantine: false,
             zero_on_free: false,
+            sampled_guards: false,
         };
-        let hardened =
-            Mitigations { free_checks: true, encoded_links: true, random_order: true, layout_checks: true, ..none };
-        let paranoid = Mitigations { canaries: true, quarantine: true, zero_on_free: true, ..hardened };
+        let hardened = Mitigations {
+            free_checks: true,
+            encoded_links: true,
+            random_order: true,
+            layout_checks: true,
+            sampled_guards: true,
+            ..none
+        };
+        let paranoid =
+            Mitigations { canaries: true, origin_checks: true, quarantine: true, zero_on_free: true, ..hardened };
         assert_eq!([none, hardened, paranoid].map(|build| build.build_name()), ["fast", "hardened", "paranoid"]);
         assert_eq!(Mitigations { random_order: false, ..paranoid }.build_name(), "custom");
         assert_eq!(Mitigations { free_checks: true, ..none }.build_name(), "custom");

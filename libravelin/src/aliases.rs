@@ -8,21 +8,21 @@ use core::ffi::{c_int, c_void};
 
 use engine::raw;
 
-use crate::errno::{or_no_memory, too_many};
+use crate::errno::too_many;
 use crate::glibc::{Mallinfo, accepts, small_account};
 use crate::{aligned, malloc};
 
 /// `malloc`.
 #[unsafe(no_mangle)]
 extern "C" fn __libc_malloc(size: usize) -> *mut c_void {
-    or_no_memory(raw::allocate(size), size)
+    malloc::give(size)
 }
 
 /// `calloc`.
 #[unsafe(no_mangle)]
 extern "C" fn __libc_calloc(count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
-        Some(bytes) => or_no_memory(raw::allocate_zeroed(bytes), bytes),
+        Some(bytes) => malloc::give_zeroed(bytes),
         None => too_many(),
     }
 }

@@ -35,14 +35,14 @@ extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     or_no_memory(raw::allocate_aligned(size, align), size)
 }
 
-/// C23: `free` for one who knows how the block was asked for. Neither figure is needed.
+/// C23: `free` for one who knows how the block was asked for. The size is checked as by `free_sized`; the alignment is not needed.
 ///
 /// # Safety
 /// - `block` is null or a live block, and nobody uses it any more.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, _size: usize) {
+unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, size: usize) {
     // SAFETY: the caller's promise, which the engine checks besides.
-    unsafe { raw::free(block.cast()) };
+    unsafe { raw::free_sized(block.cast(), size) };
 }
 
 /// SunOS: a block whose address is a multiple of `align`, rounded up to a power of two.
@@ -95,7 +95,7 @@ fn told(size: usize) -> c_int {
 #[inline(always)]
 pub(crate) fn round_and_allocate(align: usize, size: usize) -> *mut c_void {
     if align <= GRANULE {
-        return or_no_memory(raw::allocate(size), size);
+        return crate::malloc::give(size);
     }
     match align.checked_next_power_of_two() {
         Some(align) => or_no_memory(raw::allocate_aligned(size, align), size),

@@ -33,14 +33,14 @@ unsafe extern "C" fn cfree(block: *mut c_void) {
     unsafe { raw::free(block.cast()) };
 }
 
-/// C23: `free` for one who knows the size that was asked for. The size is not needed, and a wrong one does no harm.
+/// C23: `free` for one who knows the size that was asked for. With canaries a wrong one stops the process; else it does no harm.
 ///
 /// # Safety
 /// - As for [`free`].
 #[unsafe(no_mangle)]
-unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
+unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
     // SAFETY: the caller's promise, which the engine checks besides.
-    unsafe { raw::free(block.cast()) };
+    unsafe { raw::free_sized(block.cast(), size) };
 }
 
 /// A block for `count` elements of `size` bytes, all zero; null and ENOMEM when the product overflows.
@@ -107,12 +107,31 @@ extern "C" fn malloc_good_size(size: usize) -> usize {
 /// `malloc`, for the functions of this library.
 #[inline(always)]
 pub(crate) fn give(size: usize) -> *mut c_void {
+    match raw::at_hand(size) {
+        Some(block) => block.as_ptr().cast(),
+        None => give_slowly(size),
+    }
+}
+
+/// Where `malloc` jumps to, so that it needs no frame of its own.
+#[cold]
+#[inline(never)]
+fn give_slowly(size: usize) -> *mut c_void {
     or_no_memory(raw::allocate(size), size)
 }
 
 /// `calloc` of one element, for the functions of this library.
 #[inline(always)]
 pub(crate) fn give_zeroed(size: usize) -> *mut c_void {
+    match raw::at_hand_zeroed(size) {
+        Some(block) => block.as_ptr().cast(),
+        None => give_zeroed_slowly(size),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn give_zeroed_slowly(size: usize) -> *mut c_void {
     or_no_memory(raw::allocate_zeroed(size), size)
 }
 

@@ -17,7 +17,9 @@ const BUSY: u32 = 1;
 const READY: u32 = 2;
 
 /// Canary secrets that are kept: those of as many generations.
-const KEPT: usize = if MITIGATIONS.canaries { 64 } else { 0 };
+const KEPT: usize = 64;
+/// Places for them.
+const PLACES: usize = if MITIGATIONS.canaries { KEPT } else { 0 };
 
 /// Lies at the start of its page, and is never moved or given back.
 struct Secret {
@@ -25,7 +27,7 @@ struct Secret {
     /// Drawn once, and the same in all children: what was sealed before a fork stays so.
     seal: [AtomicU64; 2],
     /// By the generation, modulo [`KEPT`].
-    canaries: [[AtomicU64; 2]; KEPT],
+    canaries: [[AtomicU64; 2]; PLACES],
     /// Of the process: 1, and one more with every new secret.
     generation: AtomicU32,
     /// In a page of its own, which the kernel zeroes in every child.
@@ -62,7 +64,7 @@ pub(crate) fn page_key(page_address: usize, generation: u32) -> u64 {
 pub(crate) fn canary_keys(page_address: usize, generation: u32) -> Option<[u64; 2]> {
     let secret = secret().unwrap_or_else(|_| stop());
     let age = secret.generation.load(Relaxed).wrapping_sub(generation) as usize;
-    let key = secret.canaries.get((generation as usize).checked_rem(KEPT)?).filter(|_| age < KEPT)?;
+    let key = secret.canaries.get((generation as usize).checked_rem(PLACES)?).filter(|_| age < KEPT)?;
     Some([0, 1].map(|half| key_of(key, page_address, half)))
 }
 
@@ -178,7 +180,7 @@ fn fill(span: Span, page: usize) -> Result<*mut Secret, NoSecret> {
     let mark: &'static AtomicU32 = unsafe { wiped.start().cast::<AtomicU32>().as_ref() };
     let place = hidden.start().cast::<Secret>();
     let [key, seal] = [const { [const { AtomicU64::new(0) }; 2] }; 2];
-    let canaries = [const { [const { AtomicU64::new(0) }; 2] }; KEPT];
+    let canaries = [const { [const { AtomicU64::new(0) }; 2] }; PLACES];
     let empty = Secret { key, seal, canaries, generation: AtomicU32::new(0), mark };
     // SAFETY: the page is open, aligned, large enough and known to nobody else.
     unsafe { place.write(empty) };
@@ -206,7 +208,7 @@ impl Secret {
         }
         // 0 is left out: it means "never seeded" to a generator.
         let next = self.generation.load(Relaxed).checked_add(1).unwrap_or(1);
-        if let Some(key) = (next as usize).checked_rem(KEPT).and_then(|place| self.canaries.get(place)) {
+        if let Some(key) = (next as usize).checked_rem(PLACES).and_then(|place| self.canaries.get(place)) {
             for (place, word) in key.iter().zip([one, other]) {
                 place.store(word, Relaxed);
             }

@@ -1,9 +1,10 @@
 //! What the C library is made of. Not part of the stable API.
 
 use crate::geometry::UserPtr;
-use crate::heap;
+use crate::heap::{self, Fill, Terms};
+use crate::page::Origin;
 use crate::stats;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 mod aligned_at;
 mod arenas;
@@ -30,7 +31,22 @@ pub fn allocate(size: usize) -> *mut u8 {
     heap::allocate(size)
 }
 
+/// The same if one is at hand: none where that would take more than a few instructions. For those who want to call something
+/// else then, as their last act.
+#[inline(always)]
+#[must_use]
+pub fn at_hand(size: usize) -> Option<NonNull<u8>> {
+    heap::at_hand(size, Terms::of(Fill::Any))
+}
+
 /// The same, filled with zeros.
+#[inline(always)]
+#[must_use]
+pub fn at_hand_zeroed(size: usize) -> Option<NonNull<u8>> {
+    heap::at_hand(size, Terms::of(Fill::Zero))
+}
+
+/// As [`allocate`], filled with zeros.
 #[inline(always)]
 #[must_use]
 pub fn allocate_zeroed(size: usize) -> *mut u8 {
@@ -58,6 +74,75 @@ pub fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
 #[inline(always)]
 pub unsafe fn free(pointer: *mut u8) {
     heap::free(UserPtr::new(pointer));
+}
+
+/// The same for one who gives the size that was requested: with `canaries` another one stops the process.
+///
+/// # Safety
+/// - nobody uses the block any more.
+#[inline(always)]
+pub unsafe fn free_sized(pointer: *mut u8, size: usize) {
+    heap::free_sized(UserPtr::new(pointer), size);
+}
+
+/// C++'s operators for one object, `new` and `delete`, or for many, `new[]` and `delete[]`. With `origin-checks` a block of
+/// one kind that goes back by the other stops the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// `new`, `delete`.
+    One,
+    /// `new[]`, `delete[]`.
+    Many,
+}
+
+impl Operator {
+    #[inline(always)]
+    const fn origin(self) -> Origin {
+        match self {
+            Operator::One => Origin::NEW,
+            Operator::Many => Origin::NEW_ARRAY,
+        }
+    }
+}
+
+/// A block for `new`; null on exhaustion.
+#[inline(always)]
+#[must_use]
+pub fn operator_new(size: usize, operator: Operator) -> *mut u8 {
+    heap::allocate_on(size, Terms::of_operator(operator.origin()))
+}
+
+/// The same if one is at hand, as [`at_hand`].
+#[inline(always)]
+#[must_use]
+pub fn operator_new_at_hand(size: usize, operator: Operator) -> Option<NonNull<u8>> {
+    heap::at_hand(size, Terms::of_operator(operator.origin()))
+}
+
+/// As [`operator_new`], aligned to `align`; null as well if that is no power of two.
+#[inline]
+#[must_use]
+pub fn operator_new_aligned(size: usize, align: usize, operator: Operator) -> *mut u8 {
+    let terms = Terms::of_operator(operator.origin());
+    if align.is_power_of_two() { heap::allocate_aligned_on(size, align, terms) } else { ptr::null_mut() }
+}
+
+/// `delete`.
+///
+/// # Safety
+/// - nobody uses the block any more.
+#[inline(always)]
+pub unsafe fn operator_delete(pointer: *mut u8, operator: Operator) {
+    heap::free_by_operator(UserPtr::new(pointer), operator.origin(), None);
+}
+
+/// The same for one who gives the size that was requested: with `canaries` another one stops the process.
+///
+/// # Safety
+/// - nobody uses the block any more.
+#[inline(always)]
+pub unsafe fn operator_delete_sized(pointer: *mut u8, size: usize, operator: Operator) {
+    heap::free_by_operator(UserPtr::new(pointer), operator.origin(), Some(size));
 }
 
 /// C's realloc, but for size 0, which is a size like any other.

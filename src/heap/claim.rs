@@ -12,6 +12,10 @@ use crate::segment::Segment;
 pub(crate) enum Claim {
     /// By its address alone.
     Any,
+    /// By its address, to C++'s `delete` of this origin, perhaps with the size that was requested.
+    Operator { origin: Origin, size: Option<usize> },
+    /// By its address and the size that was requested.
+    Sized { size: usize },
     /// By the Layout that it was allocated with.
     Layout { size: usize, align: usize },
 }
@@ -21,7 +25,8 @@ impl Claim {
     #[inline(always)]
     pub(super) const fn origin(self) -> Origin {
         match self {
-            Claim::Any => Origin::MALLOC,
+            Claim::Any | Claim::Sized { .. } => Origin::MALLOC,
+            Claim::Operator { origin, .. } => origin,
             Claim::Layout { align, .. } => Origin::layout(align),
         }
     }
@@ -31,7 +36,8 @@ impl Claim {
     const fn size(self) -> Option<usize> {
         match self {
             Claim::Any => None,
-            Claim::Layout { size, .. } => Some(size),
+            Claim::Layout { size, .. } | Claim::Sized { size } => Some(size),
+            Claim::Operator { size, .. } => size,
         }
     }
 
@@ -55,6 +61,10 @@ impl Claim {
     pub(super) fn is_true_of(self, page: &Page, requested: usize, origin: Origin) -> bool {
         match self {
             Claim::Any => true,
+            Claim::Sized { size } => size == requested,
+            Claim::Operator { origin: operator, size } => {
+                size.is_none_or(|size| size == requested) && !origin.clashes_with(operator)
+            }
             Claim::Layout { size, align } => {
                 size == requested
                     && match origin.alignment() {

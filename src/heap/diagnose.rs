@@ -7,10 +7,10 @@ use super::claim::Claim;
 use crate::geometry::{GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
-use crate::page::{Found, Kind as PageKind, Page};
+use crate::page::{Found, Kind as PageKind, Origin, Page};
 use crate::remote::Owner;
 use crate::report::{self, BlockFacts, Kind, Operation, Report};
-use crate::segment::{Role, Segment, map, space};
+use crate::segment::{self, Role, Sampled, Segment, map, space};
 use core::sync::atomic::{Ordering, fence};
 
 /// Below this, an address is that of a field of nothing.
@@ -21,6 +21,12 @@ const PATIENCE: usize = 10_000;
 /// What a report says of a page's block.
 pub(super) fn facts(page: &Page) -> BlockFacts {
     BlockFacts::new(page.face.block_size(), page.face.start().addr(), page.face.segment_number() as usize)
+}
+
+/// Adds to a report what is known of a page's block: what it is, and who allocated and freed it if that was noted.
+pub(super) fn told(report: Report, page: &'static Page) -> Report {
+    let sampled = segment::segment_of(page).and_then(|segment| Sampled::of(segment, page));
+    report.of_block(facts(page)).with_life(sampled.map(|sampled| sampled.life()).unwrap_or_default())
 }
 
 /// Looks once more, behind a barrier, whether the pointer is a live block.
@@ -37,28 +43,34 @@ pub(super) fn die(pointer: UserPtr, operation: Operation) -> ! {
     die_as(kind, pointer, operation, page)
 }
 
-fn die_as(kind: Kind, pointer: UserPtr, operation: Operation, page: Option<&Page>) -> ! {
+fn die_as(kind: Kind, pointer: UserPtr, operation: Operation, page: Option<&'static Page>) -> ! {
     let kind = match (kind, operation) {
         (Kind::DoubleFree, Operation::Realloc | Operation::UsableSize) => Kind::UseAfterFree,
         (kind, _) => kind,
     };
     let report = Report::new(kind, operation, pointer.address());
     report::die(&match page {
-        Some(page) => report.of_block(facts(page)),
+        Some(page) => told(report, page),
         None => report,
     })
 }
 
 /// Stops the process: the block is live, but of another Layout.
 #[cold]
-pub(super) fn die_of_layout(pointer: UserPtr, page: &Page, operation: Operation, size: usize, align: usize) -> ! {
+pub(super) fn die_of_layout(
+    pointer: UserPtr,
+    page: &'static Page,
+    operation: Operation,
+    size: usize,
+    align: usize,
+) -> ! {
     let (kind, _) = judge(pointer);
     let report = match kind {
         // A block freed twice is that first, whatever Layout it is freed with.
         Kind::DoubleFree if !is_live_now(pointer) => Report::new(Kind::DoubleFree, operation, pointer.address()),
         _ => Report::new(Kind::WrongLayout, operation, pointer.address()).with_layout(size, align),
     };
-    report::die(&report.of_block(facts(page)))
+    report::die(&told(report, page))
 }
 
 /// The block does not look as a true claim has it, or its canary was changed. Returns if all is well after all: a claim need not say
@@ -84,8 +96,22 @@ pub(super) fn examine(
             report::die(&report.of_block(facts(page)))
         }
         Found::Whole { requested, origin } if !claim.is_true_of(page, requested, origin) => match claim {
+            Claim::Operator { origin: operator, .. } if origin.clashes_with(operator) => {
+                let note = match origin {
+                    Origin::NEW => "allocated by new, freed by delete[]",
+                    _ => "allocated by new[], freed by delete",
+                };
+                let report = Report::new(Kind::MismatchedDeallocation, operation, pointer.address()).with_note(note);
+                report::die(&report.of_block(facts(page)))
+            }
+            Claim::Sized { size } | Claim::Operator { size: Some(size), .. } => {
+                let report = Report::new(Kind::WrongSize, operation, pointer.address()).of_sizes(size, requested);
+                report::die(&report.of_block(facts(page)))
+            }
             Claim::Layout { size, align } => die_of_layout(pointer, page, operation, size, align),
-            Claim::Any => report::internal("an empty claim is true", operation, pointer.address()),
+            Claim::Any | Claim::Operator { .. } => {
+                report::internal("an empty claim is true", operation, pointer.address())
+            }
         },
         Found::Whole { .. } | Found::Forgotten { .. } | Found::Busy => {}
     }
@@ -165,7 +191,7 @@ pub(super) fn page_around(pointer: UserPtr) -> Option<&'static Page> {
 }
 
 /// Whether the pointer lies in a huge block's mapping, guards included, and that block unless it was freed.
-fn huge_around(pointer: UserPtr) -> Option<Option<&'static Page>> {
+pub(super) fn huge_around(pointer: UserPtr) -> Option<Option<&'static Page>> {
     let number = pointer.segment_number()?;
     for earlier in (0..=number).rev() {
         let segment = map::find_number(earlier)?;

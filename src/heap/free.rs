@@ -2,20 +2,33 @@
 
 use super::claim::Claim;
 use super::thread::Thread;
-use super::{abandon, diagnose, fork, skew};
-use crate::geometry::{Class, Granule, UserPtr};
+use super::{abandon, diagnose, fork, sample, skew};
+use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
-use crate::os;
-use crate::page::{Kind, Page, padded};
+use crate::os::{self, Caller};
+use crate::page::{Kind, Origin, Page, padded};
 use crate::remote::{All, NotLive, Out, Owned, Posted, post};
 use crate::report::{self, Operation};
-use crate::segment::{self, Segment, SingleShape, map};
+use crate::segment::{self, Sampled, Segment, SingleShape, map};
 use core::sync::atomic::{Ordering, fence};
 
 /// Frees the block that `pointer` points to; null is ignored. Anything but a live block stops the process.
 #[inline(always)]
 pub(crate) fn free(pointer: UserPtr) {
     free_checked(pointer, Operation::Free, Claim::Any);
+}
+
+/// The same for one of C++'s operators: with `canaries` the size must be the one that was requested, if it is given, and with
+/// `origin-checks` the block must not come from the other kind of operator.
+#[inline(always)]
+pub(crate) fn free_by_operator(pointer: UserPtr, origin: Origin, size: Option<usize>) {
+    free_checked(pointer, Operation::Free, Claim::Operator { origin, size });
+}
+
+/// The same, and with `canaries` the size must be the one that was requested.
+#[inline(always)]
+pub(crate) fn free_sized(pointer: UserPtr, size: usize) {
+    free_checked(pointer, Operation::Free, Claim::Sized { size });
 }
 
 /// The same, and the process is stopped as well if a block for `size` bytes aligned to `align` would not have been of this
@@ -103,14 +116,19 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
 #[inline(never)]
 pub(super) fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
     report::die_if_dying();
+    let caller = Caller::here();
     if !skew::is_valid(page, pointer) {
         diagnose::die(pointer, operation);
     }
     preserving_errno(|| {
         // Whoever comes too late for the claim is never mistaken: no second look.
-        if let Err(NotLive) = segment::free_single(segment, page) {
+        if let Err(NotLive) = segment::claim_single(segment, page) {
             diagnose::die(pointer, operation);
         }
+        if let Some(sampled) = Sampled::of(segment, page) {
+            sample::part_from(pointer, operation, &sampled, &caller);
+        }
+        segment::retire_single(segment, page);
     });
 }
 
@@ -141,6 +159,9 @@ fn refuse(pointer: UserPtr, operation: Operation) {
 /// Whether a request of `size` bytes aligned to `align` would have got a block like this page's.
 #[cold]
 pub(super) fn is_of_layout(page: &Page, size: usize, align: usize) -> bool {
+    if page.face.is_sampled() {
+        return size == page.face.block_size() && align.max(GRANULE) == page.face.sampled_align();
+    }
     let padded = padded(size);
     match (page.face.kind(), Class::of_aligned(padded, align)) {
         (Kind::Blocks(class), Some(wanted)) => class == wanted,

@@ -1,16 +1,16 @@
 //! malloc.
 
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, deferred, free, mail, start};
+use super::{Collect, abandon, deferred, free, mail, sample, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
-use crate::os;
+use crate::os::{self, Caller};
 use crate::page::{Block, Contents, Origin, Page, Refused, TRAILER, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, SingleShape, map};
 use crate::sync::{AtomicU32, Relaxed};
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 /// Of so many times that a page runs out and has what the thread itself has freed, one takes the slow path all the same.
 const REFILLS: u32 = 8;
@@ -37,6 +37,11 @@ impl Terms {
     /// For C's functions.
     pub(crate) const fn of(fill: Fill) -> Terms {
         Terms { fill, origin: Origin::MALLOC }
+    }
+
+    /// For C++'s operators.
+    pub(crate) const fn of_operator(origin: Origin) -> Terms {
+        Terms { fill: Fill::Any, origin }
     }
 
     /// For one that comes back with a Layout of this alignment.
@@ -78,6 +83,14 @@ pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
         Some((block, page)) => terms.hand_out(block, page, size),
         None => allocate_slow(size, GRANULE, terms),
     }
+}
+
+/// The same, if the fast path has one.
+#[inline(always)]
+pub(crate) fn at_hand(size: usize, terms: Terms) -> Option<NonNull<u8>> {
+    let (block, page) = pop(size)?;
+    terms.hand_out(block, page, size);
+    Some(block.start())
 }
 
 /// A block aligned to `align`, a power of two. Null if there is no memory, or no such block.
@@ -158,7 +171,7 @@ fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, terms
         return terms.hand_out(block, page, size);
     }
     let errno = os::errno();
-    let pointer = allocate_slower(heap, size, align, class, terms);
+    let pointer = allocate_slower(heap, size, align, class, terms, &Caller::here());
     os::set_errno(errno);
     pointer
 }
@@ -170,8 +183,16 @@ fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     let owned = unsafe { Owned::known() };
     let mut popped = page.pop(&owned);
     // A short list runs out often, and what the thread itself has freed is at hand.
-    if popped == Err(Refused::Empty) && !is_turn(&heap.refills, REFILLS) && page.is_current() && page.refill(&owned) {
+    if popped == Err(Refused::Empty)
+        && !is_turn(&heap.refills, REFILLS)
+        && page.is_current()
+        && heap.may_hurry(page)
+        && page.refill(&owned)
+    {
         popped = page.pop(&owned);
+        if heap.samples() {
+            page.note_dealt();
+        }
     }
     popped.ok().map(|block| (block, page))
 }
@@ -183,6 +204,7 @@ fn allocate_slower(
     align: usize,
     class: Option<Class>,
     terms: Terms,
+    caller: &Caller<'_>,
 ) -> *mut u8 {
     report::die_if_dying();
     if start::renew_if_cloned().is_err() {
@@ -191,6 +213,10 @@ fn allocate_slower(
     deferred::call_deferred(Collect::Gently);
     let thread = Thread::current_or_new();
     let heap = heap.or_else(|| thread.map(Thread::default));
+    let caller = caller.in_thread(thread.map(|thread| &thread.stack));
+    if let Some(block) = sample::allocate(heap, size, align, class, terms.origin, &caller) {
+        return block.as_ptr();
+    }
     match (class, heap) {
         (None, heap) => allocate_single(heap, size, align, terms, padded(size)),
         (Some(class), heap) => {
@@ -205,12 +231,20 @@ fn allocate_slower(
 
 /// The same as `allocate_slowly`, for a large block that takes the place of a smaller one, and is likely to grow on.
 pub(super) fn allocate_grown(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms) -> *mut u8 {
+    let caller = Caller::here();
     free::preserving_errno(|| {
         report::die_if_dying();
         if !align.is_power_of_two() || start::renew_if_cloned().is_err() {
             return ptr::null_mut();
         }
-        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        let thread = Thread::current_or_new();
+        let heap = heap.or_else(|| thread.map(Thread::default));
+        let caller = caller.in_thread(thread.map(|thread| &thread.stack));
+        if let Some(block) =
+            sample::allocate(heap, size, align, Class::of_aligned(padded(size), align), terms.origin, &caller)
+        {
+            return block.as_ptr();
+        }
         allocate_single(heap, size, align, terms, padded(size).saturating_add(size / 2))
     })
 }
@@ -282,7 +316,11 @@ impl Heap {
                 }
             };
             let owned = self.own(page, Operation::Malloc);
-            match page.pop(&owned) {
+            let popped = page.pop(&owned);
+            if self.samples() {
+                page.note_dealt();
+            }
+            match popped {
                 Ok(block) => return Some((block, page)),
                 Err(Refused::Empty) => {}
                 Err(refused) => die_of_damage(page, refused, Operation::Malloc),
@@ -297,6 +335,7 @@ impl Heap {
             thread.collect(Collect::Fully);
             abandon::sweep(thread);
         }
+        segment::release_sampled();
         segment::purge_all();
     }
 

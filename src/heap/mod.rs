@@ -19,13 +19,14 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`], [`skew`], [`mod@start`],
-//! [`fork`], [`diagnose`], [`verify`], [`deferred`].
+//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`],
+//! [`skew`], [`mod@start`], [`fork`], [`diagnose`], [`verify`], [`deferred`], [`sample`], [`fault`].
 
 mod abandon;
 mod claim;
 mod deferred;
 mod diagnose;
+mod fault;
 mod fork;
 mod free;
 mod handle;
@@ -35,6 +36,7 @@ mod malloc;
 mod quarantine;
 mod queue;
 mod resize;
+mod sample;
 mod skew;
 mod start;
 #[cfg(test)]
@@ -46,11 +48,12 @@ mod visit;
 pub(crate) use abandon::count as abandoned_pages;
 pub use deferred::Deferred;
 pub(crate) use deferred::set_deferred;
-pub(crate) use free::{free, free_with_layout};
+pub(crate) use free::{free, free_by_operator, free_sized, free_with_layout};
 pub use handle::HeapHandle;
 pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, new_at, set_default};
 pub(crate) use malloc::{
-    Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_zeroed,
+    Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_on,
+    allocate_zeroed, at_hand,
 };
 pub(crate) use resize::{
     Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,

@@ -3,17 +3,14 @@
 use super::claim::Claim;
 use super::malloc::{Fill, Terms};
 use super::thread::{Heap, Thread};
-use super::{diagnose, free, malloc, skew, start};
+use super::{diagnose, free, malloc, sample, skew, start};
 use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
-use crate::page::{Kind, Origin, Page, TRAILER, padded};
+use crate::page::{Kind, Origin, Page, TRAILER, is_possible_slack, padded};
 use crate::remote::NotLive;
 use crate::report::{self, Operation};
-use crate::segment::{self, Role, Segment, SingleShape, map};
+use crate::segment::{self, Role, Sampled, Segment, SingleShape, map};
 use core::ptr::{self, NonNull};
-
-/// More slack than this does not go into its table.
-const MOST_SLACK: usize = if MITIGATIONS.canaries { u32::MAX as usize } else { usize::MAX };
 
 /// A live block, its page and its segment.
 #[derive(Clone, Copy)]
@@ -164,6 +161,11 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
     }
     let live = live(pointer, Operation::Realloc);
     let held = live.holds(pointer, Operation::Realloc, Claim::Any);
+    if live.is_sound_and_alone(pointer) {
+        let is_as_wished = size == held && target.suits(pointer);
+        // SAFETY: the caller's promise.
+        return unsafe { live.moves_unless(is_as_wished, pointer, size, &target, Terms::of(target.fill), Claim::Any) };
+    }
     if live.lead != 0 {
         // SAFETY: the caller's promise.
         return unsafe { live.leaves_its_lead(pointer, held, size, &target) };
@@ -189,7 +191,7 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
     }
     let terms = Terms::of(target.fill);
     let new = if padded > room { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
-    if new.is_null() && is_aligned && padded <= room && room.wrapping_sub(size) <= MOST_SLACK {
+    if new.is_null() && is_aligned && padded <= room && is_possible_slack(room.wrapping_sub(size)) {
         // A block that is to shrink can always stay.
         return live.stays(pointer, resized);
     }
@@ -213,11 +215,16 @@ pub(crate) unsafe fn reallocate_with_layout(
     let live = live(pointer, Operation::Realloc);
     let claim = Claim::Layout { size: old, align };
     let _ = live.holds(pointer, Operation::Realloc, claim);
+    let target = Target { heap, align, offset: 0, fill: Fill::Any };
+    if live.is_sound_and_alone(pointer) {
+        let terms = Terms::of_layout(target.fill, align);
+        // SAFETY: the caller's promise.
+        return unsafe { live.moves_unless(size == old, pointer, size, &target, terms, claim) };
+    }
     let resized = Resized { size, held: old, room: live.page.face.block_size(), origin: Origin::layout(align) };
     if free::is_of_layout(live.page, size, align) || live.resizes_to(pointer, size, align) {
         return live.stays(pointer, resized);
     }
-    let target = Target { heap, align, offset: 0, fill: Fill::Any };
     if let Some(new) = live.grows_to(pointer, size, &target) {
         return resized.settle(new);
     }
@@ -304,6 +311,37 @@ impl Live {
     /// The block's start, from the page and not from the program's pointer.
     fn start(&self, pointer: UserPtr) -> *mut u8 {
         self.page.face.start().with_addr(pointer.address())
+    }
+
+    /// Whether the block stands alone; then its margins are looked at.
+    fn is_sound_and_alone(&self, pointer: UserPtr) -> bool {
+        let sampled = Sampled::of(self.segment, self.page);
+        if let Some(sampled) = &sampled {
+            sample::inspect(pointer, Operation::Realloc, sampled);
+        }
+        sampled.is_some()
+    }
+
+    /// A block that stands alone is of its very size, so that its guards are where its bytes end: it moves, unless it is already
+    /// what it is to be.
+    ///
+    /// # Safety
+    /// - nobody else uses it.
+    unsafe fn moves_unless(
+        &self,
+        is_as_wished: bool,
+        pointer: UserPtr,
+        size: usize,
+        target: &Target,
+        terms: Terms,
+        claim: Claim,
+    ) -> *mut u8 {
+        if is_as_wished {
+            return self.start(pointer);
+        }
+        let new = target.allocate(size, terms);
+        // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
+        unsafe { self.move_to(pointer, new, self.page.face.block_size().min(size), claim) }
     }
 
     /// Whether a large block has changed its size where it stands, and is one for `size` bytes now. What it gains reads as zero.

@@ -98,7 +98,7 @@ fn register_forks() {
     }
 }
 
-fn warn_once(said: &AtomicBool, words: &[u8]) {
+pub(super) fn warn_once(said: &AtomicBool, words: &[u8]) {
     if !said.swap(true, SeqCst) {
         report::warn(&[words]);
     }

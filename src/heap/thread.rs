@@ -6,14 +6,17 @@
 use super::handle::Name;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
+use super::sample::{self, UNDRAWN};
 use crate::entropy::{self, Rng};
 use crate::geometry::{CLASSES, Class, GRANULE, SMALL_MAX, SMALL_STEPS};
 use crate::mitigations::MITIGATIONS;
-use crate::os;
+use crate::os::{self, StackBounds};
 use crate::page::{EMPTY, Page};
 use crate::remote::Mailbox;
 use crate::segment::{Home, Singles, meta, space};
-use crate::sync::{Acquire, AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
+use crate::sync::{
+    Acquire, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release,
+};
 use core::ptr;
 
 /// `os::local_state` of a thread whose last destructor has run.
@@ -46,6 +49,10 @@ pub(crate) struct Heap {
     pub(super) refills: AtomicU32,
     /// Pages of ended threads that this heap has adopted by freeing into them.
     pub(super) adopted: AtomicUsize,
+    /// One allocation in so many stands alone; 0 is none.
+    pub(super) every: AtomicU32,
+    /// Allocations until the next.
+    pub(super) countdown: AtomicI64,
     /// What the program calls it by.
     pub(super) name: Name,
     /// Values of the safe interface that name it, but for the first.
@@ -77,6 +84,8 @@ pub(crate) struct Thread {
     pub(super) armed: AtomicBool,
     /// Blocks that other threads have freed and this one has collected. Never reset: the sum over all is a statistic.
     pub(super) collected: AtomicU64,
+    /// The thread's stack, for those who want to know who called.
+    pub(super) stack: StackBounds,
     /// The program's deferred frees are running.
     pub(super) in_deferred: AtomicBool,
     /// How often they were called by this thread.
@@ -125,6 +134,7 @@ impl Heap {
 
     /// The tables name `page` for all sizes of its class from now on.
     pub(super) fn set_direct(&self, class: Class, page: Option<&'static Page>) {
+        let page = page.filter(|_| !self.takes_all_slow_paths());
         let page = ptr::from_ref(page.unwrap_or(&EMPTY)).cast_mut();
         if let Some(entry) = self.by_class.get(class.index()) {
             entry.store(page, Relaxed);
@@ -203,6 +213,8 @@ impl Heap {
         self.lingering.store(0, Relaxed);
         self.generation.store(entropy::generation(), Relaxed);
         self.adopted.store(0, Relaxed);
+        self.every.store(sample::every() as u32, Relaxed);
+        self.countdown.store(UNDRAWN, Relaxed);
         self.shares.store(0, Relaxed);
     }
 }
@@ -311,6 +323,7 @@ impl Thread {
         thread.default.store(ptr::null_mut(), Relaxed);
         thread.rounds.store(0, Relaxed);
         thread.armed.store(false, Relaxed);
+        thread.stack.forget();
         thread.in_deferred.store(false, Relaxed);
         thread.heartbeat.store(0, Relaxed);
         thread.active.store(1, Relaxed);

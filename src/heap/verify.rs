@@ -2,12 +2,12 @@
 //! blocks, which belong to no thread.
 
 use super::thread::Thread;
-use super::{abandon, quarantine};
+use super::{abandon, quarantine, sample};
 use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Page, PageFault};
 use crate::remote::Owner;
-use crate::report::{BlockFacts, Operation};
-use crate::segment::{self, space};
+use crate::report::{self, BlockFacts, Operation};
+use crate::segment::{self, Damage, Sampled, space};
 use core::fmt;
 
 /// What [`check_heap`](crate::check_heap) has counted: pages of the calling thread, and abandoned ones.
@@ -22,6 +22,9 @@ pub struct Census {
     pub free: usize,
     /// Blocks that other threads have freed and their owner has not collected yet.
     pub posted: usize,
+    /// Blocks that stand alone between guards, of all threads: see the option `SAMPLED_GUARDS`. They are in no page counted
+    /// above.
+    pub alone: usize,
     /// Blocks that wait in the quarantine.
     pub quarantined: usize,
 }
@@ -42,6 +45,8 @@ pub enum Fault {
     Endless,
     /// A block was freed by another thread after its owner had taken it back.
     FreedTwice,
+    /// Something wrote before the start of a block that stands alone.
+    Underflow,
     /// The page's counters contradict its lists or its state bits.
     Count,
 }
@@ -66,6 +71,15 @@ impl Corruption {
             PageFault::Count => (Fault::Count, page.face.start().addr()),
         };
         Self { fault, address, block: super::diagnose::facts(page) }
+    }
+
+    fn round(sampled: &Sampled, damage: &Damage) -> Self {
+        let fault = match sample::kind_of(damage) {
+            report::Kind::BufferUnderflow => Fault::Underflow,
+            _ => Fault::Overflow,
+        };
+        let page = sampled.page();
+        Self { fault, address: page.face.start().addr(), block: super::diagnose::facts(page) }
     }
 
     /// What is wrong.
@@ -96,6 +110,7 @@ impl fmt::Display for Corruption {
             Fault::LiveOnList => "live block on a free list",
             Fault::Endless => "endless free list",
             Fault::FreedTwice => "double free",
+            Fault::Underflow => "buffer underflow",
             Fault::Count => "counters contradict the blocks",
         };
         write!(f, "{what} at {:#x} (class {}, page {:#x})", self.address, self.block.class_size(), self.block.page())
@@ -127,6 +142,11 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         }
     }
     abandon::visit(&thread.heap, check)?;
+    segment::visit_sampled(|sampled, found| {
+        found.map_err(|damage| Corruption::round(sampled, &damage))?;
+        census.alone = census.alone.wrapping_add(1);
+        Ok(())
+    })?;
     if MITIGATIONS.quarantine && MITIGATIONS.zero_on_free {
         for block in thread.quarantine.iter() {
             let page = quarantine::page_of(block);
@@ -145,7 +165,7 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
 fn check_singles() -> Result<(), Corruption> {
     let _locked = space::lock();
     for page in segment::segments().flat_map(segment::Segment::pages) {
-        if page.face.owner.load() == Owner::Single && page.face.kind() == Kind::Single {
+        if page.face.owner.load() == Owner::Single && page.face.kind() == Kind::Single && !page.face.is_sampled() {
             page.check_canary(page.face.start().addr()).map_err(|fault| Corruption::new(page, fault))?;
         }
     }

@@ -13,6 +13,8 @@ pub(crate) enum Setting {
     QuarantineCount,
     GuardLimit,
     AbandonedLimit,
+    SampledGuards,
+    SampledPool,
     BlockQuarantine,
     Stats,
     MaxErrors,
@@ -132,7 +134,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 35;
+pub(crate) const COUNT: usize = 37;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -204,6 +206,21 @@ pub(crate) static TABLE: [Row; COUNT] = [
         "How many pages of ended threads a thread adopts by freeing into them, before it leaves them to others.",
     )
     .within(0, 64 * KIB),
+    Row::new(
+        Setting::SampledGuards,
+        "SAMPLED_GUARDS",
+        Unit::Count,
+        0,
+        "One allocation in so many stands alone between guards, and faults are explained; 1 is all, 0 is none.",
+    ),
+    Row::new(
+        Setting::SampledPool,
+        "SAMPLED_POOL",
+        Unit::Bytes,
+        512 * MIB,
+        "How many bytes of address space of freed blocks that stood alone stay inaccessible, 64 KiB at least for each.",
+    )
+    .within(0, TIB),
     Row::new(
         Setting::BlockQuarantine,
         "BLOCK_QUARANTINE",

@@ -39,12 +39,15 @@
 //! | `thread` | number, yield, exit |
 //! | `process` | number, use of resources, fork, exit, abort |
 //! | `futex` | wait and wake |
+//! | `fault` | who is told when an access faults |
+//! | `maps`, `stack` | what is mapped; who called |
 //! | `random`, `clock`, `stderr`, `error`, `environment`, `constructor` | one small thing each |
 //!
 //! Read [`Span`], then `linux/memory.rs`, then [`Lock`].
 
 mod calls;
 mod errno;
+mod fault;
 mod lock;
 mod span;
 #[cfg(test)]
@@ -92,6 +95,7 @@ compile_error!(
 
 pub(crate) use calls::{Calls, calls};
 pub(crate) use errno::Errno;
+pub(crate) use fault::{Access, Caller, Fault, Module, StackBounds, Watch};
 pub(crate) use lock::{Guard, Lock};
 pub(crate) use span::Span;
 pub(crate) use usage::Usage;
@@ -101,14 +105,17 @@ pub(crate) use backend::clock::milliseconds;
 pub(crate) use backend::constructor::before_main;
 pub(crate) use backend::environment::{address_space_limit, environment, map_limit};
 pub(crate) use backend::error::{errno, set_errno};
+pub(crate) use backend::fault::{Front, front, watch_faults};
 pub(crate) use backend::futex::{wait, wake};
 pub(crate) use backend::local::{local, local_heap, local_state, set_local, set_local_heap, set_local_state};
+pub(crate) use backend::maps::visit_modules;
 pub(crate) use backend::memory::{
     close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, purge, release, renew, reserve,
     reserve_table, unguard, wipe_on_fork,
 };
 pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id, usage};
 pub(crate) use backend::random::random;
+pub(crate) use backend::stack::{capture, follows_a_call};
 pub(crate) use backend::stderr::{keep_error, write_error, write_kept_error};
 pub(crate) use backend::thread::{arm_thread_exit, make_thread_exit_key, nap, on_signal_stack, thread_id, yield_now};
 

@@ -46,9 +46,14 @@ pub(crate) const fn padded(size: usize) -> usize {
     size.saturating_add(TRAILER)
 }
 
+/// Whether there is a place in the table for it.
+pub(crate) const fn is_possible_slack(slack: usize) -> bool {
+    !MITIGATIONS.canaries || slack >> u32::BITS == 0
+}
+
 /// By what a block was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Origin(u8);
+pub(crate) struct Origin(pub(super) u8);
 
 /// Added to the logarithm of a Layout's alignment.
 const LAYOUTS: u8 = 64;
@@ -56,6 +61,11 @@ const LAYOUTS: u8 = 64;
 impl Origin {
     /// C's allocation functions.
     pub(crate) const MALLOC: Origin = Origin(0);
+
+    /// C++'s `operator new`.
+    pub(crate) const NEW: Origin = if MITIGATIONS.origin_checks { Origin(1) } else { Origin::MALLOC };
+    /// C++'s `operator new[]`.
+    pub(crate) const NEW_ARRAY: Origin = if MITIGATIONS.origin_checks { Origin(2) } else { Origin::MALLOC };
 
     /// Rust's, for blocks of this alignment, a power of two.
     #[inline(always)]
@@ -68,9 +78,18 @@ impl Origin {
         if self.0 < LAYOUTS { None } else { Some(1_usize.wrapping_shl((self.0 ^ LAYOUTS) as u32)) }
     }
 
+    /// Whether a block from here must not be given back to `other`: in no correct program does one of C++'s operators for one
+    /// object meet one for many. All else may be right: a C++ library linked into a program may have its own `new` over our malloc.
+    pub(crate) fn clashes_with(self, other: Origin) -> bool {
+        let operators = [Origin::NEW, Origin::NEW_ARRAY];
+        MITIGATIONS.origin_checks && self != other && operators.contains(&self) && operators.contains(&other)
+    }
+
     /// All that there are.
     fn all() -> impl Iterator<Item = Origin> {
-        [Origin::MALLOC].into_iter().chain((0..usize::BITS).map(|log| Origin(LAYOUTS | log as u8)))
+        [Origin::MALLOC, Origin::NEW, Origin::NEW_ARRAY]
+            .into_iter()
+            .chain((0..usize::BITS).map(|log| Origin(LAYOUTS | log as u8)))
     }
 }
 
@@ -122,6 +141,12 @@ impl Page {
         tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
     }
 
+    /// What stands alone has margins instead, and starts at any granule: no place for it in the table.
+    #[inline(always)]
+    fn has_no_canary(&self) -> bool {
+        MITIGATIONS.sampled_guards && self.face.is_sampled()
+    }
+
     /// From now on nobody looks at the trailer: the block is being changed, or freed by a thread that does not own it.
     #[inline(always)]
     pub(crate) fn clear_slack(&self, tables: &Tables, block: Block) {
@@ -144,7 +169,7 @@ impl Page {
     #[inline]
     pub(crate) fn usable(&self, tables: &Tables, address: usize) -> usize {
         let size = self.face.block_size();
-        if !MITIGATIONS.canaries {
+        if !MITIGATIONS.canaries || self.has_no_canary() {
             return size;
         }
         size.wrapping_sub(tables.slack(Granule::of(address), size))
@@ -154,6 +179,9 @@ impl Page {
     /// that the block is another than the caller thinks: `examine` tells.
     #[inline(always)]
     pub(crate) fn is_whole(&self, tables: &Tables, address: usize, origin: Origin, requested: Option<usize>) -> bool {
+        if self.has_no_canary() {
+            return false;
+        }
         let size = self.face.block_size();
         let slack = match requested {
             Some(requested) => size.wrapping_sub(requested),
@@ -171,6 +199,10 @@ impl Page {
     /// What is found behind what was requested of the live block. Slow; reads again until what it says was so at one moment.
     #[cold]
     pub(crate) fn examine(&self, tables: &Tables, address: usize) -> Found {
+        if self.has_no_canary() {
+            // Whoever has it for certain looks at its margins.
+            return Found::Whole { requested: self.face.block_size(), origin: self.face.sampled_origin() };
+        }
         let mut found = self.examine_once(tables, address);
         for _ in 0..64 {
             if !matches!(found, Found::Damaged { .. }) {

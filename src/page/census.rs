@@ -49,7 +49,7 @@ pub(crate) enum PageFault {
 impl Page {
     /// Whether the block with this number was handed out and its owner has not taken it back.
     pub(super) fn is_out(&self, number: u32) -> bool {
-        self.spot(Granule::of(self.block_at(number).address())).is_out()
+        self.spot(Granule::of(self.nth(number).address())).is_out()
     }
 
     /// Blocks that are used, as the owner counts: a block that another thread has freed is, until it is collected.
@@ -100,17 +100,17 @@ impl Page {
         if !self.hot.untouched.load(Relaxed) {
             return true;
         }
-        let mut number = self.hot.free.load(Relaxed);
+        let mut name = self.hot.free.load(Relaxed);
         for _ in 0..self.capacity() {
-            if number == 0 {
+            if name == 0 {
                 return true;
             }
-            let block = self.block_at(number);
+            let block = self.block_at(name);
             if block.address() == address {
                 return false;
             }
-            let Some(next) = self.next_of(block, number) else { return true };
-            number = next;
+            let Some(next) = self.next_of(block, name) else { return true };
+            name = next;
         }
         true
     }
@@ -188,18 +188,19 @@ impl Page {
         }
     }
 
-    /// What the link of the free block with this number says; none if it is not a link of that block.
-    pub(super) fn next_of(&self, block: Block, number: u32) -> Option<u32> {
-        let next = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), number);
-        (next <= u64::from(self.capacity())).then_some(next as u32)
+    /// What the link of the free block with this name says; none if it is not a link of that block.
+    pub(super) fn next_of(&self, block: Block, name: u32) -> Option<u32> {
+        let next = Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), name);
+        let unit = u64::from(self.name(1)).max(1);
+        (next <= u64::from(self.name(self.capacity())) && next.is_multiple_of(unit)).then_some(next as u32)
     }
 
     /// Walks one list, at most `most` blocks of it.
     fn count_list(&self, list: &AtomicU32, most: usize) -> Result<usize, PageFault> {
-        let mut number = list.load(Relaxed);
+        let mut name = list.load(Relaxed);
         let mut count = 0_usize;
-        while number != 0 {
-            let block = self.block_at(number);
+        while name != 0 {
+            let block = self.block_at(name);
             if count == most {
                 return Err(PageFault::Endless(block.address()));
             }
@@ -207,12 +208,12 @@ impl Page {
             if MITIGATIONS.free_checks && spot.is_out() {
                 return Err(PageFault::LiveOnList(block.address()));
             }
-            let next = self.next_of(block, number).ok_or(PageFault::Link(block.address()))?;
+            let next = self.next_of(block, name).ok_or(PageFault::Link(block.address()))?;
             if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
                 return Err(PageFault::Written(block.address()));
             }
             count = count.wrapping_add(1);
-            number = next;
+            name = next;
         }
         Ok(count)
     }

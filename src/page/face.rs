@@ -1,7 +1,8 @@
 //! The part of a page's description that every thread reads and few write: owner, summary, class, extent.
 
 use super::Block;
-use crate::geometry::{Class, SLICE_WORDS};
+use super::Origin;
+use crate::geometry::{Class, GRANULE, SLICE_WORDS};
 use crate::os;
 use crate::remote::OwnerWord;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
@@ -17,6 +18,8 @@ pub(crate) enum Kind {
 }
 
 const SINGLE: u8 = u8::MAX;
+/// A page of one block that stands alone between guards.
+const SAMPLED: u8 = u8::MAX - 1;
 
 /// Owner, class and extent of a page. Written at birth, when no block of the page exists.
 #[derive(Debug)]
@@ -38,6 +41,10 @@ pub(crate) struct Face {
     class: AtomicU8,
     group_shift: AtomicU8,
     mail_bit: AtomicU8,
+    /// log2 of the alignment that the block was asked for, if it stands alone.
+    align_shift: AtomicU8,
+    /// And by what.
+    origin: AtomicU8,
     segment_number: AtomicU32,
     /// How far behind the start of a page's one block the pointer lies that the program has.
     skew: AtomicU32,
@@ -71,6 +78,8 @@ impl Face {
             class: AtomicU8::new(0),
             group_shift: AtomicU8::new(0),
             mail_bit: AtomicU8::new(0),
+            align_shift: AtomicU8::new(0),
+            origin: AtomicU8::new(0),
             segment_number: AtomicU32::new(0),
             skew: AtomicU32::new(0),
             born: AtomicU32::new(0),
@@ -94,6 +103,35 @@ impl Face {
         self.skew.store(0, Relaxed);
         self.set_single_size(size, least);
         self.describe(extent);
+    }
+
+    /// Describes a page of one block that stands alone: it is of the very Layout that it was asked for with.
+    pub(crate) fn describe_sampled(&self, size: usize, align: usize, origin: Origin, extent: &Extent) {
+        self.origin.store(origin.0, Relaxed);
+        self.class.store(SAMPLED, Relaxed);
+        self.skew.store(0, Relaxed);
+        self.block_size.store(size, Relaxed);
+        // Of wider alignments only the slow check can tell.
+        self.least.store(if align <= GRANULE { size } else { usize::MAX }, Relaxed);
+        self.span.store(0, Relaxed);
+        self.align_shift.store(align.trailing_zeros() as u8, Relaxed);
+        self.describe(extent);
+    }
+
+    /// By what such a block was asked for.
+    pub(crate) fn sampled_origin(&self) -> Origin {
+        Origin(self.origin.load(Relaxed))
+    }
+
+    /// Whether the page's one block stands alone between guards.
+    #[inline]
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.class.load(Relaxed) == SAMPLED
+    }
+
+    /// The alignment that such a block was asked for, a granule at least.
+    pub(crate) fn sampled_align(&self) -> usize {
+        1_usize.wrapping_shl(u32::from(self.align_shift.load(Relaxed)))
     }
 
     /// The program is given a pointer that lies so far behind the start of the page's one block, which nobody knows of yet.

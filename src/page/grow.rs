@@ -3,7 +3,7 @@
 use super::face::Extent;
 use super::hot::{NEVER, WHEN_EMPTY};
 use super::link::encode;
-use super::{Page, Tables};
+use super::{Origin, Page, Tables};
 use crate::entropy::{self, Rng};
 use crate::geometry::{Class, SLICE};
 use crate::mitigations::MITIGATIONS;
@@ -55,18 +55,13 @@ pub(crate) const fn roomy(blocks: u32) -> u32 {
     if least == 0 { 1 } else { least }
 }
 
-/// How many blocks of so many bytes are shuffled together.
+/// How many blocks of so many bytes are shuffled together. Where only one or two would fit a window, nothing is to be had by it.
 const fn window(block_size: usize) -> usize {
-    let count = match WINDOW_BYTES.checked_div(block_size) {
+    match WINDOW_BYTES.checked_div(block_size) {
+        Some(count) if count < 3 || count > SHUFFLED_MAX => SHUFFLED_MAX,
+        Some(count) if count < SHUFFLED_MIN => SHUFFLED_MIN,
         Some(count) => count,
-        None => 0,
-    };
-    if count < SHUFFLED_MIN {
-        SHUFFLED_MIN
-    } else if count > SHUFFLED_MAX {
-        SHUFFLED_MAX
-    } else {
-        count
+        None => SHUFFLED_MIN,
     }
 }
 
@@ -120,6 +115,26 @@ impl Page {
 
     /// Makes this description that of a page of one block, which is handed out at once. Which heap's it is, its list says.
     pub(crate) fn bear_single(&self, tables: &'static Tables, size: usize, least: Option<usize>, extent: &Extent) {
+        self.prepare_single(tables);
+        self.face.describe_single(size, least, extent);
+        self.begin_single(tables, extent);
+    }
+
+    /// The same for a block that stands alone.
+    pub(crate) fn bear_sampled(
+        &self,
+        tables: &'static Tables,
+        size: usize,
+        align: usize,
+        origin: Origin,
+        extent: &Extent,
+    ) {
+        self.prepare_single(tables);
+        self.face.describe_sampled(size, align, origin, extent);
+        self.begin_single(tables, extent);
+    }
+
+    fn prepare_single(&self, tables: &'static Tables) {
         let hot = &self.hot;
         hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
         hot.base.store(ptr::null_mut(), Relaxed);
@@ -128,11 +143,13 @@ impl Page {
         hot.reserved.store(1, Relaxed);
         hot.free.store(0, Relaxed);
         hot.full.store(false, Relaxed);
-        self.face.describe_single(size, least, extent);
+    }
+
+    fn begin_single(&self, tables: &'static Tables, extent: &Extent) {
         let generation = entropy::generation();
         self.face.begin(generation);
         self.draw_canary_keys(generation);
-        if MITIGATIONS.canaries {
+        if MITIGATIONS.canaries && !self.face.is_sampled() {
             // Everybody may look at the block from here on, and its canary comes later.
             self.clear_slack(tables, self.face.block(extent.start.addr().get()));
         }
@@ -189,15 +206,16 @@ impl Page {
         if left == 0 {
             return false;
         }
-        let size = self.face.block_size();
-        // Whole windows: the first of a part of one would be easy to guess.
-        let unit = if MITIGATIONS.random_order { window(size) } else { 1 };
-        let wanted = MAKE_BYTES.checked_div(size).unwrap_or(0).max(1).checked_next_multiple_of(unit).unwrap_or(unit);
+        let least = if MITIGATIONS.random_order { SHUFFLED_MIN } else { 1 };
+        let fitting = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
+        let unit = if MITIGATIONS.random_order { window(self.face.block_size()) } else { 1 };
+        // Whole windows, so that none is small.
+        let wanted = fitting.wrapping_sub(fitting.checked_rem(unit).filter(|_| fitting > unit).unwrap_or(0));
         let count = wanted.min(left) as u32;
         hot.capacity.store(capacity.wrapping_add(count), Relaxed);
         if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {
             // What an earlier page's blocks left: a link in each, if nothing else.
-            numbers(capacity, count).for_each(|number| self.wipe(self.block_at(number)));
+            numbers(capacity, count).for_each(|number| self.wipe(self.nth(number)));
         }
         self.chain(numbers(capacity, count), rng);
         hot.untouched.store(true, Relaxed);
@@ -212,8 +230,9 @@ impl Page {
         let key = hot.key.load(Relaxed);
         let mut head = hot.free.load(Relaxed);
         let mut link = |number| {
-            self.block_at(number).set_first_word(encode(key, number, head));
-            head = number;
+            let name = self.name(number);
+            self.block_at(name).set_first_word(encode(key, name, head));
+            head = name;
         };
         let mut numbers = numbers.rev();
         if MITIGATIONS.random_order {
@@ -303,7 +322,7 @@ impl Page {
         let free = numbers(0, capacity).filter(|&number| !self.is_out(number));
         let used = capacity.wrapping_sub(free.clone().count() as u32);
         if wipes {
-            free.clone().for_each(|number| self.wipe(self.block_at(number)));
+            free.clone().for_each(|number| self.wipe(self.nth(number)));
         }
         self.chain(free, rng);
         hot.used.store(used, Relaxed);

@@ -14,7 +14,7 @@ pub(crate) const NEVER: i32 = -1;
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Hot {
-    /// Number of the block that malloc pops next; 0 if none.
+    /// Name of the block that malloc pops next; 0 if none.
     pub(super) free: AtomicU32,
     /// Blocks that are live or not yet collected.
     pub(super) used: AtomicU32,
@@ -42,6 +42,8 @@ pub(crate) struct Hot {
     pub(super) reserved: AtomicU32,
     /// The fork generation under which key and order were drawn.
     pub(super) generation: AtomicU32,
+    /// Blocks on the free list when it was made, or half of what two lists had.
+    pub(super) dealt: AtomicU32,
     /// How often the page was born; part of the key.
     pub(super) births: AtomicU32,
     /// The free list holds only blocks that were never handed out.
@@ -81,6 +83,7 @@ impl Hot {
         quarantined: AtomicU32::new(0),
         reserved: AtomicU32::new(0),
         generation: AtomicU32::new(0),
+        dealt: AtomicU32::new(0),
         births: AtomicU32::new(0),
         untouched: AtomicBool::new(false),
         zeroed: AtomicBool::new(false),

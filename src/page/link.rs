@@ -38,7 +38,7 @@ const fn inverse(odd: u64) -> u64 {
     x
 }
 
-/// A word read from memory that the program could write: no number yet.
+/// A word read from memory that the program could write: no name yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wild(u64);
 

@@ -30,12 +30,12 @@ impl Page {
     #[inline(always)]
     pub(crate) fn pop(&self, owned: &Owned) -> Result<Block, Refused> {
         let hot = &self.hot;
-        let number = hot.free.load(Relaxed);
-        if number == 0 {
+        let name = hot.free.load(Relaxed);
+        if name == 0 {
             return Err(Refused::Empty);
         }
-        let block = self.block_at(number);
-        let next = Wild::new(block.first_word()).decode(hot.key.load(Relaxed), number);
+        let block = self.block_at(name);
+        let next = Wild::new(block.first_word()).decode(hot.key.load(Relaxed), name);
         if MITIGATIONS.free_checks && next > u64::from(hot.capacity.load(Relaxed)) {
             return Err(Refused::Corrupt(block.address()));
         }
@@ -148,15 +148,15 @@ impl Page {
     pub(crate) fn push(&self, address: usize, _owned: &Owned) -> bool {
         let hot = &self.hot;
         let base = hot.base.load(Relaxed);
-        let number = self.number_of(address.wrapping_sub(base.addr()));
+        let name = self.name_at(address.wrapping_sub(base.addr()));
         let used = hot.used.load(Relaxed);
         let list = self.local_list(used);
         // SAFETY: the address is that of a block of this page, so not null.
         let start = unsafe { NonNull::new_unchecked(base.with_addr(address)) };
         // SAFETY: the caller holds the token, and the block is not live any more.
         let block = unsafe { Block::new(start) };
-        block.set_first_word(encode(hot.key.load(Relaxed), number, list.load(Relaxed)));
-        list.store(number, Relaxed);
+        block.set_first_word(encode(hot.key.load(Relaxed), name, list.load(Relaxed)));
+        list.store(name, Relaxed);
         let used = used.wrapping_sub(1);
         hot.used.store(used, Relaxed);
         used as i32 <= hot.trigger.load(Relaxed)
@@ -166,7 +166,7 @@ impl Page {
     pub(crate) fn free_all(&self, owned: &Owned) {
         if MITIGATIONS.zero_on_free {
             let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
-            out.for_each(|number| self.wipe(self.block_at(number)));
+            out.for_each(|number| self.wipe(self.nth(number)));
         }
         remote::release(&self.bits(), self.summary(), owned);
         self.hot.used.store(0, Relaxed);
@@ -190,10 +190,10 @@ impl Page {
         let [heads, tails] = &hot.local;
         let (first, second) = if toss & 1 == 0 { (heads, tails) } else { (tails, heads) };
         for list in [first, second] {
-            let number = list.load(Relaxed);
-            if number != 0 {
+            let name = list.load(Relaxed);
+            if name != 0 {
                 list.store(0, Relaxed);
-                hot.free.store(number, Relaxed);
+                hot.free.store(name, Relaxed);
                 hot.coins.store(toss.rotate_left(7), Relaxed);
                 hot.untouched.store(false, Relaxed);
                 hot.zeroed.store(false, Relaxed);
@@ -203,31 +203,77 @@ impl Page {
         false
     }
 
+    /// The first block of a new free list was popped: notes how many the list had, for who counts what is handed out. If one of
+    /// the local lists became it and the other was not empty, half of all free blocks are right on the whole.
+    pub(crate) fn note_dealt(&self) {
+        let hot = &self.hot;
+        let free = hot.capacity.load(Relaxed).wrapping_sub(hot.used.load(Relaxed)).wrapping_add(1);
+        let is_one_of_two = hot.local.iter().any(|list| list.load(Relaxed) != 0);
+        hot.dealt.store(free >> u32::from(is_one_of_two), Relaxed);
+    }
+
+    /// What was noted last.
+    pub(crate) fn dealt(&self) -> u32 {
+        self.hot.dealt.load(Relaxed)
+    }
+
+    /// The same, once: for who counts what was handed out when the list has run out.
+    pub(crate) fn take_dealt(&self) -> u32 {
+        let dealt = self.dealt();
+        // The empty page is nobody's: all threads share it, and none writes to it.
+        if dealt != 0 {
+            self.hot.dealt.store(0, Relaxed);
+        }
+        dealt
+    }
+
     /// The key of this life, for tests.
     #[cfg(test)]
     pub(crate) fn key(&self) -> u64 {
         self.hot.key.load(Relaxed)
     }
 
-    /// The number of the block that starts so many bytes after `base`.
+    /// What lists and links call the block with this number: without `free-checks` how many bytes it lies from `base`, which
+    /// saves two multiplications; nothing is asked of a link then.
+    #[inline(always)]
+    pub(super) fn name(&self, number: u32) -> u32 {
+        if MITIGATIONS.free_checks { number } else { number.wrapping_mul(self.hot.size.load(Relaxed)) }
+    }
+
+    /// The block with this number.
+    pub(super) fn nth(&self, number: u32) -> Block {
+        self.block_at(self.name(number))
+    }
+
+    /// Its number.
+    pub(super) fn number_of(&self, block: Block) -> u32 {
+        let offset = block.address().wrapping_sub(self.hot.base.load(Relaxed).addr());
+        offset.checked_div(self.face.block_size()).unwrap_or(0) as u32
+    }
+
+    /// What they call the block that starts so many bytes after `base`.
     ///
     /// That is number * size, and the reciprocal is (2^32 + e) / size with e < size: so the product is
     /// number * 2^32 + number * e, whose last part is less than the bytes of a page and one block, hence than 2^32.
     #[inline(always)]
-    fn number_of(&self, offset: usize) -> u32 {
+    fn name_at(&self, offset: usize) -> u32 {
+        if !MITIGATIONS.free_checks {
+            return offset as u32;
+        }
         ((offset as u64).wrapping_mul(u64::from(self.hot.reciprocal.load(Relaxed))) >> 32) as u32
     }
 
-    /// The block with this number.
+    /// The block with this name.
     #[inline(always)]
-    pub(super) fn block_at(&self, number: u32) -> Block {
+    pub(super) fn block_at(&self, name: u32) -> Block {
         let hot = &self.hot;
-        let offset = (number as usize).wrapping_mul(hot.size.load(Relaxed) as usize);
+        let size = if MITIGATIONS.free_checks { hot.size.load(Relaxed) as usize } else { 1 };
+        let offset = (name as usize).wrapping_mul(size);
         let start = hot.base.load(Relaxed).wrapping_byte_add(offset);
-        // SAFETY: `base` lies one block before the first; a number is not 0 and no larger than that of the last block, so
-        // the sum is the start of a block of the page, and not null.
+        // SAFETY: `base` lies one block before the first; a name is not 0 and no larger than that of the last block, so the
+        // sum is the start of a block of the page, and not null.
         let start = unsafe { NonNull::new_unchecked(start) };
-        // SAFETY: the callers hold the token, and the number is that of a free block, or of one on its way in or out.
+        // SAFETY: the callers hold the token, and the name is that of a free block, or of one on its way in or out.
         unsafe { Block::new(start) }
     }
 }
@@ -303,7 +349,7 @@ mod tests {
         }
 
         fn number_of(&self, address: usize) -> u32 {
-            self.page.number_of(address - self.page.hot.base.load(Relaxed).addr())
+            self.page.name_at(address - self.page.hot.base.load(Relaxed).addr())
         }
 
         /// Writes a link that passes every check of its own block, as whoever has the key can.

@@ -39,7 +39,7 @@ impl Page {
     pub(crate) fn live_blocks(&self, _owned: &Owned) -> BlockSet {
         let mut set = BlockSet([0; WORDS]);
         for number in 1..=self.capacity() {
-            let spot = self.spot(Granule::of(self.block_at(number).address()));
+            let spot = self.spot(Granule::of(self.nth(number).address()));
             set.put(number, if MITIGATIONS.free_checks { spot.is_live() } else { !spot.is_posted() });
         }
         if MITIGATIONS.free_checks {
@@ -48,13 +48,14 @@ impl Page {
         // Without state bits a block is live if it is on no list.
         let [heads, tails] = &self.hot.local;
         for list in [&self.hot.free, heads, tails] {
-            let mut number = list.load(Relaxed);
+            let mut name = list.load(Relaxed);
             for _ in 0..self.capacity() {
-                if number == 0 || number > self.capacity() {
+                if name == 0 {
                     break;
                 }
-                set.put(number, false);
-                number = self.next_of(self.block_at(number), number).unwrap_or(0);
+                let block = self.block_at(name);
+                set.put(self.number_of(block), false);
+                name = self.next_of(block, name).unwrap_or(0);
             }
         }
         set

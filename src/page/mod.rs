@@ -27,13 +27,14 @@
 //! (`random-order`); when the free list has run out, one of them takes its place. So a block is not reused while others
 //! are free, and the regular emptiness of the free list is what brings the slow path about.
 //!
-//! With `random-order` blocks are made in windows of half a KiB, 4 to 16 blocks, each in an order drawn for it; the windows
+//! With `random-order` blocks are made in windows of half a KiB or of 16 blocks, each in an order drawn for it; the windows
 //! lie in the order of their addresses, so that the processor can fetch ahead of a program that walks through its blocks.
 //!
 //! # Numbers
 //!
 //! A block is named by its *number*: the page's first block is 1, so that 0 can mean "none". That is what a link holds, not an
-//! address: a number that is no larger than the capacity is that of a block of the page, whoever wrote it.
+//! address: a number that is no larger than the capacity is that of a block of the page, whoever wrote it. (Without `free-checks`,
+//! where nobody looks, it is the block's distance from where number 0 would be. The word for either is *name*.)
 //!
 //! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`canary`], [`census`], [`live`].
 
@@ -51,7 +52,7 @@ mod tables;
 mod tests;
 
 pub(crate) use block::Block;
-pub(crate) use canary::{Found, Origin, TRAILER, padded};
+pub(crate) use canary::{Found, Origin, TRAILER, is_possible_slack, padded};
 pub(crate) use census::PageFault;
 pub(crate) use face::{Extent, Face, Kind, least_of_single};
 #[cfg(test)]

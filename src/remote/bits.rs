@@ -63,10 +63,11 @@ impl<'a> Spot<'a> {
     #[inline(always)]
     pub(crate) fn look(self) -> Result<Out<'a>, NotLive> {
         if !MITIGATIONS.free_checks {
-            return Ok(Out { spot: self, word: 0 });
+            return Ok(Out { spot: self, taken: 0 });
         }
         let word = self.state.load(Relaxed);
-        if word.wrapping_shr(self.bit) & 1 == 0 { Err(NotLive) } else { Ok(Out { spot: self, word }) }
+        let taken = word & !self.mask();
+        if taken == word { Err(NotLive) } else { Ok(Out { spot: self, taken }) }
     }
 
     /// The owner hands the block out.
@@ -90,15 +91,15 @@ impl<'a> Spot<'a> {
     }
 }
 
-/// A block that was handed out, and the state word that said so.
+/// A block that was handed out, and the state word that said so, without its bit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Out<'a> {
     pub(crate) spot: Spot<'a>,
-    word: u64,
+    taken: u64,
 }
 
 impl Out<'_> {
-    /// The owner takes the block back. The word that was read is still the state word: only the owner writes it.
+    /// The owner takes the block back. The word that was read was the state word still: only the owner writes it.
     ///
     /// # Errors
     /// [`NotLive`] if another thread has freed the block already; nothing is changed then.
@@ -110,7 +111,7 @@ impl Out<'_> {
         if R::FREE_TESTS_REMOTE && summary.load(Acquire) != 0 && self.spot.is_posted() {
             return Err(NotLive);
         }
-        self.spot.state.store(self.word & !self.spot.mask(), Relaxed);
+        self.spot.state.store(self.taken, Relaxed);
         Ok(())
     }
 }

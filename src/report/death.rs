@@ -183,6 +183,7 @@ fn write(report: &Report) {
     report.describe(&mut line);
     os::write_error(line.end());
     STAGE.store(WRITTEN, SeqCst);
+    report.tell_life(&mut os::write_error);
 }
 
 /// Calls the hook, if there is one. A panic that comes out of it must not reach the caller of `free`.

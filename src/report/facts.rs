@@ -12,6 +12,7 @@ use core::fmt;
 
 use super::kind::{Kind, Operation};
 use super::line::Line;
+use super::stack::{Life, Stack};
 use crate::os;
 
 /// What is known about the block that a report is about.
@@ -55,12 +56,47 @@ enum Detail {
     None,
     /// The layout that the caller gave: size and alignment in bytes.
     Layout(usize, usize),
+    /// The size that the caller gave, and the one that was requested.
+    Sizes(usize, usize),
     /// How many bytes were requested, and where in the block the first byte lies that was overwritten.
     Overflow(usize, usize),
     /// Where in the block the first byte lies that was written to.
     Offset(usize),
     /// What exactly was found.
     Note(&'static str),
+    /// Where the damage or the access was, seen from the block.
+    Place(Place),
+}
+
+/// A place seen from a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// So many bytes before its start: 1 is the byte just before.
+    Before(usize),
+    /// So many bytes from its start.
+    Inside(usize),
+    /// So many bytes behind its end: 1 is the byte just behind.
+    Behind(usize),
+}
+
+impl Place {
+    /// Where `address` lies seen from the block of `size` bytes at `start`.
+    pub(crate) const fn of(address: usize, start: usize, size: usize) -> Place {
+        if address < start {
+            return Place::Before(start.wrapping_sub(address));
+        }
+        let offset = address.wrapping_sub(start);
+        if offset < size { Place::Inside(offset) } else { Place::Behind(offset.wrapping_sub(size).wrapping_add(1)) }
+    }
+
+    fn describe(self, line: &mut Line) {
+        let (bytes, words) = match self {
+            Place::Before(bytes) => (bytes, " before the start"),
+            Place::Inside(bytes) => (bytes, " from the start"),
+            Place::Behind(bytes) => (bytes, " past the end"),
+        };
+        line.push_dec(bytes as u64).push_str(if bytes == 1 { " byte" } else { " bytes" }).push_str(words);
+    }
 }
 
 /// Why the process is being stopped.
@@ -74,6 +110,7 @@ pub struct Report {
     address: usize,
     block: Option<BlockFacts>,
     detail: Detail,
+    life: Life,
     thread: u64,
 }
 
@@ -81,7 +118,15 @@ impl Report {
     /// A report of the calling thread about `address`, which is 0 when it is about no address.
     #[must_use]
     pub(crate) fn new(kind: Kind, operation: Operation, address: usize) -> Report {
-        Report { kind, operation, address, block: None, detail: Detail::None, thread: os::thread_id() }
+        Report {
+            kind,
+            operation,
+            address,
+            block: None,
+            detail: Detail::None,
+            life: Life::default(),
+            thread: os::thread_id(),
+        }
     }
 
     /// Adds what is known about the block.
@@ -95,6 +140,13 @@ impl Report {
     #[must_use]
     pub(crate) const fn with_layout(mut self, size: usize, align: usize) -> Report {
         self.detail = Detail::Layout(size, align);
+        self
+    }
+
+    /// Adds the size that the caller gave, and the one that was requested, for [`Kind::WrongSize`].
+    #[must_use]
+    pub(crate) const fn of_sizes(mut self, given: usize, requested: usize) -> Report {
+        self.detail = Detail::Sizes(given, requested);
         self
     }
 
@@ -117,6 +169,20 @@ impl Report {
     #[must_use]
     pub(crate) const fn with_note(mut self, note: &'static str) -> Report {
         self.detail = Detail::Note(note);
+        self
+    }
+
+    /// Adds where the damage or the access was. It takes the place of a layout and of a note.
+    #[must_use]
+    pub(crate) const fn with_place(mut self, place: Place) -> Report {
+        self.detail = Detail::Place(place);
+        self
+    }
+
+    /// Adds who allocated the block and who freed it.
+    #[must_use]
+    pub(crate) const fn with_life(mut self, life: Life) -> Report {
+        self.life = life;
         self
     }
 
@@ -163,13 +229,39 @@ impl Report {
         }
     }
 
-    /// How many bytes of the block were requested, for [`Kind::BufferOverflow`].
+    /// How many bytes of the block were requested, for [`Kind::BufferOverflow`] and [`Kind::WrongSize`].
     #[must_use]
     pub const fn requested(&self) -> Option<usize> {
         match self.detail {
-            Detail::Overflow(requested, _) => Some(requested),
+            Detail::Overflow(requested, _) | Detail::Sizes(_, requested) => Some(requested),
             _ => None,
         }
+    }
+
+    /// Where the damage or the access was, seen from the block, for [`Kind::BufferOverflow`] and the like.
+    #[must_use]
+    pub const fn place(&self) -> Option<Place> {
+        match self.detail {
+            Detail::Place(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// Who allocated the block, if that was noted: see the option `SAMPLED_GUARDS`.
+    #[must_use]
+    pub fn allocated_by(&self) -> Option<&'static Stack> {
+        self.life.allocated()
+    }
+
+    /// Who freed the block, if that was noted.
+    #[must_use]
+    pub fn freed_by(&self) -> Option<&'static Stack> {
+        self.life.freed()
+    }
+
+    /// Hands the lines about the block's life to `out`, each with its end.
+    pub(super) fn tell_life(&self, out: &mut dyn FnMut(&[u8])) {
+        self.life.tell(out);
     }
 
     /// The system's number of the thread that made the call.
@@ -187,6 +279,10 @@ impl Report {
                 line.push_str(" (size ").push_dec(size as u64);
                 line.push_str(", alignment ").push_dec(align as u64).push_str(")");
             }
+            Detail::Sizes(given, requested) => {
+                line.push_str(" (size ").push_dec(given as u64);
+                line.push_str(", requested ").push_dec(requested as u64).push_str(")");
+            }
             Detail::Overflow(requested, offset) => {
                 line.push_str(" (").push_dec(requested as u64).push_str(" bytes requested, written at offset ");
                 line.push_dec(offset as u64).push_str(")");
@@ -197,6 +293,11 @@ impl Report {
             Detail::Note(note) => {
                 line.push_str(" (").push_str(note).push_str(")");
             }
+            Detail::Place(place) => {
+                line.push_str(" (");
+                place.describe(line);
+                line.push_str(")");
+            }
         }
         if !(self.kind.names_a_free() && self.operation.is_a_free()) {
             line.push_str(" in ").push_str(self.operation.as_str());
@@ -204,6 +305,7 @@ impl Report {
         if self.address != 0 {
             let word = match self.kind {
                 Kind::CorruptedFreeList | Kind::Internal => " at ",
+                _ if self.operation.is_an_access() => " at ",
                 Kind::DeadHeap | Kind::ForeignHeap => " with handle ",
                 _ => " of ",
             };
@@ -261,6 +363,8 @@ mod tests {
             (Kind::BufferOverflow, Operation::Free, "buffer overflow in free of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::WriteAfterFree, Operation::Malloc, "write after free in malloc of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::WrongLayout, Operation::Dealloc, "wrong layout in dealloc of 0x7f3a5c0012c0 by thread 4711"),
+            (Kind::WrongSize, Operation::Free, "wrong size in free of 0x7f3a5c0012c0 by thread 4711"),
+            (Kind::MismatchedDeallocation, Operation::Free, "mismatched deallocation of 0x7f3a5c0012c0 by thread 4711"),
             (Kind::UseAfterFree, Operation::Realloc, "use after free in realloc of 0x7f3a5c0012c0 by thread 4711"),
             (
                 Kind::NoRandomness,
@@ -313,6 +417,10 @@ mod tests {
              page 0x7f3a5c000000, segment 3) by thread 4711"
         );
         assert_eq!(
+            report(Kind::WrongSize, Operation::Free).of_sizes(48, 40).to_string(),
+            "wrong size (size 48, requested 40) in free of 0x7f3a5c0012c0 by thread 4711"
+        );
+        assert_eq!(
             report(Kind::BufferOverflow, Operation::Free).overflown(40, 41).to_string(),
             "buffer overflow (40 bytes requested, written at offset 41) in free of 0x7f3a5c0012c0 by thread 4711"
         );
@@ -325,6 +433,31 @@ mod tests {
         assert_eq!(
             nowhere.to_string(),
             "internal error (more blocks than the page holds) in check_heap by thread 4711"
+        );
+    }
+
+    #[test]
+    fn a_place_is_counted_from_the_block_s_nearest_end() {
+        let place = |address| Place::of(address, 100, 10);
+        let places = [
+            (99, Place::Before(1), "buffer underflow (1 byte before the start)"),
+            (100, Place::Inside(0), "buffer underflow (0 bytes from the start)"),
+            (109, Place::Inside(9), "buffer underflow (9 bytes from the start)"),
+            (110, Place::Behind(1), "buffer underflow (1 byte past the end)"),
+            (117, Place::Behind(8), "buffer underflow (8 bytes past the end)"),
+        ];
+        for (address, expected, words) in places {
+            assert_eq!(place(address), expected);
+            let report = report(Kind::BufferUnderflow, Operation::Free).with_place(expected);
+            assert_eq!(report.place(), Some(expected));
+            assert_eq!(report.to_string(), words.to_string() + " in free of 0x7f3a5c0012c0 by thread 4711");
+        }
+        assert_eq!(Place::of(100, 100, 0), Place::Behind(1));
+        let fault = report(Kind::BufferOverflow, Operation::Write).with_place(Place::Behind(1)).of_block(BLOCK);
+        assert_eq!(
+            fault.to_string(),
+            "buffer overflow (1 byte past the end) in write at 0x7f3a5c0012c0 (block of class 64, \
+             page 0x7f3a5c000000, segment 3) by thread 4711"
         );
     }
 

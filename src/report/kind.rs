@@ -26,8 +26,15 @@ pub enum Kind {
     WriteAfterFree,
     /// The `Layout` given for a block is not the one that it was allocated with.
     WrongLayout,
-    /// A freed block was used: its size was asked, it was to be resized, or its bytes have changed.
+    /// The size given for a block is not the one that was requested.
+    WrongSize,
+    /// A block came from one of C++'s operators, and went back to another's: `new` and `delete[]`, or `new[]` and `delete`.
+    MismatchedDeallocation,
+    /// A freed block was used: its size was asked, it was to be resized, or its bytes have changed; or, where it stood alone
+    /// between guards, it was read or written.
     UseAfterFree,
+    /// A block was read or written before its start, or what lies there has changed.
+    BufferUnderflow,
     /// A handle names no living heap: it was deleted or destroyed, its thread has ended, or it never was one.
     DeadHeap,
     /// A heap was used by another thread than its own.
@@ -53,7 +60,10 @@ impl Kind {
             Kind::BufferOverflow => "buffer overflow",
             Kind::WriteAfterFree => "write after free",
             Kind::WrongLayout => "wrong layout",
+            Kind::WrongSize => "wrong size",
+            Kind::MismatchedDeallocation => "mismatched deallocation",
             Kind::UseAfterFree => "use after free",
+            Kind::BufferUnderflow => "buffer underflow",
             Kind::DeadHeap => "dead heap",
             Kind::ForeignHeap => "foreign heap",
             Kind::NoRandomness => "no source of randomness",
@@ -69,12 +79,15 @@ impl Kind {
             | Kind::Misaligned
             | Kind::NeverAllocated
             | Kind::Foreign
-            | Kind::Wild => true,
+            | Kind::Wild
+            | Kind::MismatchedDeallocation => true,
             Kind::CorruptedFreeList
             | Kind::BufferOverflow
             | Kind::WriteAfterFree
             | Kind::WrongLayout
+            | Kind::WrongSize
             | Kind::UseAfterFree
+            | Kind::BufferUnderflow
             | Kind::DeadHeap
             | Kind::ForeignHeap
             | Kind::NoRandomness
@@ -107,6 +120,12 @@ pub enum Operation {
     Collect,
     /// The heap was being verified.
     CheckHeap,
+    /// The program itself read memory.
+    Read,
+    /// The program itself wrote to memory.
+    Write,
+    /// The program itself did one or the other: the processor does not say which.
+    Access,
     /// A heap was to become the thread's default.
     SetDefault,
     /// A heap was to end, and its blocks to go to another.
@@ -129,11 +148,19 @@ impl Operation {
             Operation::Malloc => "malloc",
             Operation::Collect => "collect",
             Operation::CheckHeap => "check_heap",
+            Operation::Read => "read",
+            Operation::Write => "write",
+            Operation::Access => "access",
             Operation::SetDefault => "heap_set_default",
             Operation::HeapDelete => "heap_delete",
             Operation::HeapDestroy => "heap_destroy",
             Operation::HeapVisit => "heap_visit",
         }
+    }
+
+    /// Whether it is no call, but what the program does with its memory.
+    pub(crate) const fn is_an_access(self) -> bool {
+        matches!(self, Operation::Read | Operation::Write | Operation::Access)
     }
 
     /// Whether it gives a block back.

@@ -16,7 +16,7 @@
 //! slow path asks [`die_if_dying`].
 //!
 //! Read `kind` for the words, `facts` for what a report holds and the form of its line, `death` for the order of events
-//! and who may still do what, `hook` and `line` for the means.
+//! and who may still do what, `stack` for who allocated and freed a block, `hook` and `line` for the means.
 
 mod death;
 mod facts;
@@ -24,12 +24,15 @@ mod hook;
 mod kind;
 mod line;
 mod output;
+mod stack;
 
 pub(crate) use death::{die, die_if_dying, dying, finish, internal, is_reporter, warn};
 pub(crate) use line::Line;
 pub use output::Outlet;
 pub(crate) use output::{limit_warnings, set_outlet, take_kept, write, write_last};
+pub(crate) use stack::Life;
 
-pub use facts::{BlockFacts, Report};
+pub use facts::{BlockFacts, Place, Report};
 pub use hook::set_report_hook;
 pub use kind::{Kind, Operation};
+pub use stack::Stack;

@@ -34,6 +34,9 @@ use crate::os::{self, Errno, Span};
 use crate::page::{Kind, Page};
 use crate::sync::{AtomicBool, AtomicUsize, Relaxed};
 
+/// Borders of a block that stands alone, where guards are protections.
+const ALONE_BEHIND_PROTECTIONS: usize = 2;
+
 /// Maps that a run costs that is apart: two more on each side, between its guards and its neighbours, and round its body.
 const APART_BEHIND_MARKS: usize = 4;
 /// The same for a fence of protections: the block's own.
@@ -81,7 +84,7 @@ fn may_split() -> bool {
     BORDERS.load(Relaxed) < limit()
 }
 
-fn leave_out() {
+pub(super) fn leave_out() {
     LEFT_OUT.fetch_add(1, Relaxed);
 }
 
@@ -279,6 +282,70 @@ impl Segment {
         leave_out();
         self.bare.add(first, 1);
         self.open_all(first, count, locked)
+    }
+
+    /// The same for a block that stands alone, or not at all: without guards it would be worth nothing. A block of no bytes
+    /// needs nothing but inaccessible slices.
+    pub(super) fn open_alone(&self, first: usize, count: usize, front: usize, len: usize) -> Result<(), Errno> {
+        let is_guarded = match len {
+            0 => self.shuts(first, count),
+            _ => self.opens_alone(first, count, front, len)?,
+        };
+        if is_guarded {
+            return Ok(());
+        }
+        // They may have been opened in vain: the next purge closes them.
+        self.dirty.add(first, count);
+        Err(Errno::NOMEM)
+    }
+
+    /// False: there are no guards for that.
+    fn opens_alone(&self, first: usize, count: usize, front: usize, len: usize) -> Result<bool, Errno> {
+        let span = self.span(first, count).ok_or(Errno::NOMEM)?;
+        let inner = span.part(front, len).ok_or(Errno::NOMEM)?;
+        let back = front.wrapping_add(len);
+        let around = [span.part(0, front), span.part(back, span.len().wrapping_sub(back))];
+        if has_guards() && self.open_between_guards(first, count, inner, around)? {
+            return Ok(true);
+        }
+        if !may_split() {
+            return Ok(false);
+        }
+        let was_marked = self.guarded.has_any(first, count);
+        self.remove_guards(first, count, span)?;
+        self.guarded.remove(first, count);
+        let is_closed = !(was_marked || self.writable.has_any(first, count)) || self.close(first, count);
+        // SAFETY: part of our slices.
+        let is_open = is_closed && unsafe { os::open(inner) }.is_ok();
+        if is_open {
+            BORDERS.fetch_add(ALONE_BEHIND_PROTECTIONS, Relaxed);
+        }
+        Ok(is_open)
+    }
+
+    /// Whether nothing of these slices, which hold no block, is accessible now.
+    fn shuts(&self, first: usize, count: usize) -> bool {
+        if !self.writable.has_any(first, count) {
+            return true;
+        }
+        let is_sealed = self.guarded.has_all(first, count) && !self.dirty.has_any(first, count);
+        let guards = || self.span(first, count).is_some_and(|span| guard(span).is_ok());
+        if is_sealed || (has_guards() && self.writable.has_all(first, count) && guards()) {
+            self.guarded.add(first, count);
+            return true;
+        }
+        self.close(first, count)
+    }
+
+    /// Gives the memory of a freed block of `size` bytes that stood alone back and makes it inaccessible, then and there: by
+    /// guards, which cost no map, where there are any.
+    pub(super) fn seal_alone(&self, first: usize, count: usize, size: usize, locked: &Locked) {
+        if size != 0 && !self.writable.has_any(first, count) {
+            // Opened without the slices being marked; to close the middle again makes maps fewer, and is not refused.
+            BORDERS.fetch_sub(ALONE_BEHIND_PROTECTIONS, Relaxed);
+            self.close(first, count);
+        }
+        self.seal(first, count, locked);
     }
 
     /// Keeps the body's map from being joined with others, if there is to be a change of it at all.

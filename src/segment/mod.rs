@@ -19,9 +19,9 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`area`], [`access`], [`space`], [`single`], [`singles`], [`huge`],
-//! [`ranges`], [`quarantine`], [`purge`]; then what
-//! the statistics ask for: [`committed`], [`tally`], [`peak`].
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`area`], [`access`], [`zone`], [`space`], [`single`], [`singles`],
+//! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
+//! [`tally`], [`peak`].
 
 mod access;
 mod area;
@@ -34,11 +34,14 @@ pub(crate) mod peak;
 mod purge;
 mod quarantine;
 mod ranges;
+mod sampled;
 mod single;
 mod singles;
 mod slices;
 pub(crate) mod space;
 mod tally;
+mod trace;
+mod zone;
 
 pub(crate) use access::{borders, left_out};
 pub use area::{ArenaId, Brought, NoArena, Use};
@@ -47,7 +50,13 @@ pub(crate) use arena::{count as arenas, reserved};
 pub(crate) use huge::grow as grow_to_huge;
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
 pub(crate) use quarantine::bytes as quarantined;
-pub(crate) use single::{SingleShape, allocate as allocate_single, free as free_single, resize as resize_single};
+pub(crate) use sampled::{
+    Damage, Sampled, allocate as allocate_sampled, made as sampled_in_all, release_all as release_sampled,
+    visit as visit_sampled, waiting as sampled_waiting,
+};
+pub(crate) use single::{
+    SingleShape, allocate as allocate_single, claim as claim_single, resize as resize_single, retire as retire_single,
+};
 pub(crate) use singles::Singles;
 pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
 pub(crate) use tally::Tally;
@@ -62,6 +71,7 @@ use arena::Nature;
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 use slices::SliceSet;
+pub(crate) use zone::Zone;
 
 /// What a segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +104,10 @@ pub(crate) struct Segment {
     committed: AtomicUsize,
     number: AtomicU32,
     role: AtomicU8,
+    /// What its slices are for.
+    zone: AtomicU8,
+    /// Who allocated and freed what stands alone in this segment; null in segments of other zones.
+    traces: AtomicPtr<trace::Traces>,
     /// What its memory is like.
     nature: AtomicU8,
     /// The area of the program's that it lies in; 0 if in none.
@@ -186,6 +200,10 @@ impl Segment {
             HUGE => Role::Huge,
             _ => Role::Covered,
         }
+    }
+
+    pub(crate) fn zone(&self) -> Zone {
+        Zone::of(self.zone.load(Relaxed))
     }
 
     fn nature(&self) -> Nature {

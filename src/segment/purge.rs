@@ -202,7 +202,7 @@ impl Segment {
 mod tests {
     use super::*;
     use crate::geometry::{LARGE_MAX, UserPtr};
-    use crate::segment::{SingleShape, allocate_single, free_single, map};
+    use crate::segment::{SingleShape, allocate_single, claim_single, map, retire_single};
 
     #[test]
     fn purging_everything_leaves_live_huge_blocks_alone() {
@@ -215,7 +215,9 @@ mod tests {
         // SAFETY: as above.
         assert_eq!(unsafe { start.as_ptr().wrapping_add(size - 1).read() }, 7);
         let (segment, _) = map::find(UserPtr::new(start.as_ptr())).unwrap();
-        assert_eq!(free_single(segment, segment.first_page().unwrap()), Ok(()));
+        let page = segment.first_page().unwrap();
+        assert_eq!(claim_single(segment, page), Ok(()));
+        retire_single(segment, page);
         everything();
     }
 }

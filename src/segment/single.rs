@@ -14,7 +14,7 @@ use super::access::Life;
 use super::area::Home;
 use super::ranges::{Range, State};
 use super::space::{self, Locked, Run, lock};
-use super::{Role, Segment, Singles, huge, peak, purge, quarantine};
+use super::{Role, Sampled, Segment, Singles, huge, peak, purge, quarantine};
 use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno, Span};
@@ -202,29 +202,32 @@ pub(super) fn bear(
     let page = segment.page_at(first).ok_or(Errno::NOMEM)?;
     let extent = Extent { first_slice: first, slices, segment_number: segment.number(), start };
     page.bear_single(&segment.tables, shape.size, shape.least(), &extent);
+    set_live(segment, start);
+    Ok(page)
+}
+
+/// The block is live from now on.
+pub(super) fn set_live(segment: &'static Segment, start: NonNull<u8>) {
     if MITIGATIONS.free_checks {
         let spot = segment.tables.spot(Granule::of(start.addr().get()));
         spot.state.fetch_or(spot.mask(), AcqRel);
     }
-    Ok(page)
 }
 
-/// Frees the block of a page of one.
-///
-/// # Errors
-/// [`NotLive`] if another thread was faster: a double free.
-pub(crate) fn free(segment: &'static Segment, page: &'static Page) -> Result<(), NotLive> {
-    claim(segment, page)?;
+/// A claimed page is given up, and its memory with it.
+pub(crate) fn retire(segment: &'static Segment, page: &'static Page) {
     // Without the lock: who has claimed the page has it alone. But who verifies canaries looks at it under the lock.
     let locked = MITIGATIONS.canaries.then(lock);
     let state = hide(segment, page);
     give_up(segment, page, state, &locked.unwrap_or_else(lock));
     purge::tick();
-    Ok(())
 }
 
 /// The block is not live from now on, and the page the caller's to give up.
-pub(super) fn claim(segment: &'static Segment, page: &'static Page) -> Result<(), NotLive> {
+///
+/// # Errors
+/// [`NotLive`] if another thread was faster: a double free.
+pub(crate) fn claim(segment: &'static Segment, page: &'static Page) -> Result<(), NotLive> {
     page.face.owner.claim_single()?;
     if MITIGATIONS.free_checks {
         let spot = segment.tables.spot(Granule::of(page.face.start().addr()));
@@ -235,13 +238,17 @@ pub(super) fn claim(segment: &'static Segment, page: &'static Page) -> Result<()
 
 /// Makes a claimed page inaccessible, if this build promises that. Bare: that is still to be done.
 pub(super) fn hide(segment: &'static Segment, page: &'static Page) -> State {
-    let is_kept = segment.can_keep(page) && (!MITIGATIONS.free_checks || segment.hide(page));
+    // What stands alone never waits with the others.
+    let is_kept = !page.face.is_sampled() && segment.can_keep(page) && (!MITIGATIONS.free_checks || segment.hide(page));
     if is_kept { State::Recent } else { State::Bare }
 }
 
 /// A claimed page leaves its heap's list and waits from now on, inaccessible if this build promises that.
 pub(super) fn give_up(segment: &'static Segment, page: &'static Page, state: State, locked: &Locked) {
     Singles::unlink(page, locked);
+    if let Some(sampled) = Sampled::of(segment, page) {
+        return sampled.put_away(locked);
+    }
     let mut range = Range::of(segment, page, state);
     match (state, segment.role()) {
         (State::Bare, Role::Huge) => {

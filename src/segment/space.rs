@@ -2,7 +2,8 @@
 
 use super::area::Home;
 use super::arena::{Nature, Plot};
-use super::{HUGE, SHARED, Segment, arena, map, meta, peak, purge};
+use super::zone::{Room, Zone};
+use super::{HUGE, SHARED, Segment, arena, map, meta, peak, purge, trace};
 use crate::entropy::{NoSecret, Rng};
 use crate::geometry::{SEGMENT_SHIFT, SLICES};
 use crate::os::{Errno, Guard, Lock};
@@ -14,8 +15,8 @@ use core::ptr;
 static LOCK: Lock = Lock::new();
 /// Draws places in the address space. Used under the lock.
 static DICE: Rng = Rng::new();
-/// Segments with free slices, linked by `room_next`.
-static ROOM: AtomicPtr<Segment> = AtomicPtr::new(ptr::null_mut());
+/// Segments with free slices.
+static ROOM: Room = Room::new();
 /// All segments by their number modulo 64, as a mailbox names them.
 static ALL: [AtomicPtr<Segment>; 64] = [const { AtomicPtr::new(ptr::null_mut()) }; 64];
 /// Descriptions of huge blocks that were unmapped.
@@ -130,7 +131,7 @@ pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
         let has_some = !segment.dirty.is_empty();
         has_some.then(|| segment.used.draw_gap_within(&segment.dirty, count, |n| dice().below(n))).flatten()
     };
-    let mut nearest = roomy(home).take(WARM_LOOKS);
+    let mut nearest = roomy(Zone::General, home).take(WARM_LOOKS);
     let warm = nearest.find_map(|segment| take_from(segment, &left, count, &open, &locked)?.ok());
     let run = match warm {
         Some(run) => run,
@@ -141,9 +142,9 @@ pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
     Ok(run)
 }
 
-/// Segments with free slices for who lives there. The next is found before one is handed out, which may leave the list.
-fn roomy(home: Home) -> impl Iterator<Item = &'static Segment> {
-    let mut next = ROOM.load(Relaxed);
+/// Segments of the zone with free slices for who lives there. The next is found before one is handed out, which may leave the list.
+fn roomy(zone: Zone, home: Home) -> impl Iterator<Item = &'static Segment> {
+    let mut next = ROOM.first(zone);
     core::iter::from_fn(move || {
         // SAFETY: null or a segment's metadata, which is never unmapped.
         let segment = unsafe { next.as_ref() }?;
@@ -171,26 +172,51 @@ pub(super) fn take(
     open: impl Fn(&Run) -> Result<(), Errno>,
     locked: &Locked,
 ) -> Result<Run, Errno> {
-    let anywhere = |segment: &'static Segment| segment.used.draw_gap(count, |n| dice().below(n));
+    match take_new(Zone::General, home, count, &open, locked) {
+        Err(Failed::ToOpen) => {}
+        Err(Failed::ToReserve(error)) => return Err(error),
+        Ok(run) => return Ok(run),
+    }
     let within_reach =
         |segment: &'static Segment| segment.used.draw_gap_within(segment.within_reach(), count, |n| dice().below(n));
     let fused = |segment: &'static Segment| segment.fuse(locked).ok().and_then(|()| within_reach(segment));
-    match take_where(home, &anywhere, count, &open, locked) {
-        Some(Ok(run)) => return Ok(run),
-        Some(Err(_)) => {}
-        None => {
-            let segment = add_segment(home, locked)?;
-            return take_from(segment, &anywhere, count, &open, locked).unwrap_or(Err(Errno::NOMEM));
-        }
-    }
-    if let Some(Ok(run)) = take_where(home, &within_reach, count, &open, locked) {
+    if let Some(Ok(run)) = take_where(Zone::General, home, &within_reach, count, &open, locked) {
         return Ok(run);
     }
-    take_where(home, &fused, count, &open, locked).unwrap_or(Err(Errno::NOMEM))
+    take_where(Zone::General, home, &fused, count, &open, locked).unwrap_or(Err(Errno::NOMEM))
+}
+
+/// Why slices could not be taken.
+pub(super) enum Failed {
+    /// There were some, but they could not be made what they were to be.
+    ToOpen,
+    /// There were none, and no new segment.
+    ToReserve(Errno),
+}
+
+/// Takes slices wherever they are free, or in a new segment, and leaves the protections of all others alone.
+pub(super) fn take_new(
+    zone: Zone,
+    home: Home,
+    count: usize,
+    open: &impl Fn(&Run) -> Result<(), Errno>,
+    locked: &Locked,
+) -> Result<Run, Failed> {
+    let anywhere = |segment: &'static Segment| segment.used.draw_gap(count, |n| dice().below(n));
+    match take_where(zone, home, &anywhere, count, open, locked) {
+        Some(Ok(run)) => Ok(run),
+        Some(Err(_)) => Err(Failed::ToOpen),
+        None => {
+            let segment = add_segment(zone, home, locked).map_err(Failed::ToReserve)?;
+            let taken = take_from(segment, &anywhere, count, open, locked);
+            taken.unwrap_or(Err(Errno::NOMEM)).map_err(Failed::ToReserve)
+        }
+    }
 }
 
 /// The first that can be opened. None if no segment has a place.
 fn take_where(
+    zone: Zone,
     home: Home,
     place: &impl Fn(&'static Segment) -> Option<usize>,
     count: usize,
@@ -198,7 +224,7 @@ fn take_where(
     locked: &Locked,
 ) -> Option<Result<Run, Errno>> {
     let mut failed = None;
-    for segment in roomy(home) {
+    for segment in roomy(zone, home) {
         match take_from(segment, place, count, open, locked) {
             Some(Ok(run)) => return Some(Ok(run)),
             Some(failure) => failed = Some(failure),
@@ -240,14 +266,15 @@ fn enter_room(segment: &'static Segment, _locked: &Locked) {
     if segment.in_room.swap(1, Relaxed) != 0 {
         return;
     }
-    let head = ROOM.load(Relaxed);
+    let list = ROOM.of(segment.zone());
+    let head = list.load(Relaxed);
     segment.room_next.store(head, Relaxed);
     segment.room_previous.store(ptr::null_mut(), Relaxed);
     // SAFETY: null or a segment's metadata, which is never unmapped.
     if let Some(head) = unsafe { head.as_ref() } {
         head.room_previous.store(ptr::from_ref(segment).cast_mut(), Relaxed);
     }
-    ROOM.store(ptr::from_ref(segment).cast_mut(), Relaxed);
+    list.store(ptr::from_ref(segment).cast_mut(), Relaxed);
 }
 
 fn leave_room(segment: &'static Segment, _locked: &Locked) {
@@ -258,7 +285,7 @@ fn leave_room(segment: &'static Segment, _locked: &Locked) {
     // SAFETY: null or a segment's metadata, which is never unmapped.
     match unsafe { previous.as_ref() } {
         Some(previous) => previous.room_next.store(next, Relaxed),
-        None => ROOM.store(next, Relaxed),
+        None => ROOM.of(segment.zone()).store(next, Relaxed),
     }
     // SAFETY: as above.
     if let Some(next) = unsafe { next.as_ref() } {
@@ -266,11 +293,11 @@ fn leave_room(segment: &'static Segment, _locked: &Locked) {
     }
 }
 
-/// A new segment for all threads. What can fail is done before anything is made that could not be given back.
-fn add_segment(home: Home, locked: &Locked) -> Result<&'static Segment, Errno> {
+/// A new segment of the zone, for all threads. What can fail is done before anything is made that could not be given back.
+fn add_segment(zone: Zone, home: Home, locked: &Locked) -> Result<&'static Segment, Errno> {
     map::start(locked)?;
     let plot = arena::take(home, locked)?;
-    match describe(&plot, locked) {
+    match describe(zone, &plot, locked) {
         Ok(segment) => {
             enlist(segment, locked);
             enter_room(segment, locked);
@@ -284,11 +311,21 @@ fn add_segment(home: Home, locked: &Locked) -> Result<&'static Segment, Errno> {
 }
 
 /// Metadata for the segment in this memory, entered in the map.
-fn describe(plot: &Plot, locked: &Locked) -> Result<&'static Segment, Errno> {
+fn describe(zone: Zone, plot: &Plot, locked: &Locked) -> Result<&'static Segment, Errno> {
     let number = plot.base.addr().get() >> SEGMENT_SHIFT;
     // Opens the map's chunk, so that the entry cannot fail when there is metadata, which is never given back.
     map::set(number, 1, None, locked)?;
+    if zone == Zone::Sampled {
+        if plot.nature.has(Nature::BROUGHT) {
+            return Err(Errno::NOMEM); // whether it takes guards is not known
+        }
+        trace::stock(locked)?;
+    }
     let segment = meta::allocate::<Segment>(locked)?;
+    if zone == Zone::Sampled {
+        trace::give_to(segment, locked);
+    }
+    segment.zone.store(zone as u8, Relaxed);
     segment.base.store(plot.base.as_ptr(), Relaxed);
     segment.area.store(plot.area, Relaxed);
     segment.nature.store(plot.nature.0, Relaxed);

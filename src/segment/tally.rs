@@ -27,6 +27,8 @@ pub(crate) struct Tally {
     pub(crate) classes: [Count; CLASSES],
     /// Blocks with a page of their own.
     pub(crate) large: Count,
+    /// Blocks that stand alone between guards, whatever their size.
+    pub(crate) sampled: Count,
     /// Segments that are cut into slices.
     pub(crate) segments: usize,
     /// Pages without a free block, as their owners knew.
@@ -57,7 +59,8 @@ impl Tally {
     /// Walks all segments.
     pub(crate) fn take() -> Tally {
         let none = Count::default();
-        let mut tally = Tally { classes: [none; CLASSES], large: none, segments: 0, full: 0, posted: 0, guards: 0 };
+        let mut tally =
+            Tally { classes: [none; CLASSES], large: none, sampled: none, segments: 0, full: 0, posted: 0, guards: 0 };
         for segment in segments() {
             match segment.role() {
                 Role::Shared => {
@@ -77,14 +80,15 @@ impl Tally {
 
     /// The sum over all classes and the large blocks.
     pub(crate) fn all(&self) -> Count {
-        self.classes.iter().fold(self.large, Count::join)
+        self.classes.iter().fold(self.large.join(&self.sampled), Count::join)
     }
 
     fn meet(&mut self, segment: &'static Segment, page: &'static Page) {
         match page.face.owner.load() {
             Owner::Nobody => {}
             Owner::Single => {
-                self.large.add(1, page.face.block_size());
+                let count = if page.face.is_sampled() { &mut self.sampled } else { &mut self.large };
+                count.add(1, page.face.block_size());
                 if segment.has_guards_round(page) {
                     self.guards = self.guards.wrapping_add(2);
                 }

@@ -27,6 +27,9 @@ pub struct Stats {
     pub classes: [ClassStats; CLASSES],
     /// Larger blocks, each with pages of its own.
     pub large: LargeStats,
+    /// Blocks of any size that stand alone between guards: see the option `SAMPLED_GUARDS`. They are in none of the figures of
+    /// `classes` and `large`, but for `ClassStats::sampled`.
+    pub sampled: SampledStats,
     /// Bytes of address space for blocks: arenas, and mappings of huge blocks. Exact.
     pub reserved: u64,
     /// Arenas from which segments are made. Exact; they are never given up.
@@ -92,6 +95,8 @@ pub struct ClassStats {
     pub peak_bytes: u64,
     /// Pages of the class. As of the walk.
     pub pages: u64,
+    /// Blocks of sizes of this class that were made to stand alone between guards since the start of the process. Exact.
+    pub sampled: u64,
 }
 
 /// Blocks above 128 KiB, or aligned so widely that they have pages of their own.
@@ -107,6 +112,22 @@ pub struct LargeStats {
     pub peak_blocks: u64,
     /// The most that `bytes` was found to be: sampled likewise.
     pub peak_bytes: u64,
+}
+
+/// Blocks that stand alone between guards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct SampledStats {
+    /// Live ones. As of the walk.
+    pub blocks: u64,
+    /// Bytes that were asked for in them.
+    pub bytes: u64,
+    /// All that were made since the start of the process. Those that there were no guards for count among
+    /// [`Stats::guards_left_out`]. Exact.
+    pub made: u64,
+    /// Bytes of address space of freed ones that stay inaccessible. Exact at its moment.
+    pub waiting: u64,
 }
 
 /// How often the kernel was asked, by kind.

@@ -1,6 +1,6 @@
 //! Taking a snapshot.
 
-use super::{ClassStats, LargeStats, Stats, SystemCalls};
+use super::{ClassStats, LargeStats, SampledStats, Stats, SystemCalls};
 use crate::geometry::{CLASSES, Class};
 use crate::segment::{self, Tally, committed, meta, peak};
 use crate::{heap, os};
@@ -23,6 +23,12 @@ pub(crate) fn stats() -> Stats {
             bytes: tally.large.bytes as u64,
             peak_blocks: peak::of_large().blocks() as u64,
             peak_bytes: peak::of_large().bytes() as u64,
+        },
+        sampled: SampledStats {
+            blocks: tally.sampled.blocks as u64,
+            bytes: tally.sampled.bytes as u64,
+            made: segment::sampled_in_all().sum(),
+            waiting: segment::sampled_waiting() as u64,
         },
         reserved: segment::reserved().wrapping_add(segment::huge_bytes()) as u64,
         arenas: segment::arenas() as u64,
@@ -54,8 +60,8 @@ pub(crate) fn forget_peaks() {
 
 fn classes(tally: &Tally) -> [ClassStats; CLASSES] {
     let mut classes = [ClassStats::default(); CLASSES];
-    let found = tally.classes.iter().zip(peak::of_classes()).zip(Class::all());
-    for (stats, ((count, peak), class)) in classes.iter_mut().zip(found) {
+    let found = tally.classes.iter().zip(peak::of_classes()).zip(Class::all()).zip(segment::sampled_in_all());
+    for (stats, (((count, peak), class), sampled)) in classes.iter_mut().zip(found) {
         *stats = ClassStats {
             block_size: class.block_size() as u64,
             blocks: count.blocks as u64,
@@ -63,6 +69,7 @@ fn classes(tally: &Tally) -> [ClassStats; CLASSES] {
             peak_blocks: peak.blocks() as u64,
             peak_bytes: peak.bytes() as u64,
             pages: count.pages as u64,
+            sampled,
         };
     }
     classes

@@ -12,7 +12,7 @@
 //! Every value is a whole number, but `ravelin` (the version) and `build`. Names are added in new versions and never taken away or
 //! given another meaning while `schema` is the same.
 
-use super::{ClassStats, LargeStats, Stats, SystemCalls};
+use super::{ClassStats, LargeStats, SampledStats, Stats, SystemCalls};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::report::Line;
@@ -52,6 +52,7 @@ impl Stats {
             peak_live_blocks,
             classes,
             large,
+            sampled,
             reserved,
             arenas,
             committed,
@@ -84,6 +85,7 @@ impl Stats {
         group!(out, guards, guards_left_out, guard_maps, forks, threads);
         write_calls(system_calls, out);
         write_large(large, out);
+        write_sampled(sampled, out);
         out(b" \"classes\": [\n");
         for (index, class) in classes.iter().enumerate() {
             write_class(class, index.wrapping_add(1) == classes.len(), out);
@@ -110,11 +112,20 @@ fn write_large(large: &LargeStats, out: &mut dyn FnMut(&[u8])) {
     out(line.end());
 }
 
+fn write_sampled(sampled: &SampledStats, out: &mut dyn FnMut(&[u8])) {
+    let SampledStats { blocks, bytes, made, waiting } = sampled;
+    let mut line = Line::new();
+    line.push_str(" \"sampled\": {");
+    fields!(&mut line, blocks, bytes, made, waiting);
+    line.push_str("},");
+    out(line.end());
+}
+
 fn write_class(class: &ClassStats, is_last: bool, out: &mut dyn FnMut(&[u8])) {
-    let ClassStats { block_size, blocks, bytes, peak_blocks, peak_bytes, pages } = class;
+    let ClassStats { block_size, blocks, bytes, peak_blocks, peak_bytes, pages, sampled } = class;
     let mut line = Line::new();
     line.push_str("  {");
-    fields!(&mut line, block_size, blocks, bytes, peak_blocks, peak_bytes, pages);
+    fields!(&mut line, block_size, blocks, bytes, peak_blocks, peak_bytes, pages, sampled);
     line.push_str(if is_last { "}" } else { "}," });
     out(line.end());
 }
@@ -154,6 +165,7 @@ mod tests {
             assert_eq!((&written["block_size"], &written["blocks"]), (&class.block_size.into(), &class.blocks.into()));
             assert_eq!((&written["bytes"], &written["pages"]), (&class.bytes.into(), &class.pages.into()));
         }
+        assert_eq!(json["sampled"]["made"], stats.sampled.made);
         assert_eq!(json["large"]["peak_bytes"], stats.large.peak_bytes);
         assert_eq!(json["system_calls"]["failed"], stats.system_calls.failed);
         assert!(!String::from_utf8(text).unwrap().contains("..."), "a line was cut");

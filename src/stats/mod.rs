@@ -31,7 +31,7 @@ mod process;
 mod show;
 mod table;
 
-pub use figures::{ClassStats, LargeStats, Stats, SystemCalls};
+pub use figures::{ClassStats, LargeStats, SampledStats, Stats, SystemCalls};
 pub(crate) use gather::{forget_peaks, stats};
 pub use process::Process;
 pub(crate) use process::{note_start, process};

@@ -27,6 +27,7 @@ impl Serialize for Stats {
             live_blocks,
             peak_live_blocks,
             large,
+            sampled,
             reserved,
             arenas,
             committed,

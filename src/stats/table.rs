@@ -96,6 +96,8 @@ impl Stats {
         named(out, "reserved", &[Bytes(self.reserved)]);
         named(out, "metadata", &[Bytes(self.metadata)]);
         named(out, "quarantined", &[Bytes(self.quarantined)]);
+        named(out, "sampled", &[Bytes(self.sampled.bytes)]);
+        named(out, "sampled and freed", &[Bytes(self.sampled.waiting)]);
         named(out, "purged in all", &[Bytes(self.purged)]);
     }
 
@@ -108,6 +110,8 @@ impl Stats {
             ("abandoned pages", self.abandoned_pages),
             ("cross-thread frees", self.cross_thread_frees),
             ("posted blocks", self.posted_blocks),
+            ("sampled blocks", self.sampled.blocks),
+            ("sampled in all", self.sampled.made),
             ("guards", self.guards),
             ("guards left out", self.guards_left_out),
             ("guard maps", self.guard_maps),
@@ -230,7 +234,7 @@ mod tests {
             assert!(lines.contains(&line), "{line}\n{table}");
         }
         let names = "live blocks/committed/reserved/metadata/quarantined/purged in all/segments/pages/full pages/abandoned pages/\
-            posted blocks/guards/guards left out/guard maps/threads/forks";
+            posted blocks/sampled/sampled and freed/sampled blocks/sampled in all/guards/guards left out/guard maps/threads/forks";
         let indented = "reserve/release/protect/guard/unguard/remap/random/failed/large";
         let indented = indented.split('/').map(|name| std::format!("  {name}  "));
         for name in names.split('/').map(|name| std::format!("{name}  ")).chain(indented) {

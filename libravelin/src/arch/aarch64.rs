@@ -4,6 +4,8 @@
 use core::arch::{global_asm, naked_asm};
 use core::ffi::c_void;
 
+use engine::MITIGATIONS;
+
 use crate::cxx::{self, BEGIN_CATCH, END_CATCH, PERSONALITY};
 
 /// `udf`, for a place that is never reached.
@@ -49,7 +51,24 @@ unsafe extern "C" fn new_aligned(size: usize, align: usize) -> *mut c_void {
 #[unsafe(naked)]
 #[unsafe(export_name = "_Znam")]
 unsafe extern "C" fn new_array(size: usize) -> *mut c_void {
-    naked_asm!(".globl ravelin_own_new_array", ".hidden ravelin_own_new_array", "ravelin_own_new_array:", "b _Znwm",)
+    naked_asm!(
+        ".globl ravelin_own_new_array",
+        ".hidden ravelin_own_new_array",
+        "ravelin_own_new_array:",
+        ".if {checked}",
+        "adrp x16, ravelin_own_new",
+        "add x16, x16, :lo12:ravelin_own_new",
+        "adrp x17, :got:_Znwm",
+        "ldr x17, [x17, :got_lo12:_Znwm]",
+        "cmp x16, x17",
+        "b.ne 2f",
+        "b {new_array}",
+        "2:",
+        ".endif",
+        "b _Znwm",
+        checked = const MITIGATIONS.origin_checks as u32,
+        new_array = sym cxx::new_array,
+    )
 }
 
 /// `operator new[](size_t, std::align_val_t)`: the form for one object, by its public name.
@@ -63,7 +82,83 @@ unsafe extern "C" fn new_array_aligned(size: usize, align: usize) -> *mut c_void
         ".globl ravelin_own_new_array_aligned",
         ".hidden ravelin_own_new_array_aligned",
         "ravelin_own_new_array_aligned:",
+        ".if {checked}",
+        "adrp x16, ravelin_own_new_aligned",
+        "add x16, x16, :lo12:ravelin_own_new_aligned",
+        "adrp x17, :got:_ZnwmSt11align_val_t",
+        "ldr x17, [x17, :got_lo12:_ZnwmSt11align_val_t]",
+        "cmp x16, x17",
+        "b.ne 2f",
+        "b {new_array_aligned}",
+        "2:",
+        ".endif",
         "b _ZnwmSt11align_val_t",
+        checked = const MITIGATIONS.origin_checks as u32,
+        new_array_aligned = sym cxx::new_array_aligned,
+    )
+}
+
+/// `operator delete(void*)`.
+///
+/// # Safety
+/// - `block` is null or came from `operator new`, and nobody uses it any more.
+#[unsafe(naked)]
+#[unsafe(export_name = "_ZdlPv")]
+unsafe extern "C" fn delete(block: *mut c_void) {
+    naked_asm!(
+        ".globl ravelin_own_delete",
+        ".hidden ravelin_own_delete",
+        "ravelin_own_delete:",
+        "b {delete}",
+        delete = sym cxx::delete,
+    )
+}
+
+/// `operator delete[](void*)`.
+///
+/// # Safety
+/// - `block` is null or came from `operator new`, and nobody uses it any more.
+#[unsafe(naked)]
+#[unsafe(export_name = "_ZdaPv")]
+unsafe extern "C" fn delete_array(block: *mut c_void) {
+    naked_asm!(
+        ".globl ravelin_own_delete_array",
+        ".hidden ravelin_own_delete_array",
+        "ravelin_own_delete_array:",
+        "b {delete_array}",
+        delete_array = sym cxx::delete_array,
+    )
+}
+
+/// `operator delete(void*, std::align_val_t)`.
+///
+/// # Safety
+/// - `block` is null or came from `operator new`, and nobody uses it any more.
+#[unsafe(naked)]
+#[unsafe(export_name = "_ZdlPvSt11align_val_t")]
+unsafe extern "C" fn delete_aligned(block: *mut c_void, align: usize) {
+    naked_asm!(
+        ".globl ravelin_own_delete_aligned",
+        ".hidden ravelin_own_delete_aligned",
+        "ravelin_own_delete_aligned:",
+        "b {delete_aligned}",
+        delete_aligned = sym cxx::delete_aligned,
+    )
+}
+
+/// `operator delete[](void*, std::align_val_t)`.
+///
+/// # Safety
+/// - `block` is null or came from `operator new`, and nobody uses it any more.
+#[unsafe(naked)]
+#[unsafe(export_name = "_ZdaPvSt11align_val_t")]
+unsafe extern "C" fn delete_array_aligned(block: *mut c_void, align: usize) {
+    naked_asm!(
+        ".globl ravelin_own_delete_array_aligned",
+        ".hidden ravelin_own_delete_array_aligned",
+        "ravelin_own_delete_array_aligned:",
+        "b {delete_array_aligned}",
+        delete_array_aligned = sym cxx::delete_array_aligned,
     )
 }
 

@@ -20,6 +20,8 @@
 use core::arch::{global_asm, naked_asm};
 use core::ffi::c_void;
 
+use engine::MITIGATIONS;
+
 use crate::cxx::{self, BEGIN_CATCH, END_CATCH, PERSONALITY};
 
 /// `ud2`, for a place that is never reached.
@@ -69,7 +71,14 @@ unsafe extern "C" fn new_array(size: usize) -> *mut c_void {
         ".globl ravelin_own_new_array",
         ".hidden ravelin_own_new_array",
         "ravelin_own_new_array:",
+        ".if {checked}",
+        "lea rax, [rip + ravelin_own_new]",
+        "cmp rax, qword ptr [rip + _Znwm@GOTPCREL]",
+        "je {new_array}",
+        ".endif",
         "jmp qword ptr [rip + _Znwm@GOTPCREL]",
+        checked = const MITIGATIONS.origin_checks as u32,
+        new_array = sym cxx::new_array,
     )
 }
 
@@ -84,7 +93,78 @@ unsafe extern "C" fn new_array_aligned(size: usize, align: usize) -> *mut c_void
         ".globl ravelin_own_new_array_aligned",
         ".hidden ravelin_own_new_array_aligned",
         "ravelin_own_new_array_aligned:",
+        ".if {checked}",
+        "lea rax, [rip + ravelin_own_new_aligned]",
+        "cmp rax, qword ptr [rip + _ZnwmSt11align_val_t@GOTPCREL]",
+        "je {new_array_aligned}",
+        ".endif",
         "jmp qword ptr [rip + _ZnwmSt11align_val_t@GOTPCREL]",
+        checked = const MITIGATIONS.origin_checks as u32,
+        new_array_aligned = sym cxx::new_array_aligned,
+    )
+}
+
+/// `operator delete(void*)`.
+///
+/// # Safety
+/// - `block` is null or came from `operator new`, and nobody uses it any more.
+#[unsafe(naked)]
+#[unsafe(export_name = "_ZdlPv")]
+unsafe extern "C" fn delete(block: *mut c_void) {
+    naked_asm!(
+        ".globl ravelin_own_delete",
+        ".hidden ravelin_own_delete",
+        "ravelin_own_delete:",
+        "jmp {delete}",
+        delete = sym cxx::delete,
+    )
+}
+
+/// `operator delete[](void*)`.
+///
+/// # Safety
+/// - `block` is null or came from `operator new`, and nobody uses it any more.
+#[unsafe(naked)]
+#[unsafe(export_name = "_ZdaPv")]
+unsafe extern "C" fn delete_array(block: *mut c_void) {
+    naked_asm!(
+        ".globl ravelin_own_delete_array",
+        ".hidden ravelin_own_delete_array",
+        "ravelin_own_delete_array:",
+        "jmp {delete_array}",
+        delete_array = sym cxx::delete_array,
+    )
+}
+
+/// `operator delete(void*, std::align_val_t)`.
+///
+/// # Safety
+/// - `block` is null or came from `operator new`, and nobody uses it any more.
+#[unsafe(naked)]
+#[unsafe(export_name = "_ZdlPvSt11align_val_t")]
+unsafe extern "C" fn delete_aligned(block: *mut c_void, align: usize) {
+    naked_asm!(
+        ".globl ravelin_own_delete_aligned",
+        ".hidden ravelin_own_delete_aligned",
+        "ravelin_own_delete_aligned:",
+        "jmp {delete_aligned}",
+        delete_aligned = sym cxx::delete_aligned,
+    )
+}
+
+/// `operator delete[](void*, std::align_val_t)`.
+///
+/// # Safety
+/// - `block` is null or came from `operator new`, and nobody uses it any more.
+#[unsafe(naked)]
+#[unsafe(export_name = "_ZdaPvSt11align_val_t")]
+unsafe extern "C" fn delete_array_aligned(block: *mut c_void, align: usize) {
+    naked_asm!(
+        ".globl ravelin_own_delete_array_aligned",
+        ".hidden ravelin_own_delete_array_aligned",
+        "ravelin_own_delete_array_aligned:",
+        "jmp {delete_array_aligned}",
+        delete_array_aligned = sym cxx::delete_array_aligned,
     )
 }
 

@@ -34,6 +34,7 @@ mod failure;
 mod new;
 mod runtime;
 
+pub(crate) use delete::{delete, delete_aligned, delete_array, delete_array_aligned};
 pub(crate) use failure::{Retry, again, handler, throw};
-pub(crate) use new::{caught_in, new, new_aligned, new_aligned_or_null, new_or_null};
+pub(crate) use new::{caught_in, new, new_aligned, new_aligned_or_null, new_array, new_array_aligned, new_or_null};
 pub(crate) use runtime::{BEGIN_CATCH, END_CATCH, PERSONALITY};

@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
-use engine::raw;
+use engine::raw::{self, Operator};
 
 use super::failure::{Retry, again};
 use super::runtime::{self, Code, names};
@@ -18,7 +18,37 @@ const ANY: usize = 1;
 
 /// `operator new(size_t)`.
 pub(crate) extern "C" fn new(size: usize) -> *mut c_void {
-    let block = raw::allocate(size);
+    first_try(size, Operator::One)
+}
+
+/// `operator new[](size_t)`, where a program has replaced no form of it: else the form for one object is called by its public name.
+pub(crate) extern "C" fn new_array(size: usize) -> *mut c_void {
+    first_try(size, Operator::Many)
+}
+
+/// `operator new(size_t, std::align_val_t)`.
+pub(crate) extern "C" fn new_aligned(size: usize, align: usize) -> *mut c_void {
+    first_aligned_try(size, align, Operator::One)
+}
+
+/// `operator new[](size_t, std::align_val_t)`, as `new_array`.
+pub(crate) extern "C" fn new_array_aligned(size: usize, align: usize) -> *mut c_void {
+    first_aligned_try(size, align, Operator::Many)
+}
+
+#[inline(always)]
+fn first_try(size: usize, operator: Operator) -> *mut c_void {
+    match raw::operator_new_at_hand(size, operator) {
+        Some(block) => block.as_ptr().cast(),
+        None => first_slow_try(size, operator),
+    }
+}
+
+/// Where the throwing forms jump to, as their last act too, so that they need no frame of their own.
+#[cold]
+#[inline(never)]
+fn first_slow_try(size: usize, operator: Operator) -> *mut c_void {
+    let block = raw::operator_new(size, operator);
     if block.is_null() {
         // SAFETY: the last act of this function: a test of the finished library looks for the jump. So what `failed` throws
         // never meets this frame, and a declaration that promises no unwinding into it is true.
@@ -27,9 +57,9 @@ pub(crate) extern "C" fn new(size: usize) -> *mut c_void {
     block.cast()
 }
 
-/// `operator new(size_t, std::align_val_t)`.
-pub(crate) extern "C" fn new_aligned(size: usize, align: usize) -> *mut c_void {
-    let block = raw::allocate_aligned(size, align);
+#[inline(always)]
+fn first_aligned_try(size: usize, align: usize, operator: Operator) -> *mut c_void {
+    let block = raw::operator_new_aligned(size, align, operator);
     if block.is_null() {
         // No handler can cure an impossible alignment: asking it for ever would be a hang.
         let retry = if align.is_power_of_two() { Some(again as Retry) } else { None };
@@ -50,8 +80,11 @@ extern "C" fn new_nothrow(size: usize, _: *const c_void) -> *mut c_void {
 extern "C" fn new_array_nothrow(size: usize, _: *const c_void) -> *mut c_void {
     let names = names();
     // Ours jumps to the form for one object, and so may end in the program's: ours is not enough, both must be.
-    if is_own(names.new_array) {
-        return plain(names.new, size);
+    if is_own(names.new_array) && is_own(names.new) {
+        let block = raw::operator_new(size, Operator::Many);
+        if !block.is_null() {
+            return block.cast();
+        }
     }
     caught(names.new_array, size, ANY)
 }
@@ -66,8 +99,11 @@ extern "C" fn new_aligned_nothrow(size: usize, align: usize, _: *const c_void) -
 #[unsafe(export_name = "_ZnamSt11align_val_tRKSt9nothrow_t")]
 extern "C" fn new_array_aligned_nothrow(size: usize, align: usize, _: *const c_void) -> *mut c_void {
     let names = names();
-    if is_own(names.new_array_aligned) {
-        return aligned(names.new_aligned, size, align);
+    if is_own(names.new_array_aligned) && is_own(names.new_aligned) {
+        let block = raw::operator_new_aligned(size, align, Operator::Many);
+        if !block.is_null() {
+            return block.cast();
+        }
     }
     caught(names.new_array_aligned, size, align)
 }
@@ -93,7 +129,7 @@ fn is_own([seen, own]: [Code; 2]) -> bool {
 #[inline(always)]
 fn plain(new: [Code; 2], size: usize) -> *mut c_void {
     if is_own(new) {
-        let block = raw::allocate(size);
+        let block = raw::operator_new(size, Operator::One);
         if !block.is_null() {
             return block.cast();
         }
@@ -104,7 +140,7 @@ fn plain(new: [Code; 2], size: usize) -> *mut c_void {
 #[inline(always)]
 fn aligned(new: [Code; 2], size: usize, align: usize) -> *mut c_void {
     if is_own(new) {
-        let block = raw::allocate_aligned(size, align);
+        let block = raw::operator_new_aligned(size, align, Operator::One);
         if !block.is_null() {
             return block.cast();
         }

@@ -13,9 +13,9 @@ use core::sync::atomic::Ordering::Relaxed;
 /// An address of code. Only assembly calls it without knowing its type.
 pub(crate) type Code = *mut c_void;
 /// `operator delete(void*)`, one or many.
-type Delete = unsafe extern "C" fn(*mut c_void);
+pub(crate) type Delete = unsafe extern "C" fn(*mut c_void);
 /// `operator delete(void*, std::align_val_t)`, one or many.
-type DeleteAligned = unsafe extern "C" fn(*mut c_void, usize);
+pub(crate) type DeleteAligned = unsafe extern "C" fn(*mut c_void, usize);
 
 /// The addresses by name.
 #[repr(C)]
@@ -28,14 +28,14 @@ pub(crate) struct Names {
     pub(crate) new_aligned: [Code; 2],
     /// `operator new[](size_t, std::align_val_t)`, likewise.
     pub(crate) new_array_aligned: [Code; 2],
-    /// `operator delete(void*)`.
-    pub(crate) delete: Delete,
-    /// `operator delete[](void*)`.
-    pub(crate) delete_array: Delete,
-    /// `operator delete(void*, std::align_val_t)`.
-    pub(crate) delete_aligned: DeleteAligned,
-    /// `operator delete[](void*, std::align_val_t)`.
-    pub(crate) delete_array_aligned: DeleteAligned,
+    /// `operator delete(void*)`, likewise.
+    pub(crate) delete: [Delete; 2],
+    /// `operator delete[](void*)`, likewise.
+    pub(crate) delete_array: [Delete; 2],
+    /// `operator delete(void*, std::align_val_t)`, likewise.
+    pub(crate) delete_aligned: [DeleteAligned; 2],
+    /// `operator delete[](void*, std::align_val_t)`, likewise.
+    pub(crate) delete_array_aligned: [DeleteAligned; 2],
     get_new_handler: Code,
     throw_bad_alloc: Code,
     allocate_exception: Code,
@@ -66,7 +66,10 @@ global_asm!(
     ".8byte _Znam, ravelin_own_new_array",
     ".8byte _ZnwmSt11align_val_t, ravelin_own_new_aligned",
     ".8byte _ZnamSt11align_val_t, ravelin_own_new_array_aligned",
-    ".8byte _ZdlPv, _ZdaPv, _ZdlPvSt11align_val_t, _ZdaPvSt11align_val_t",
+    ".8byte _ZdlPv, ravelin_own_delete",
+    ".8byte _ZdaPv, ravelin_own_delete_array",
+    ".8byte _ZdlPvSt11align_val_t, ravelin_own_delete_aligned",
+    ".8byte _ZdaPvSt11align_val_t, ravelin_own_delete_array_aligned",
     ".8byte _ZSt15get_new_handlerv, _ZSt17__throw_bad_allocv, __cxa_allocate_exception, __cxa_throw",
     ".8byte _ZTISt9bad_alloc, _ZTVSt9bad_alloc, _ZNSt9bad_allocD1Ev",
     ".8byte __gxx_personality_v0, __cxa_begin_catch, __cxa_end_catch",

@@ -7,6 +7,7 @@
 //! | `threads` | pages of ended threads are found, adopted, collected |
 //! | `large` | large and huge blocks: guards, quarantine, purge, resizing |
 //! | `first_class` | heaps that the program makes, deletes and destroys |
+//! | `sampled` | blocks that stand alone between guards: faults, reports, handlers, coverage |
 //! | `arenas` | memory that the program brings or has reserved, and heaps that live there |
 //! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
 //! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
@@ -26,6 +27,8 @@ mod large;
 mod misuse;
 mod pages;
 mod resize;
+#[cfg(not(any(miri, ravelin_mock)))]
+mod sampled;
 mod skew;
 mod threads;
 mod under_miri;

@@ -4,6 +4,7 @@
 //! distance of our block is a word that the loader fills in (initial-exec), so a read is four instructions and calls nobody.
 
 use core::arch::{asm, global_asm};
+use core::ptr;
 use libc::c_void;
 
 /// User addresses are below 2 to the power of this (more only on request, which we never make).
@@ -73,4 +74,83 @@ pub(super) fn store<const AT: usize>(word: *mut c_void) {
         asm!(find!(), "str {word}, [{place}, #{at}]", base = out(reg) _, place = out(reg) _, word = in(reg) word,
             at = const AT, options(nostack, preserves_flags));
     }
+}
+
+/// What the function of [`divert`] is told of the access.
+pub(super) const READ: usize = 1;
+pub(super) const WRITE: usize = 2;
+/// And of one that is neither, or of which the kernel does not say.
+const NEITHER: usize = 0;
+
+/// The thread goes on in `function(address, access)`, as if the instruction that faulted had called it.
+///
+/// # Safety
+/// - `context` is that of a page fault, in its handler.
+pub(super) unsafe fn divert(context: *mut c_void, function: extern "C" fn(usize, usize) -> !, address: usize) {
+    // SAFETY: the caller's promise.
+    let machine = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext };
+    // SAFETY: the caller's promise.
+    let access = unsafe { access(ptr::from_mut(machine).cast()) };
+    let from = machine.pc;
+    if let [first, second, .., link] = &mut machine.regs {
+        (*first, *second, *link) = (address as _, access as _, from);
+    }
+    machine.sp &= !15;
+    machine.pc = (function as *const ()).addr() as _;
+}
+
+/// What the kernel appends to the registers: records, each with a magic number and its size, up to one that is zero.
+const RECORDS: usize = size_of::<[u64; 36]>();
+const RECORDS_END: usize = RECORDS + 4096;
+/// The record with the syndrome of the fault (`ESR_MAGIC`), in its third word.
+const SYNDROME: u32 = 0x4553_5201;
+/// Of the syndrome: what kind of exception it was, and, for one of data, that it was a write.
+const DATA_FROM_USER: u64 = 0x24;
+const IS_WRITE: u64 = 1 << 6;
+
+/// # Safety
+/// - `machine` is the machine's part of a signal's context.
+unsafe fn access(machine: *const u8) -> usize {
+    let mut at = RECORDS;
+    while at < RECORDS_END {
+        // SAFETY: within the part of the context that holds the records, which are aligned to 16.
+        let [magic, size] = unsafe { machine.wrapping_add(at).cast::<[u32; 2]>().read() };
+        if magic == SYNDROME {
+            // SAFETY: the record has this word.
+            let syndrome = unsafe { machine.wrapping_add(at.wrapping_add(8)).cast::<u64>().read() };
+            return match (syndrome >> 26, syndrome & IS_WRITE) {
+                (DATA_FROM_USER, 0) => READ,
+                (DATA_FROM_USER, _) => WRITE,
+                _ => NEITHER,
+            };
+        }
+        if magic == 0 || size < 8 {
+            break;
+        }
+        at = at.saturating_add(size as usize);
+    }
+    NEITHER
+}
+
+/// Bytes before a return address that [`is_call`] looks at.
+pub(super) const CALL: usize = 4;
+
+/// Whether this instruction is a call: `bl`, or `blr` with or without authentication.
+pub(super) fn is_call(code: &[u8; CALL]) -> bool {
+    let instruction = u32::from_le_bytes(*code);
+    instruction >> 26 == 0b10_0101 || instruction & 0xfeff_f000 == 0xd63f_0000
+}
+
+/// A return address as it may be signed, without its signature.
+#[inline(always)]
+pub(super) fn strip(address: usize) -> usize {
+    address & ((1 << ADDRESS_BITS) - 1)
+}
+
+/// The address of the thread's control block.
+pub(super) fn thread_pointer() -> usize {
+    let pointer;
+    // SAFETY: reads a register that every program may read.
+    unsafe { asm!("mrs {pointer}, tpidr_el0", pointer = out(reg) pointer, options(nostack, preserves_flags, nomem)) };
+    pointer
 }

@@ -8,12 +8,15 @@ pub(super) mod clock;
 pub(super) mod constructor;
 pub(super) mod environment;
 pub(super) mod error;
+pub(super) mod fault;
 pub(super) mod futex;
 mod keys;
 pub(super) mod local;
+pub(super) mod maps;
 pub(super) mod memory;
 pub(super) mod process;
 pub(super) mod random;
+pub(super) mod stack;
 pub(super) mod stderr;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -75,7 +75,7 @@ pub(crate) fn abort_now() -> ! {
 }
 
 /// Sends a signal to the calling thread by the system call itself: the C library's `raise` blocks signals around it.
-fn raise(signal: c_int) {
+pub(super) fn raise(signal: c_int) {
     let process = getpid();
     // SAFETY: takes nothing and cannot fail.
     let thread = unsafe { libc::syscall(libc::SYS_gettid) };

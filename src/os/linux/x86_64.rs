@@ -4,7 +4,8 @@
 //! our block is a word that the loader fills in (initial-exec), so a read is two instructions and calls nobody.
 
 use core::arch::{asm, global_asm};
-use libc::c_void;
+use core::ptr;
+use libc::{c_int, c_void};
 
 /// User addresses are below 2 to the power of this.
 pub(crate) const ADDRESS_BITS: u32 = 47;
@@ -60,4 +61,67 @@ pub(super) fn store<const AT: usize>(word: *mut c_void) {
         asm!(concat!("mov {place}, qword ptr [rip + ", block!(), "@GOTTPOFF]"), "mov qword ptr fs:[{place} + {at}], {word}",
             place = out(reg) _, word = in(reg) word, at = const AT, options(nostack, preserves_flags));
     }
+}
+
+/// What the function of [`divert`] is told of the access.
+pub(super) const READ: usize = 1;
+pub(super) const WRITE: usize = 2;
+/// And of one that is neither, as of an instruction.
+const NEITHER: usize = 0;
+
+/// Bits of a page fault's error code: it was a write, it was an instruction.
+const IS_WRITE: i64 = 2;
+const IS_INSTRUCTION: i64 = 16;
+
+/// The thread goes on in `function(address, access)`, as if the instruction that faulted had called it.
+///
+/// # Safety
+/// - `context` is that of a page fault, in its handler.
+pub(super) unsafe fn divert(context: *mut c_void, function: extern "C" fn(usize, usize) -> !, address: usize) {
+    const NUMBERS: [c_int; 5] = [libc::REG_ERR, libc::REG_RIP, libc::REG_RSP, libc::REG_RDI, libc::REG_RSI];
+    // SAFETY: the caller's promise.
+    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let Ok([error, instruction, stack, first, second]) =
+        registers.get_disjoint_mut(NUMBERS.map(|number| number as usize))
+    else {
+        return; // cannot be: the numbers are different, and all there
+    };
+    *first = address as i64;
+    *second = match *error {
+        error if error & IS_INSTRUCTION != 0 => NEITHER,
+        error if error & IS_WRITE != 0 => WRITE,
+        _ => READ,
+    } as i64;
+    // Below the red zone, and as a call leaves it: a multiple of 16, and then the return address.
+    let top = ((*stack as usize).wrapping_sub(128) & !15).wrapping_sub(8);
+    // SAFETY: the thread's own stack, below all that it uses there.
+    unsafe { ptr::with_exposed_provenance_mut::<i64>(top).write(*instruction) };
+    *stack = top as i64;
+    *instruction = (function as *const ()).addr() as i64;
+}
+
+/// Bytes before a return address that [`is_call`] looks at.
+pub(super) const CALL: usize = 7;
+
+/// Whether these bytes end in a call: of a place (e8 and four bytes), or by a register or memory (ff /2, in two to seven bytes).
+pub(super) fn is_call(code: &[u8; CALL]) -> bool {
+    let direct = code.get(CALL - 5) == Some(&0xe8);
+    let indirect = code.windows(2).any(|pair| matches!(pair, [0xff, modrm] if modrm & 0x38 == 0x10));
+    direct || indirect
+}
+
+/// A return address as it lies on the stack.
+#[inline(always)]
+pub(super) fn strip(address: usize) -> usize {
+    address
+}
+
+/// The address of the thread's control block.
+pub(super) fn thread_pointer() -> usize {
+    let pointer;
+    // SAFETY: the first word of the control block is its own address, by the ABI of every C library on this machine.
+    unsafe {
+        asm!("mov {pointer}, qword ptr fs:[0]", pointer = out(reg) pointer, options(nostack, preserves_flags, readonly))
+    };
+    pointer
 }

@@ -12,12 +12,15 @@ pub(super) mod constructor;
 pub(crate) mod controls;
 pub(super) mod environment;
 pub(super) mod error;
+pub(super) mod fault;
 pub(super) mod futex;
 pub(super) mod local;
+pub(super) mod maps;
 pub(super) mod memory;
 mod pages;
 pub(super) mod process;
 pub(super) mod random;
+pub(super) mod stack;
 pub(super) mod stderr;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -5,10 +5,6 @@ use super::*;
 use crate::mitigations::MITIGATIONS;
 use proptest::prelude::*;
 
-fn number(room: &Room, block: Block) -> u32 {
-    ((block.address() - room.page.hot.base.load(Relaxed).addr()) / room.page.face.block_size()) as u32
-}
-
 /// The block that malloc pops next.
 fn head(room: &Room) -> Block {
     room.page.block_at(room.page.hot.free.load(Relaxed))
@@ -16,7 +12,7 @@ fn head(room: &Room) -> Block {
 
 /// Writes a link that decodes, as only who has read the key can.
 fn forge(room: &Room, block: Block, next: u32) {
-    block.set_first_word(encode(room.page.hot.key.load(Relaxed), number(room, block), next));
+    block.set_first_word(encode(room.page.hot.key.load(Relaxed), room.page.number_of(block), next));
 }
 
 #[test]
@@ -48,7 +44,7 @@ fn a_forged_link_to_a_live_block_never_yields_it() {
     live.set_first_word(42);
     // The head's own link passes every check of the link, for it is well made. So the head is popped: it is free.
     let victim = head(&room);
-    forge(&room, victim, number(&room, live));
+    forge(&room, victim, room.page.number_of(live));
     assert_eq!(room.page.pop(&room.owned).map(Block::address), Ok(victim.address()));
     // But what it led to is live.
     assert_eq!(room.page.pop(&room.owned).err(), Some(Refused::Corrupt(live.address())));
@@ -63,7 +59,7 @@ fn a_forged_circle_ends() {
     let room = Room::new(48);
     room.get().expect("room");
     let victim = head(&room);
-    forge(&room, victim, number(&room, victim));
+    forge(&room, victim, room.page.number_of(victim));
     assert!(matches!(room.page.count(&room.owned), Err(PageFault::Endless(_))));
     // This walk ends as well, whatever it says.
     room.page.was_handed_out(room.page.face.start().addr());
@@ -112,7 +108,7 @@ proptest! {
         let start = room.page.face.start().addr();
         for (index, random, next, knows) in writes {
             let index = index % room.page.capacity() as usize;
-            let block = room.page.block_at(index as u32 + 1);
+            let block = room.page.nth(index as u32 + 1);
             if live.contains(&(start + index * 48)) {
                 continue;
             }

@@ -61,7 +61,7 @@ fn measure(name: &str, of_a_link: u64, change: impl Fn(&Try<'_>) -> u64) {
 
 /// Every block of a page of which none is live.
 fn free_blocks(room: &Room) -> Vec<Block> {
-    (1..=room.page.capacity()).map(|number| room.page.block_at(number)).collect()
+    (1..=room.page.capacity()).map(|number| room.page.nth(number)).collect()
 }
 
 #[test]
