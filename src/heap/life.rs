@@ -20,6 +20,7 @@ use super::mail;
 use super::queue::class_of;
 use super::thread::{Heap, Thread};
 use super::{Collect, abandon, start};
+use crate::mitigations::MITIGATIONS;
 use crate::report::{self, Operation};
 use crate::segment::{self, ArenaId, Home, meta, space};
 use crate::sync::{AtomicPtr, Relaxed};
@@ -112,6 +113,10 @@ pub(crate) fn delete(handle: HeapHandle) {
     let heap = handle.expect_own(Operation::HeapDelete);
     report::die_if_dying();
     if let Some(thread) = heap.thread().filter(|_| !heap.is_backing()) {
+        if MITIGATIONS.quarantine && heap.home() != Home::ANY {
+            // Pages may be abandoned, and none with a block that waits.
+            thread.empty_quarantine();
+        }
         heap.give_pages(&thread.heap);
         heap.singles.give(Some(&thread.heap.singles));
         heap.end(thread);

@@ -8,7 +8,8 @@ use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
 use crate::{
-    aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, packages, panics, release, seccomp, shell,
+    aarch64, corpus, dist, features, fuzz, instructions, loom, miri, mock, musl, packages, panics, release, seccomp,
+    shell,
 };
 
 #[derive(clap::Args)]
@@ -38,6 +39,7 @@ pub const STEPS: &[Step] = &[
     ("tests, fast", tests_fast),
     ("tests, paranoid", tests_paranoid),
     ("tests, allocators", tests_allocators),
+    ("corpus", || corpus::run(&corpus::Args::all())),
     ("tests, refused system calls", tests_on_older_kernel),
     ("mock", mock::run),
     ("features", || features::run(&features::Args { depth: 1 })),
@@ -105,8 +107,9 @@ pub fn tests_fast() -> Result<()> {
     shell::run(shell::cargo().args(TEST_ALLOCATOR).arg("--no-default-features"))
 }
 
+/// The corpus has a step of its own, in all its columns.
 pub fn tests_paranoid() -> Result<()> {
-    shell::run(shell::cargo().args(TEST_ALLOCATOR).args(["--features", "paranoid"]))
+    shell::run(shell::cargo().args(TEST_ALLOCATOR).args(["--exclude", "corpus", "--features", "paranoid"]))
 }
 
 /// What needs the trait of `allocator-api2`: the collections that live in heaps, their example, and the documentation of both.

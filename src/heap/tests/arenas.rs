@@ -85,6 +85,11 @@ fn a_deleted_heaps_pages_stay_in_their_exclusive_arena() {
         let id = segment::reserve(SEGMENT, Use::Exclusive).unwrap();
         let heap = new_at(id).unwrap();
         let mut mine: Vec<Held> = (0..4).flat_map(|_| sizes().iter().map(|&size| of(heap, size))).collect();
+        // Some are free by then, or on their way.
+        let mut gone: Vec<Held> = (0..6).map(|index| mine.swap_remove(index)).collect();
+        let remote = gone.split_off(3);
+        free_all(gone);
+        std::thread::spawn(move || free_all(remote)).join().unwrap();
         delete(heap);
         let rest = mine.split_off(mine.len() / 2);
         // Frees into pages of nobody's: whoever frees might adopt one.

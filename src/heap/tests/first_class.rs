@@ -5,11 +5,14 @@ use super::super::{
     new, set_default, usable_size, visit,
 };
 use super::*;
+use crate::os::testing::{Birth, Ending, in_child};
 use crate::remote::Owner;
 use crate::report::Operation;
 use crate::testing::{alone, turn};
 use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc;
 use std::thread;
 
 fn heap() -> HeapHandle {
@@ -224,4 +227,66 @@ fn a_visitor_may_free_what_it_is_shown_and_allocate() {
     destroy(heap);
     free_all(new);
     is_well();
+}
+
+#[test]
+#[cfg_attr(any(miri, ravelin_mock), ignore = "makes processes")]
+fn the_child_of_a_fork_has_the_forking_threads_heaps_and_no_others() {
+    alone("heap::tests::first_class::the_child_of_a_fork_has_the_forking_threads_heaps_and_no_others", || {
+        let mine = heap();
+        let blocks: Vec<Held> = sizes().iter().flat_map(|&size| (0..3).map(move |_| of(mine, size))).collect();
+        let is_over = AtomicBool::new(false);
+        let (hand, take) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let theirs = heap();
+                let kept: Vec<Held> = sizes().iter().map(|&size| of(theirs, size)).collect();
+                hand.send((theirs.number(), kept)).unwrap();
+                // The fork finds it anywhere.
+                while !is_over.load(Relaxed) {
+                    let heap = heap();
+                    set_default(heap);
+                    for size in [16, 1000, 200_000] {
+                        let _ = of(heap, size);
+                        Held::of(size).free();
+                    }
+                    destroy(heap);
+                }
+            });
+            let (theirs, kept) = take.recv().unwrap();
+            for _ in 0..20 {
+                let ending = in_child(Birth::Fork, || {
+                    if HeapHandle::numbered(theirs).find().is_some() || mine.own().is_none() {
+                        return 1;
+                    }
+                    let more: Vec<Held> = sizes().iter().map(|&size| of(mine, size)).collect();
+                    for block in kept.iter().chain(&blocks).chain(&more) {
+                        block.check();
+                        if kept.iter().any(|other| ptr::eq(other, block)) {
+                            free(block.pointer());
+                        } else if !contains(mine, block.pointer()) {
+                            return 2;
+                        }
+                    }
+                    let new = heap();
+                    set_default(new);
+                    let plain = Held::of(100);
+                    if !contains(new, plain.pointer()) || seen(mine).1 != blocks.len() + more.len() {
+                        return 3;
+                    }
+                    delete(new);
+                    destroy(mine);
+                    plain.free();
+                    is_well();
+                    0
+                });
+                assert_eq!(ending, Some(Ending::Exit(0)));
+            }
+            is_over.store(true, Relaxed);
+            free_all(kept);
+        });
+        free_all(blocks);
+        destroy(mine);
+        is_well();
+    });
 }

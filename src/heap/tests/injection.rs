@@ -7,11 +7,15 @@
 //! Only the lack of randomness may end the process. So what draws randomness runs in a process of its own for each call,
 //! and the failed call is told on stderr.
 
-use super::super::{allocate_zeroed, reallocate};
+use super::super::{
+    Fill, HeapHandle, Terms, allocate_in, allocate_zeroed, backing, default, delete, destroy, new, new_at, reallocate,
+    set_default,
+};
 use super::*;
 use crate::geometry::{MEDIUM_MAX, SEGMENT, SLICE};
 use crate::os::mock::{self, Failing, advance_clock, fail_from, fail_nth, set_guards, set_map_limit};
-use crate::segment::{self, Role};
+use crate::report::Operation;
+use crate::segment::{self, NoArena, Role, Use};
 use crate::testing::{Child, alone};
 use std::string::ToString;
 use std::thread;
@@ -369,4 +373,79 @@ fn a_thread_starts_and_ends_whatever_fails() {
             thread::spawn(work).join().unwrap()
         },
     );
+}
+
+#[test]
+fn a_heap_begins_lives_and_ends_whatever_fails() {
+    alone("heap::tests::injection::a_heap_begins_lives_and_ends_whatever_fails", || {
+        let of = |heap: HeapHandle, size: usize| {
+            let own = heap.expect_own(Operation::Malloc);
+            Held::adopt(allocate_in(own, size, GRANULE, Terms::of(Fill::Any)), size)
+        };
+        for dies in [false, true] {
+            let calls = each_call_fails(
+                || {
+                    let heap = new().expect("memory");
+                    let blocks = [48, 5000, 300_000].map(|size| of(heap, size).expect("memory"));
+                    (heap, Vec::from(blocks))
+                },
+                |(kept, blocks)| {
+                    let Some(heap) = new() else { return };
+                    set_default(heap);
+                    let mine: Vec<Held> = [16, 3000, 200_000, LARGE_MAX + 1]
+                        .into_iter()
+                        .flat_map(|size| [of(heap, size), Held::try_of(size)])
+                        .flatten()
+                        .collect();
+                    blocks.extend(of(*kept, 2000));
+                    mine.iter().for_each(Held::check);
+                    if dies {
+                        destroy(heap);
+                    } else {
+                        delete(heap);
+                        blocks.extend(mine);
+                    }
+                },
+                |(kept, blocks)| {
+                    assert_eq!(default(), backing());
+                    free_all(blocks);
+                    destroy(kept);
+                },
+            );
+            assert_ne!(calls, 0);
+        }
+    });
+}
+
+#[test]
+fn an_arena_is_made_or_nothing_is_left_of_it() {
+    alone("heap::tests::injection::an_arena_is_made_or_nothing_is_left_of_it", || {
+        for kind in 0..Plan::KINDS.len() {
+            for call in 1..MANY {
+                Held::of(16).free();
+                let before = (segment::reserved(), mock::reservations());
+                let failing = Plan { kind, call }.start();
+                let made = segment::reserve(3 * SEGMENT, Use::Exclusive);
+                let fired = failing.fired();
+                drop(failing);
+                match made {
+                    Ok(id) => {
+                        let heap = new_at(id).expect("memory");
+                        let own = heap.expect_own(Operation::Malloc);
+                        assert!(!allocate_in(own, 100, GRANULE, Terms::of(Fill::Any)).is_null());
+                        destroy(heap);
+                    }
+                    // Metadata may have grown by a slab, which the next arena uses.
+                    Err(NoArena) => {
+                        assert_eq!(segment::reserved(), before.0);
+                        assert!(mock::reservations() <= before.1 + 1);
+                    }
+                }
+                is_well();
+                if !fired {
+                    break;
+                }
+            }
+        }
+    });
 }

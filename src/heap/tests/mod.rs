@@ -9,6 +9,7 @@
 //! | `first_class` | heaps that the program makes, deletes and destroys |
 //! | `sampled` | blocks that stand alone between guards: faults, reports, handlers, coverage |
 //! | `arenas` | memory that the program brings or has reserved, and heaps that live there |
+//! | `many_heaps` | sequences over several heaps in several threads, against a shadow (proptest) |
 //! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
 //! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
 //! | `skew` | blocks that are aligned at an offset |
@@ -24,6 +25,7 @@ mod first_class;
 #[cfg(all(ravelin_mock, not(miri)))]
 mod injection;
 mod large;
+mod many_heaps;
 mod misuse;
 mod pages;
 mod resize;
