@@ -8,7 +8,7 @@ use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
 use crate::{
-    aarch64, corpus, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, release, seccomp, shell,
+    aarch64, bench, corpus, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, release, seccomp, shell,
 };
 
 #[derive(clap::Args)]
@@ -51,6 +51,7 @@ pub const STEPS: &[Step] = &[
     ("release", release::run),
     ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
     ("instructions", instructions::check),
+    ("bench, smoke", bench::smoke),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];
 
