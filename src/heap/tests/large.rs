@@ -3,7 +3,6 @@
 use super::super::{allocate_zeroed, reallocate, usable_size};
 use super::*;
 use crate::geometry::{MEDIUM_MAX, SEGMENT, SLICE, SLICES};
-use crate::heap;
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os;
@@ -393,22 +392,20 @@ fn the_addresses_of_a_huge_block_are_nobody_s_when_it_is_gone() {
 }
 
 #[test]
-fn a_zeroed_block_is_zero_in_all_its_room_where_a_larger_one_was() {
-    alone("heap::tests::large::a_zeroed_block_is_zero_in_all_its_room_where_a_larger_one_was", || {
-        for size in [MEDIUM_MAX + 1, 5_000_000] {
-            for old in [size + size / 8, size + size / 4, size + size / 2] {
-                let start = heap::allocate(old);
-                let room = usable_size(UserPtr::new(start));
-                // SAFETY: the block is ours, and has that much room.
-                unsafe { start.write_bytes(5, room) };
-                heap::free(UserPtr::new(start));
-                let start = allocate_zeroed(size);
-                let room = usable_size(UserPtr::new(start));
-                // SAFETY: the block is ours, and has that much room.
-                let bytes = unsafe { core::slice::from_raw_parts(start, room) };
-                assert!(bytes.iter().all(|byte| *byte == 0), "{size} after {old}: {room}");
-                heap::free(UserPtr::new(start));
-            }
-        }
-    });
+fn the_end_of_every_page_of_small_blocks_is_inaccessible() {
+    let guard = crate::page::end_guard();
+    if guard == 0 || !crate::os::has_guards() {
+        return;
+    }
+    for size in [16, 100, 1000, 20_000, MEDIUM_MAX / 2] {
+        let held = Held::of(size);
+        let page = held.page();
+        let end = page.face.start().wrapping_add(page.face.slices() * SLICE);
+        assert!(is_writable(end.wrapping_sub(guard + 1)) && !is_writable(end.wrapping_sub(guard)), "{size}");
+        assert!(!is_writable(end.wrapping_sub(1)), "{size}");
+        // All the page's blocks lie before it.
+        let blocks: Vec<Held> = (0..2 * page_holds(size)).map(|_| Held::of(size)).collect();
+        free_all(blocks);
+        held.free();
+    }
 }
