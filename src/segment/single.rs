@@ -49,6 +49,8 @@ fn step_of(size: usize) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Single {
     pub(crate) start: NonNull<u8>,
+    /// What it has room for, in bytes: as much as was asked for, or more.
+    pub(crate) size: usize,
     pub(crate) contents: Contents,
 }
 
@@ -166,7 +168,7 @@ fn allocate_shared(
     segment.set_heads(run.first, run.count);
     let page = bear(segment, run.first, run.count, shape, block.start())?;
     Singles::link(list, page, locked);
-    Ok(Single { start: block.start(), contents: segment.wiped(block, run.contents) })
+    Ok(Single { start: block.start(), size: block.len(), contents: segment.wiped(block, run.contents) })
 }
 
 /// The shape that a block for `shape` has where this page's block was. The build that promises nothing of a block's size leaves the
@@ -187,7 +189,7 @@ fn revive(range: &Range, shape: &SingleShape, contents: Contents) -> Result<Sing
     bear(segment, first, count, shape, start)?;
     // SAFETY: the block that was just made.
     let block = unsafe { Span::new(start, shape.size) };
-    Ok(Single { start, contents: segment.wiped(block, contents) })
+    Ok(Single { start, size: shape.size, contents: segment.wiped(block, contents) })
 }
 
 pub(super) fn bear(
