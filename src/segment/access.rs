@@ -31,7 +31,7 @@ use crate::geometry::{SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os::{self, Errno, Span};
-use crate::page::{Kind, Page};
+use crate::page::{Kind, Page, end_guard};
 use crate::sync::{AtomicBool, AtomicUsize, Relaxed};
 
 /// Borders of a block that stands alone, where guards are protections.
@@ -258,6 +258,22 @@ impl Segment {
         self.remove_guards(first, count, span)?;
         self.guarded.remove(first, count);
         Ok(())
+    }
+
+    /// Puts a guard at the end of slices that were opened for a page of blocks, where a guard costs no map. It stays until they are
+    /// opened anew.
+    pub(super) fn guard_end(&self, first: usize, count: usize) {
+        let len = end_guard();
+        if len == 0 {
+            return;
+        }
+        let end = count.wrapping_mul(SLICE).wrapping_sub(len);
+        let span = self.span(first, count).and_then(|span| span.part(end, len)).filter(|_| self.takes_marks());
+        if span.is_some_and(|span| guard(span).is_ok()) {
+            self.guarded.add(first.wrapping_add(count).wrapping_sub(1), 1);
+        } else {
+            leave_out();
+        }
     }
 
     /// Makes `len` bytes from `front` on accessible, and nothing else of these slices, for a page of one block.
