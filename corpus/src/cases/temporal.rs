@@ -30,7 +30,8 @@ pub(super) fn cases() -> Vec<Case> {
                 [("read", (|block| block.touch(64)) as fn(Block)), ("write", |block| block.write(64, 1))]
             {
                 let name = format!("e2_large/{name}/{size}/{who}");
-                cases.push(Case::new(name, Needs::NOTHING, Expect::Faults, move || {
+                // Without free-checks a freed block is kept as it is.
+                cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Faults, move || {
                     who.play(
                         || {
                             let block = Block::new(size);
