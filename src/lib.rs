@@ -24,6 +24,11 @@
 //! 1 and 2 need `free-checks` (in the default build, `hardened`). Without default features the build is `fast`, and keeps 3.
 //! [`MITIGATIONS`] says what a build has.
 //!
+//! # Heaps
+//!
+//! A program may have heaps of its own: [`Region`], whose blocks end with it all at once, and [`Heap`], whose blocks outlive it. With
+//! the feature `allocator-api2` collections live in them.
+//!
 //! # How it works, in the order of the folders
 //!
 //! | floor | what it is |

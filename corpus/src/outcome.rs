@@ -144,7 +144,8 @@ pub fn of(case: &Case, end: &End) -> Outcome {
         (None, Some(101)) => Outcome::Skipped,
         (None, Some(0)) if words => Outcome::Reported,
         (None, Some(0)) => Outcome::Unnoticed,
-        (Some(_), _) if end.is_stopped_in_access() => Outcome::Faulted,
+        (Some(libc::SIGSEGV | libc::SIGBUS), _) if end.is_stopped_in_access() => Outcome::Faulted,
+        (Some(libc::SIGABRT), _) if end.is_stopped_in_access() && end.ours().next().is_some() => Outcome::Faulted,
         (Some(libc::SIGSEGV | libc::SIGBUS), _) if !words => Outcome::Crashed,
         (Some(libc::SIGABRT), _) if ending.stderr().contains("panicked at") && end.ours().next().is_none() => {
             Outcome::Skipped

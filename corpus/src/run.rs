@@ -38,6 +38,9 @@ pub struct Args {
     /// Print results (or the list) as JSON
     #[arg(long)]
     json: bool,
+    /// Print totals by group as a table in Markdown
+    #[arg(long)]
+    markdown: bool,
     /// Print every case, not only rows
     #[arg(long)]
     cases: bool,
@@ -146,6 +149,8 @@ pub fn main(allocator: Allocator, cases: fn() -> Vec<Case>, args: impl IntoItera
     let names: Vec<&str> = contenders.iter().map(|contender| contender.name.as_str()).collect();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&played)?);
+    } else if args.markdown {
+        print!("{}", totals(&played, &names));
     } else {
         print!("{}", table(&played, &names, args.cases));
     }
@@ -359,6 +364,29 @@ pub fn table(played: &[Played], names: &[&str], every_case: bool) -> String {
         if played.iter().any(|case| case.outcome == outcome) {
             let _ = writeln!(text, "{:2} {}", outcome.letter(), outcome.meaning());
         }
+    }
+    text
+}
+
+/// Totals by group, in Markdown: misuses caught and correct things gone well, of all that were played.
+#[must_use]
+pub fn totals(played: &[Played], names: &[&str]) -> String {
+    let mut text = format!("| | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    let groups: BTreeSet<&str> = played.iter().map(|case| case.row.get(..1).unwrap_or_default()).collect();
+    let mut line = |head: &str, cell: &dyn Fn(&str) -> String| {
+        let _ = writeln!(text, "| {head} | {} |", by_name(names, cell).join(" | "));
+    };
+    for group in groups {
+        let of_group =
+            |name: &str| good_of(played.iter().filter(|case| case.under == name && case.row.starts_with(group)));
+        line(&format!("{group}. {}", group_title(group)), &of_group);
+    }
+    line("all", &|name| good_of(played.iter().filter(|case| case.under == name)));
+    for outcome in
+        [Outcome::Crashed, Outcome::Reported, Outcome::Unnoticed, Outcome::Harmed, Outcome::Hung, Outcome::Wrong]
+    {
+        let count = |name: &str| Tally::of(played.iter().filter(|case| case.under == name)).count(outcome).to_string();
+        line(outcome.meaning(), &count);
     }
     text
 }

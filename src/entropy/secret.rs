@@ -142,6 +142,10 @@ fn secret() -> Result<&'static Secret, NoSecret> {
 fn first() -> Result<&'static Secret, NoSecret> {
     let (span, place) = make()?;
     match SECRET.compare_exchange(ptr::null_mut(), place, Release, Acquire) {
+        Ok(_) if MITIGATIONS.sealed => {
+            // SAFETY: the secret's pages and their guards stay as they are for ever.
+            let _ = unsafe { os::seal(span) }; // counted where it is refused
+        }
         Ok(_) => {}
         // SAFETY: lost the race: nobody has seen this one, and this thread drops it here.
         Err(_) => unsafe { os::release(span) },

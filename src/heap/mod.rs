@@ -1,7 +1,8 @@
 //! Heaps: the pages that a thread allocates from, and the paths of malloc and free over them.
 //!
 //! ```text
-//!  thread-local word -> Thread { mailbox, heap }
+//!  thread-local words -> Thread { mailbox, backing heap, other heaps }        (what free asks for)
+//!                    `-> the default heap, one of these                        (what malloc asks for)
 //!                                          |
 //!    direct[size / 16] --------------------+----> page of the class, first in its queue
 //!    queues[class]   page <-> page <-> page       pages with free blocks, or nearly
@@ -13,14 +14,15 @@
 //! the page by the segment map, and goes the slow way when the page is another thread's, or became empty, or was full.
 //! The slow ways also do what nobody else does: take the mail, give memory back, let go of empty pages.
 //!
-//! A heap is a value: nothing here assumes that a thread has one only. The owner of a page is a *thread* (its mailbox),
-//! because only that must be known to free; which of its heaps a page belongs to stands in the page.
+//! A heap is a value, and a thread may have several. The owner of a page is a *thread* (its mailbox), because only that must be
+//! known to free, which so costs the same whatever the heap; which of its heaps a page belongs to stands in the page. malloc has
+//! a word of its own for the heap that it takes, so that another default costs it nothing.
 //!
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
 //! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`],
-//! [`skew`], [`mod@start`], [`fork`], [`diagnose`], [`verify`], [`deferred`], [`sample`], [`fault`].
+//! [`skew`], [`handle`], [`life`], [`mod@visit`], [`mod@start`], [`fork`], [`diagnose`], [`verify`], [`deferred`], [`sample`], [`fault`].
 
 mod abandon;
 mod claim;

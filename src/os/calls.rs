@@ -20,6 +20,8 @@ pub(crate) struct Calls {
     pub(crate) purge: u64,
     /// Pages were moved to another address.
     pub(crate) remap: u64,
+    /// Mappings were sealed.
+    pub(crate) seal: u64,
     /// Random bytes were asked for.
     pub(crate) random: u64,
     /// Of all these, how many failed.
@@ -35,6 +37,7 @@ pub(super) struct Counters {
     pub(super) unguard: AtomicU64,
     pub(super) purge: AtomicU64,
     pub(super) remap: AtomicU64,
+    pub(super) seal: AtomicU64,
     pub(super) random: AtomicU64,
     failed: AtomicU64,
 }
@@ -47,6 +50,7 @@ pub(super) static COUNTERS: Counters = Counters {
     unguard: AtomicU64::new(0),
     purge: AtomicU64::new(0),
     remap: AtomicU64::new(0),
+    seal: AtomicU64::new(0),
     random: AtomicU64::new(0),
     failed: AtomicU64::new(0),
 };
@@ -70,6 +74,7 @@ pub(crate) fn calls() -> Calls {
         unguard: COUNTERS.unguard.load(Relaxed),
         purge: COUNTERS.purge.load(Relaxed),
         remap: COUNTERS.remap.load(Relaxed),
+        seal: COUNTERS.seal.load(Relaxed),
         random: COUNTERS.random.load(Relaxed),
         failed: COUNTERS.failed.load(Relaxed),
     }

@@ -82,7 +82,7 @@ impl Mapping {
         segment.set_heads(slice, 2);
         let page = single::bear(segment, slice, 1, shape, inner.start())?;
         Singles::link(list, page, locked);
-        Ok(Single { start: inner.start(), contents: Contents::Zero })
+        Ok(Single { start: inner.start(), size: inner.len(), contents: Contents::Zero })
     }
 
     /// Gives all of it back but the block's memory, which is not ours any more.

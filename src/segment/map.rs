@@ -6,6 +6,7 @@
 use super::space::Locked;
 use super::{Segment, meta};
 use crate::geometry::{GRANULES, Granule, SEGMENT, SEGMENT_NUMBERS, UserPtr};
+use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno};
 use crate::sync::{Acquire, AtomicPtr, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr;
@@ -101,6 +102,10 @@ fn open_chunk(number: usize, locked: &Locked) -> Result<(), Errno> {
     let span = unsafe { os::Span::new(start, CHUNK) };
     // SAFETY: nobody relies on the table being unwritable.
     unsafe { os::open(span) }?;
+    if MITIGATIONS.sealed {
+        // SAFETY: a chunk that is writable stays so for ever.
+        let _ = unsafe { os::seal(span) }; // counted where it is refused
+    }
     meta::add_bytes(CHUNK, locked);
     word.store(word.load(Relaxed) | mask, Relaxed);
     Ok(())

@@ -1,6 +1,7 @@
 //! Memory for metadata: mappings at random addresses, with guards on both sides, that are never given back.
 
 use super::space::{Locked, dice};
+use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno, Span};
 use crate::sync::{AtomicPtr, AtomicUsize, Relaxed};
 use core::ptr::{self, NonNull};
@@ -50,6 +51,10 @@ fn mapping(len: usize, locked: &Locked) -> Result<Span, Errno> {
     // SAFETY: just reserved, and nobody else's.
     match unsafe { os::open(inner) } {
         Ok(()) => {
+            if MITIGATIONS.sealed {
+                // SAFETY: with its guards the mapping stays as it is for ever.
+                let _ = unsafe { os::seal(whole) }; // counted where it is refused
+            }
             add_bytes(len, locked);
             Ok(inner)
         }
@@ -81,4 +86,37 @@ fn carve<T>(locked: &Locked) -> Result<NonNull<u8>, Errno> {
     SLAB_NOW.next.store(start.wrapping_add(size), Relaxed);
     SLAB_NOW.left.store(SLAB_NOW.left.load(Relaxed).wrapping_sub(size), Relaxed);
     NonNull::new(start).ok_or(Errno::NOMEM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::testing::{Birth, Ending, in_child};
+    use crate::segment::space::lock;
+
+    #[repr(C, align(4096))]
+    struct Large([crate::sync::AtomicU64; SLAB / 8]);
+
+    // SAFETY: atomics, for which zero is valid.
+    unsafe impl Zeroed for Large {}
+
+    /// The attack: whoever can make system calls of his choice puts the state bits out of reach, or others in their place.
+    #[test]
+    #[cfg_attr(any(miri, ravelin_mock), ignore = "protections are bookkeeping")]
+    fn metadata_can_be_taken_away_unless_it_is_sealed() {
+        let large = allocate::<Large>(&lock()).unwrap();
+        let start = NonNull::from(large).cast::<u8>();
+        // SAFETY: its first page.
+        let page = unsafe { Span::new(start, os::page_size()) };
+        let probe = os::reserve(os::page_size(), os::page_size(), None).unwrap();
+        // SAFETY: a page of this test's, which is never used.
+        let can_seal = unsafe { os::seal(probe) }.is_ok();
+        let ending = in_child(Birth::Fork, || {
+            // SAFETY: the child looks at it by a system call only.
+            let is_closed = unsafe { os::close(page) }.is_ok();
+            let [first, ..] = &large.0;
+            i32::from(is_closed) * 2 + i32::from(!is_closed && first.load(Relaxed) == 0)
+        });
+        assert_eq!(ending, Some(Ending::Exit(if MITIGATIONS.sealed && can_seal { 1 } else { 2 })));
+    }
 }

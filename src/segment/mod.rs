@@ -19,7 +19,7 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`area`], [`access`], [`zone`], [`space`], [`single`], [`singles`],
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`access`], [`zone`], [`space`], [`single`], [`singles`],
 //! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
 //! [`tally`], [`peak`].
 

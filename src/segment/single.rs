@@ -36,10 +36,13 @@ pub(crate) struct SingleShape {
     pub(super) align: usize,
 }
 
+/// Whether a block has no more OS pages than its request needs: a Layout can then be held against it, and the guard stands close.
+pub(super) const EXACT: bool = MITIGATIONS.free_checks || MITIGATIONS.layout_checks;
+
 /// What a block's size is a multiple of besides OS pages. The build that checks nothing puts the guard behind an eighth more than was
 /// asked for at most: then ranges need not be changed to serve blocks of other sizes.
 fn step_of(size: usize) -> usize {
-    match MITIGATIONS.free_checks {
+    match EXACT {
         true => 1,
         false => size.checked_next_power_of_two().unwrap_or(1) / 16,
     }
@@ -49,6 +52,8 @@ fn step_of(size: usize) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Single {
     pub(crate) start: NonNull<u8>,
+    /// What it has room for, in bytes: as much as was asked for, or more.
+    pub(crate) size: usize,
     pub(crate) contents: Contents,
 }
 
@@ -166,14 +171,14 @@ fn allocate_shared(
     segment.set_heads(run.first, run.count);
     let page = bear(segment, run.first, run.count, shape, block.start())?;
     Singles::link(list, page, locked);
-    Ok(Single { start: block.start(), contents: segment.wiped(block, run.contents) })
+    Ok(Single { start: block.start(), size: block.len(), contents: segment.wiped(block, run.contents) })
 }
 
 /// The shape that a block for `shape` has where this page's block was. The build that promises nothing of a block's size leaves the
 /// guard of a larger one where it is.
 fn revived_shape(page: &Page, shape: &SingleShape) -> SingleShape {
     let old = page.face.block_size();
-    let size = if MITIGATIONS.free_checks { shape.size } else { shape.size.max(old) };
+    let size = if EXACT { shape.size } else { shape.size.max(old) };
     SingleShape { size, ..*shape }
 }
 
@@ -187,7 +192,7 @@ fn revive(range: &Range, shape: &SingleShape, contents: Contents) -> Result<Sing
     bear(segment, first, count, shape, start)?;
     // SAFETY: the block that was just made.
     let block = unsafe { Span::new(start, shape.size) };
-    Ok(Single { start, contents: segment.wiped(block, contents) })
+    Ok(Single { start, size: shape.size, contents: segment.wiped(block, contents) })
 }
 
 pub(super) fn bear(

@@ -149,6 +149,8 @@ pub struct SystemCalls {
     pub purge: u64,
     /// To move memory to another address.
     pub remap: u64,
+    /// To seal mappings, with `sealed` built in: those that the kernel refused are among the failed.
+    pub seal: u64,
     /// For random bytes.
     pub random: u64,
     /// How many of all these failed. Some are meant to: that is how it is found out what the kernel can do.

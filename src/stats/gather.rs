@@ -76,8 +76,8 @@ fn classes(tally: &Tally) -> [ClassStats; CLASSES] {
 }
 
 fn system_calls() -> SystemCalls {
-    let os::Calls { reserve, release, protect, guard, unguard, purge, remap, random, failed } = os::calls();
-    SystemCalls { reserve, release, protect, guard, unguard, purge, remap, random, failed }
+    let os::Calls { reserve, release, protect, guard, unguard, purge, remap, seal, random, failed } = os::calls();
+    SystemCalls { reserve, release, protect, guard, unguard, purge, remap, seal, random, failed }
 }
 
 #[cfg(test)]

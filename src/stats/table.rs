@@ -133,6 +133,7 @@ impl Stats {
             ("  unguard", calls.unguard),
             ("  purge", calls.purge),
             ("  remap", calls.remap),
+            ("  seal", calls.seal),
             ("  random", calls.random),
             ("  failed", calls.failed),
         ];
@@ -235,7 +236,7 @@ mod tests {
         }
         let names = "live blocks/committed/reserved/metadata/quarantined/purged in all/segments/pages/full pages/abandoned pages/\
             posted blocks/sampled/sampled and freed/sampled blocks/sampled in all/guards/guards left out/guard maps/threads/forks";
-        let indented = "reserve/release/protect/guard/unguard/remap/random/failed/large";
+        let indented = "reserve/release/protect/guard/unguard/remap/seal/random/failed/large";
         let indented = indented.split('/').map(|name| std::format!("  {name}  "));
         for name in names.split('/').map(|name| std::format!("{name}  ")).chain(indented) {
             assert_eq!(lines.iter().filter(|line| line.starts_with(&name)).count(), 1, "{name}");

@@ -14,6 +14,18 @@ pub struct Args {
     arguments: Vec<String>,
 }
 
+/// What CI does: the harness is in form, its figures are right, and it runs one shape on the baseline and on ours.
+pub fn smoke() -> Result<()> {
+    for package in ["driver", "shapes", "service"] {
+        let manifest = format!("bench/{package}/Cargo.toml");
+        shell::run(shell::cargo().args(["fmt", "--check", "--manifest-path", &manifest]))?;
+    }
+    let mut tests = shell::cargo();
+    tests.args(["test", "--release", "--quiet", "--manifest-path", "bench/driver/Cargo.toml", "--target-dir"]);
+    shell::run_tests(tests.arg(shell::root().join("bench/target")))?;
+    run(&Args { arguments: vec!["--smoke".to_owned(), "--fresh".to_owned()] })
+}
+
 pub fn run(args: &Args) -> Result<()> {
     let mut harness = shell::cargo();
     harness.args(["run", "--release", "--quiet", "--manifest-path", "bench/driver/Cargo.toml", "--target-dir"]);

@@ -7,7 +7,10 @@ use anyhow::Result;
 use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, release, seccomp, shell};
+use crate::{
+    aarch64, bench, corpus, dist, features, fuzz, instructions, loom, miri, mock, musl, packages, panics, release,
+    seccomp, shell,
+};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,6 +39,7 @@ pub const STEPS: &[Step] = &[
     ("tests, fast", tests_fast),
     ("tests, paranoid", tests_paranoid),
     ("tests, allocators", tests_allocators),
+    ("corpus", || corpus::run(&corpus::Args::all())),
     ("tests, refused system calls", tests_on_older_kernel),
     ("mock", mock::run),
     ("features", || features::run(&features::Args { depth: 1 })),
@@ -44,10 +48,12 @@ pub const STEPS: &[Step] = &[
     ("musl", musl::run),
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
+    ("packages", packages::run),
     ("no panics", panics::run),
     ("release", release::run),
     ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
     ("instructions", instructions::check),
+    ("bench, smoke", bench::smoke),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
 ];
 
@@ -102,8 +108,9 @@ pub fn tests_fast() -> Result<()> {
     shell::run(shell::cargo().args(TEST_ALLOCATOR).arg("--no-default-features"))
 }
 
+/// The corpus has a step of its own, in all its columns.
 pub fn tests_paranoid() -> Result<()> {
-    shell::run(shell::cargo().args(TEST_ALLOCATOR).args(["--features", "paranoid"]))
+    shell::run(shell::cargo().args(TEST_ALLOCATOR).args(["--exclude", "corpus", "--features", "paranoid"]))
 }
 
 /// What needs the trait of `allocator-api2`: the collections that live in heaps, their example, and the documentation of both.

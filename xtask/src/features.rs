@@ -18,7 +18,7 @@ pub struct Args {
     pub depth: u32,
 }
 
-/// Features that choose no mitigation. (`dynamic-tls` and `serde` are in the power set too.)
+/// Features that choose no mitigation. (`allocator-api2`, `dynamic-tls` and `serde` are in the power set too.)
 const SETS: [&str; 3] = ["default", "hardened", "paranoid"];
 
 pub fn run(args: &Args) -> Result<()> {

@@ -7,6 +7,7 @@ mod aarch64;
 mod bench;
 mod builds;
 mod ci;
+mod corpus;
 mod dist;
 mod exports;
 mod features;
@@ -82,6 +83,8 @@ enum Task {
     Soak(soak::Args),
     /// Run the fuzz targets, and count their executions
     Fuzz(fuzz::Args),
+    /// Play the misuse corpus in every column, and fail if a cell has changed
+    Corpus(corpus::Args),
     /// What each defence that rests on chance is worth, with bounds of confidence
     Odds(odds::Args),
 }
@@ -116,6 +119,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Musl => musl::run(),
         Task::Soak(args) => soak::run(args),
         Task::Fuzz(args) => fuzz::run(args),
+        Task::Corpus(args) => corpus::run(args),
         Task::Odds(args) => odds::run(args),
     }
 }

@@ -40,7 +40,7 @@ enum How {
 
 use How::{Arguments, Compiled, Redis, Service, Sql};
 
-pub static PROGRAMS: [Program; 11] = [
+pub static PROGRAMS: [Program; 12] = [
     Program {
         name: "python",
         what: "python3: objects, JSON, regular expressions",
@@ -99,6 +99,13 @@ pub static PROGRAMS: [Program; 11] = [
         binary: ("git", "git"),
         rounds: 1.0,
         how: Arguments(&["-c", "pack.threads=2", "-C", "INPUTS/repository", "repack", "-adfq"], &[]),
+    },
+    Program {
+        name: "starts",
+        what: "programs that do nothing, one after the other: what it costs to start, and to be there",
+        binary: ("sh", "dash"),
+        rounds: 300.0,
+        how: Arguments(&["-c", "i=0; while [ $i -lt ROUNDS ]; do /bin/true; i=$((i+1)); done"], &[]),
     },
     Program {
         name: "containers",

@@ -32,7 +32,8 @@ fn markdown(figures: &Figures) -> String {
     }
     settled(&mut text, figures);
     failures(&mut text, figures);
-    let missed = goals::missed(figures);
+    // One or two rounds say nothing about them.
+    let missed = if figures.rounds < 3 { Vec::new() } else { goals::missed(figures) };
     if !missed.is_empty() {
         let _ = writeln!(text, "\nBeyond the goals:\n");
         missed.iter().for_each(|line| {

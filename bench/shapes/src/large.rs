@@ -87,6 +87,20 @@ pub fn blocks_2m<F: Face>(job: &Job) -> u64 {
     touched::<F>(2 << 20, job.rounds(5_000))
 }
 
+pub fn blocks_25m<F: Face>(job: &Job) -> u64 {
+    let mut random = fastrand::Rng::with_seed(51);
+    let mut held: Vec<Option<Block<F>>> = Vec::new();
+    held.resize_with(20, || None);
+    let mut sum = 0;
+    for _ in 0..job.rounds(250) {
+        let mut block: Block<F> = Block::new(random.usize(5 << 20..25 << 20));
+        block.touch();
+        sum += block.size() as u64;
+        held[random.usize(..20)] = Some(block);
+    }
+    sum
+}
+
 pub fn blocks_64m<F: Face>(job: &Job) -> u64 {
     touched::<F>(64 << 20, job.rounds(40))
 }

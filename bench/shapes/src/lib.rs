@@ -96,6 +96,7 @@ pub const SHAPES: &[Shape] = shapes! {
     "aligned" "alignments from 32 bytes to 4 KiB" large::aligned;
     "large-256k" "256 KiB blocks, touched throughout" large::blocks_256k;
     "large-2m" "2 MiB blocks, touched throughout" large::blocks_2m;
+    "large-25m" "5 to 25 MiB, touched throughout, 20 live" large::blocks_25m;
     "large-64m" "64 MiB blocks, touched throughout" large::blocks_64m;
     "large-mix" "16 KiB to 4 MiB, partly touched, some live" large::mix;
     "peak" "a peak of small blocks, after which one in a thousand stays" giveback::peak;

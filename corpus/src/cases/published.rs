@@ -270,6 +270,7 @@ struct Sent<T>(*mut T);
 // SAFETY: an address; who may use it is the play's affair.
 unsafe impl<T> Send for Sent<T> {}
 
+#[allow(clippy::uninit_vec, reason = "that is the bug which one of them plays")]
 fn rust(cases: &mut Vec<Case>) {
     // str::repeat multiplied without a look: the buffer is the product's low bits.
     cases.push(overflow("k23_str_repeat", 24, |block| {

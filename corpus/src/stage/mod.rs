@@ -20,7 +20,7 @@
 //! The actors take care not to allocate between the acts: their threads are bare ones of the C library and what they say is
 //! formatted on the stack, so that no block is handed out again meanwhile by accident.
 //!
-//! Reading order: [`case`], [`actors`], [`block`], [`ending`].
+//! Reading order: `case`, `actors`, `block`, `ending`.
 
 mod actors;
 mod block;

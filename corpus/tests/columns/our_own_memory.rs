@@ -152,7 +152,7 @@ fn of_a_heap_that_is_gone(cases: &mut Vec<Case>, size: usize, who: Who) {
 fn guards_after_a_fork() -> Case {
     Case::new("i2_guards_survive_a_fork", Needs::NOTHING, Expect::Says("the child faults too"), || {
         let block = Block::new(1 << 20);
-        let end = block.usable_size().next_multiple_of(4096);
+        let end = (block.usable_size() + raw::TRAILER).next_multiple_of(4096);
         let child = fork(|| {
             block.plus(end).write_byte(0, 1);
             0

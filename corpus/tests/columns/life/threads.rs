@@ -25,7 +25,7 @@ pub fn cases() -> Vec<Case> {
 fn busy(old: &[Block]) -> Vec<Block> {
     old.iter().for_each(|block| block.free());
     let new: Vec<Block> = SIZES.into_iter().filter(|&size| size <= 1 << 20).map(Block::new).collect();
-    new.iter().for_each(|block| block.write(0, 7));
+    new.iter().for_each(|block| block.write_byte(0, 7));
     new
 }
 
