@@ -26,6 +26,8 @@ pub struct Mitigations {
     pub zero_on_free: bool,
     /// One allocation in so many, as an option says, stands alone between guards, and stays inaccessible after its free.
     pub sampled_guards: bool,
+    /// Every page of blocks ends in an inaccessible OS page.
+    pub page_guards: bool,
     /// What never changes once it is mapped is sealed: metadata, the secret, the used parts of the segment map.
     pub sealed: bool,
 }
@@ -41,6 +43,7 @@ pub const MITIGATIONS: Mitigations = Mitigations {
     quarantine: cfg!(feature = "quarantine"),
     zero_on_free: cfg!(feature = "zero-on-free"),
     sampled_guards: cfg!(feature = "sampled-guards"),
+    page_guards: cfg!(feature = "page-guards"),
     sealed: cfg!(feature = "sealed"),
 };
 
@@ -56,7 +59,7 @@ enum Since {
 }
 
 /// How many defences there are.
-const COUNT: usize = 10;
+const COUNT: usize = 11;
 
 impl Mitigations {
     /// Each defence by its feature's name, whether it is in force, and the first build that has it.
@@ -71,6 +74,7 @@ impl Mitigations {
             ("origin-checks", self.origin_checks, Since::Paranoid),
             ("quarantine", self.quarantine, Since::Paranoid),
             ("zero-on-free", self.zero_on_free, Since::Paranoid),
+            ("page-guards", self.page_guards, Since::Paranoid),
             ("sealed", self.sealed, Since::Paranoid),
         ]
     }
@@ -115,6 +119,7 @@ mod tests {
             quarantine: false,
             zero_on_free: false,
             sampled_guards: false,
+            page_guards: false,
             sealed: false,
         };
         let hardened = Mitigations {
@@ -130,6 +135,7 @@ mod tests {
             origin_checks: true,
             quarantine: true,
             zero_on_free: true,
+            page_guards: true,
             sealed: true,
             ..hardened
         };

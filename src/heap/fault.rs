@@ -10,9 +10,9 @@
 //! [`find`] is asked in a signal handler: it only reads metadata, which is never unmapped.
 
 use super::diagnose;
-use crate::geometry::{Granule, UserPtr};
+use crate::geometry::{Granule, SLICE, UserPtr};
 use crate::os::{Access, Fault, Watch};
-use crate::page::{Kind as PageKind, Page};
+use crate::page::{Kind as PageKind, Page, end_guard};
 use crate::remote::Owner;
 use crate::report::{self, Kind, Operation, Place, Report};
 use crate::segment::{Role, map};
@@ -58,13 +58,29 @@ fn find_in(page: &'static Page, address: usize) -> Option<Finding> {
             Place::Inside(_) => return None,
         },
         (PageKind::Single, _) | (PageKind::Blocks(_), Owner::Nobody) => Kind::UseAfterFree,
+        // The guard at the page's end, which is the last block's.
+        (PageKind::Blocks(_), _) if end_guard() != 0 && is_at_end(page, address) => Kind::BufferOverflow,
         (PageKind::Blocks(_), _) => return None,
     };
     if let PageKind::Blocks(_) = page.face.kind() {
-        let offset = address.wrapping_sub(start);
+        let last = room(page).wrapping_sub(size);
+        let offset = address.wrapping_sub(start).min(last);
         start = start.wrapping_add(offset.wrapping_sub(offset.checked_rem(size).unwrap_or(0)));
     }
     Some(Finding { kind, block: Some((page, Place::of(address, start, size))) })
+}
+
+/// Bytes that a page of blocks has for whole blocks.
+fn room(page: &Page) -> usize {
+    let bytes = page.face.slices().wrapping_mul(SLICE).wrapping_sub(end_guard());
+    bytes.wrapping_sub(bytes.checked_rem(page.face.block_size()).unwrap_or(0))
+}
+
+/// Whether the address lies in the guard at the end of a page of blocks.
+fn is_at_end(page: &Page, address: usize) -> bool {
+    let end = page.face.slices().wrapping_mul(SLICE);
+    let offset = address.wrapping_sub(page.face.start().addr());
+    offset < end && offset >= end.wrapping_sub(end_guard())
 }
 
 /// Stops the process: called in the place of the access.

@@ -213,6 +213,9 @@ pub(crate) unsafe fn reallocate_with_layout(
     size: usize,
 ) -> *mut u8 {
     let live = live(pointer, Operation::Realloc);
+    if live.lead != 0 {
+        skew::refuse_layout(pointer, live.page, Operation::Realloc);
+    }
     let claim = Claim::Layout { size: old, align };
     let _ = live.holds(pointer, Operation::Realloc, claim);
     let target = Target { heap, align, offset: 0, fill: Fill::Any };

@@ -82,12 +82,18 @@ pub(super) fn is_valid(page: &Page, pointer: UserPtr) -> bool {
 #[cold]
 pub(super) fn free_found(pointer: UserPtr, operation: Operation) -> bool {
     let Some((segment, page)) = find(pointer) else { return false };
-    if operation == Operation::Dealloc && MITIGATIONS.layout_checks {
-        // Nothing that has a Layout is aligned at an offset.
-        let report = Report::new(report::Kind::WrongLayout, operation, pointer.address());
-        report::die(&report.of_block(diagnose::facts(page)));
+    if operation == Operation::Dealloc {
+        refuse_layout(pointer, page, operation);
     }
     Claim::Any.check(UserPtr::new(page.face.start()), segment, page, operation);
     free::free_single(pointer, operation, segment, page);
     true
+}
+
+/// Nothing that has a Layout is aligned at an offset: stops the process if it looks at Layouts.
+pub(super) fn refuse_layout(pointer: UserPtr, page: &'static Page, operation: Operation) {
+    if MITIGATIONS.layout_checks {
+        let report = Report::new(report::Kind::WrongLayout, operation, pointer.address());
+        report::die(&report.of_block(diagnose::facts(page)));
+    }
 }

@@ -70,6 +70,10 @@ pub(crate) fn visit(handle: HeapHandle, what: Visit, show: &mut dyn FnMut(Visite
     let heap = handle.expect_own(Operation::HeapVisit);
     let mut met = false;
     for page in segments().flat_map(Segment::pages).filter(|page| heap.has(page)) {
+        if handle.own().is_none() {
+            // `show` has ended the heap: what is met now is another's, which has its metadata.
+            return false;
+        }
         met = true;
         let goes_on = match page.face.kind() {
             Kind::Blocks(_) => heap.show_blocks(page, what, show),

@@ -2,7 +2,8 @@
 
 use super::Block;
 use super::Origin;
-use crate::geometry::{Class, GRANULE, SLICE_WORDS};
+use crate::geometry::{Class, GRANULE, SLICE, SLICE_WORDS};
+use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::remote::OwnerWord;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
@@ -247,6 +248,13 @@ impl Face {
     pub(crate) fn segment_number(&self) -> u32 {
         self.segment_number.load(Relaxed)
     }
+}
+
+/// Bytes at the end of every page of blocks that are left to a guard. None where the system's pages are as large as a slice.
+#[inline]
+pub(crate) fn end_guard() -> usize {
+    let page = if MITIGATIONS.page_guards { os::page_size() } else { SLICE };
+    if page < SLICE { page } else { 0 }
 }
 
 /// The smallest request that is given a single block of `size` bytes, a multiple of the OS page.

@@ -1,6 +1,6 @@
 //! Birth of a page, the making of its blocks, and the drawing of their order.
 
-use super::face::Extent;
+use super::face::{Extent, end_guard};
 use super::hot::{NEVER, WHEN_EMPTY};
 use super::link::encode;
 use super::{Origin, Page, Tables};
@@ -104,7 +104,8 @@ impl Page {
     fn measure(&self, tables: &'static Tables) {
         let hot = &self.hot;
         let size = self.face.block_size();
-        let reserved = self.face.slices().wrapping_mul(SLICE).checked_div(size).unwrap_or(0) as u32;
+        let room = self.face.slices().wrapping_mul(SLICE).wrapping_sub(end_guard());
+        let reserved = room.checked_div(size).unwrap_or(0) as u32;
         hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
         hot.base.store(self.face.start().wrapping_byte_sub(size), Relaxed);
         hot.size.store(size as u32, Relaxed);

@@ -96,6 +96,7 @@ impl Tally {
             Owner::Abandoned | Owner::Busy | Owner::Thread(_) => {
                 let Kind::Blocks(class) = page.face.kind() else { return };
                 let Some(count) = self.classes.get_mut(class.index()) else { return };
+                // An upper bound: a guard may take some.
                 let room = class.page_slices().wrapping_mul(SLICE).checked_div(class.block_size()).unwrap_or(0);
                 let held = page.held();
                 count.add(held.live.min(room), class.block_size());

@@ -230,6 +230,28 @@ fn a_visitor_may_free_what_it_is_shown_and_allocate() {
 }
 
 #[test]
+fn a_visitor_that_ends_the_heap_is_shown_no_other() {
+    let _turn = turn();
+    let old = heap();
+    sizes().iter().for_each(|&size| drop(of(old, size)));
+    let mut next = None;
+    let mut blocks = 0;
+    let all = visit(old, Visit::Blocks, &mut |shown| {
+        if matches!(shown, Visited::Block(..)) {
+            blocks += 1;
+            destroy(old);
+            let new = heap();
+            sizes().iter().for_each(|&size| drop(of(new, size)));
+            next = Some(new);
+        }
+        true
+    });
+    assert!(!all && blocks == 1);
+    destroy(next.unwrap());
+    is_well();
+}
+
+#[test]
 #[cfg_attr(any(miri, ravelin_mock), ignore = "makes processes")]
 fn the_child_of_a_fork_has_the_forking_threads_heaps_and_no_others() {
     alone("heap::tests::first_class::the_child_of_a_fork_has_the_forking_threads_heaps_and_no_others", || {

@@ -39,7 +39,8 @@ fn every_shape_is_guarded() {
         let start = block.start.as_ptr();
         let room = block.room();
         // Without free-checks a block may have all the room that an earlier one had there.
-        let slack = if MITIGATIONS.free_checks { os::page_size() } else { os::page_size().max(4 * size) };
+        let is_exact = MITIGATIONS.free_checks || MITIGATIONS.layout_checks;
+        let slack = if is_exact { os::page_size() } else { os::page_size().max(4 * size) };
         assert!(room >= padded(size) && room - padded(size) < slack);
         assert_eq!(block.address() % align, 0);
         inaccessible(start.wrapping_sub(1), "the byte before a block");
@@ -389,4 +390,23 @@ fn the_addresses_of_a_huge_block_are_nobody_s_when_it_is_gone() {
     block.free();
     collect(Collect::Fully);
     assert!(map::find(UserPtr::new(start)).is_none() && map::find(within).is_none());
+}
+
+#[test]
+fn the_end_of_every_page_of_small_blocks_is_inaccessible() {
+    let guard = crate::page::end_guard();
+    if guard == 0 || !crate::os::has_guards() {
+        return;
+    }
+    for size in [16, 100, 1000, 20_000, MEDIUM_MAX / 2] {
+        let held = Held::of(size);
+        let page = held.page();
+        let end = page.face.start().wrapping_add(page.face.slices() * SLICE);
+        assert!(is_writable(end.wrapping_sub(guard + 1)) && !is_writable(end.wrapping_sub(guard)), "{size}");
+        assert!(!is_writable(end.wrapping_sub(1)), "{size}");
+        // All the page's blocks lie before it.
+        let blocks: Vec<Held> = (0..2 * page_holds(size)).map(|_| Held::of(size)).collect();
+        free_all(blocks);
+        held.free();
+    }
 }

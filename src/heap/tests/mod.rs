@@ -19,6 +19,7 @@
 //! Every test holds its blocks as [`Held`]: written when got, checked when given back.
 
 mod arenas;
+mod canaries;
 #[cfg(all(ravelin_mock, not(miri)))]
 mod exhaustion;
 mod first_class;
@@ -179,7 +180,7 @@ fn not_waiting() {
 /// Blocks of a size that a page has room for.
 fn page_holds(size: usize) -> usize {
     let class = class_for(size);
-    class.page_slices() * crate::geometry::SLICE / class.block_size()
+    (class.page_slices() * crate::geometry::SLICE - crate::page::end_guard()) / class.block_size()
 }
 
 /// The heap is sound, and does everything that a heap does.
