@@ -11,8 +11,9 @@ use super::{Block, Page};
 use crate::geometry::{Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::remote::{self, All, NotLive, Out, Owned};
-use crate::sync::{AtomicU32, Relaxed};
+use crate::sync::{AtomicU32, Relaxed, Release};
 use core::ptr::NonNull;
+use core::sync::atomic::fence;
 
 /// Why pop gives no block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +61,7 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_back(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<bool, NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        if MITIGATIONS.zero_on_free {
-            self.wipe(self.face.block(address));
-        }
+        self.clean(self.face.block(address));
         Ok(self.push(address, owned))
     }
 
@@ -73,9 +72,7 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_to_quarantine(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<(), NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        if MITIGATIONS.zero_on_free {
-            self.wipe(self.face.block(address));
-        }
+        self.clean(self.face.block(address));
         self.count_quarantined(1);
         Ok(())
     }
@@ -114,6 +111,19 @@ impl Page {
             return Err(Refused::Written(address));
         }
         Ok(self.push(address, owned))
+    }
+
+    /// Leaves nothing in a block that the owner takes back: first nobody may look at its canary, then it goes with the rest.
+    #[inline(always)]
+    fn clean(&self, block: Block) {
+        if MITIGATIONS.canaries {
+            self.clear_slack(self.tables(), block);
+            // A fork of another thread may come between any two stores.
+            fence(Release);
+        }
+        if MITIGATIONS.zero_on_free {
+            self.wipe(block);
+        }
     }
 
     /// Wipes a block that is being freed.
@@ -164,9 +174,9 @@ impl Page {
 
     /// All blocks are free from now on, whoever holds them, and on no list: the page is about to be given up.
     pub(crate) fn free_all(&self, owned: &Owned) {
-        if MITIGATIONS.zero_on_free {
+        if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
             let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
-            out.for_each(|number| self.wipe(self.nth(number)));
+            out.for_each(|number| self.clean(self.nth(number)));
         }
         remote::release(&self.bits(), self.summary(), owned);
         self.hot.used.store(0, Relaxed);
