@@ -39,7 +39,8 @@ fn every_shape_is_guarded() {
         let start = block.start.as_ptr();
         let room = block.room();
         // Without free-checks a block may have all the room that an earlier one had there.
-        let slack = if MITIGATIONS.free_checks { os::page_size() } else { os::page_size().max(4 * size) };
+        let is_exact = MITIGATIONS.free_checks || MITIGATIONS.layout_checks;
+        let slack = if is_exact { os::page_size() } else { os::page_size().max(4 * size) };
         assert!(room >= padded(size) && room - padded(size) < slack);
         assert_eq!(block.address() % align, 0);
         inaccessible(start.wrapping_sub(1), "the byte before a block");
