@@ -86,16 +86,19 @@ fn run(work: Work, rounds: usize) {
         }
         _ => vec![Block(null()); rounds],
     };
-    if let Work::Among(size) = work {
-        // Live to the end of the process.
-        (0..LIVE).for_each(|_| _ = black_box(raw::allocate(size)));
-    }
+    let others: Vec<*mut u8> = match work {
+        Work::Among(size) => (0..LIVE).map(|_| black_box(raw::allocate(size))).collect(),
+        _ => Vec::new(),
+    };
     match work {
         Work::Remote(_) => {
             std::thread::spawn(move || ravelin_measured(work, &mut blocks)).join().expect("a free does not panic");
         }
         _ => ravelin_measured(work, &mut blocks),
     }
+    // The next call is to find as many live blocks as this one.
+    // SAFETY: allocated above, and freed once.
+    others.into_iter().for_each(|block| unsafe { raw::free(block) });
 }
 
 fn null() -> *mut u8 {

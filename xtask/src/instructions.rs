@@ -76,20 +76,31 @@ pub fn run(args: &Args) -> Result<()> {
         println!();
     }
     if args.record {
+        // The most of three: what chance can make of it is not to fail later.
+        for ((work, build), count) in &mut counts {
+            for _ in 0..2 {
+                *count = count.max(again(work, build)?);
+            }
+        }
         return record(&counts, &names);
     }
     let recorded = recorded()?;
-    // Where chance has a hand (random order, which page is full) a count may be high once, but not three times.
+    // Where chance has a hand (random order, which page is full) a count may be high a few times, but not each time.
     for ((work, build), count) in &mut counts {
         let limit = recorded.get(&(work.clone(), build.clone())).copied().unwrap_or(f64::INFINITY) * TOLERANCE;
-        let example = shell::target_dir()?.join(format!("release/examples/pair-{build}"));
-        for _ in 0..2 {
+        for _ in 0..4 {
             if *count > limit {
-                *count = count.min(per_round(&example, work)? - per_round(&example, EMPTY)?);
+                *count = count.min(again(work, build)?);
             }
         }
     }
     compare(&counts, &recorded)
+}
+
+/// Counts once more what was counted before.
+fn again(work: &str, build: &str) -> Result<f64> {
+    let example = shell::target_dir()?.join(format!("release/examples/pair-{build}"));
+    Ok(per_round(&example, work)? - per_round(&example, EMPTY)?)
 }
 
 /// Fails if a count is above the recorded one, and says which have become smaller.
