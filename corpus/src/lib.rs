@@ -12,7 +12,7 @@
 //! # Two programs
 //!
 //! - The test `columns` has Ravelin for its global allocator. It plays each case in a process of its own and asserts what the table says for
-//!   the build: h as it is, p with `--features paranoid`, g with that and `RAVELIN_CORPUS_COLUMN=g`.
+//!   the build: h as it is, p with `--features paranoid`, g with that and `CORPUS_COLUMN=g`.
 //! - The program `corpus` links no allocator but the process's `malloc`. With `--preload NAME=LIBRARY` it plays what is callable from C
 //!   under any other, and prints what came of it: case by allocator.
 //!

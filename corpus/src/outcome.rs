@@ -133,11 +133,15 @@ pub fn of(case: &Case, end: &End) -> Outcome {
     }
     let well = ending.code() == Some(0) && end.harm().is_none();
     let words = !ending.stderr().trim().is_empty();
-    if is_correct(case) {
-        return if well && !words { Outcome::Well } else { Outcome::Wrong };
-    }
     if end.harm().is_some() {
         return Outcome::Harmed;
+    }
+    // What died before the misuse was begun has caught nothing.
+    if !is_correct(case) && !well && end.basic().told().is_none() {
+        return Outcome::Skipped;
+    }
+    if is_correct(case) {
+        return if well && !words { Outcome::Well } else { Outcome::Wrong };
     }
     match (ending.signal(), ending.code()) {
         // The play itself could not go on.

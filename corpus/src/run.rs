@@ -56,6 +56,9 @@ pub struct Args {
     /// Cases that are played at the same time
     #[arg(long)]
     jobs: Option<usize>,
+    /// Only one form in so many of each row
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    sample: usize,
     /// Play also what takes seconds
     #[arg(long)]
     slow: bool,
@@ -131,13 +134,23 @@ impl Args {
 ///
 /// # Errors
 /// If a promise was broken, or something is wrong with the arguments.
-pub fn main(allocator: Allocator, cases: fn() -> Vec<Case>, args: impl IntoIterator<Item = String>) -> Result<()> {
+pub fn main(
+    allocator: Allocator,
+    cases: fn(Option<char>) -> Vec<Case>,
+    args: impl IntoIterator<Item = String>,
+) -> Result<()> {
     allocator::choose(allocator);
-    let mut cases = cases();
+    let mut cases = cases(stage::group_to_play());
     stage::play(&mut cases);
     let args = Args::parse_from(args);
     cases.retain(|case| args.takes(case));
     cases.sort_by_key(|case| position(case.row().id));
+    let mut forms: BTreeMap<&str, usize> = BTreeMap::new();
+    cases.retain(|case| {
+        let form = forms.entry(case.row().id).or_default();
+        *form += 1;
+        (*form - 1).is_multiple_of(args.sample.max(1))
+    });
     if args.list {
         return list(&cases, args.json);
     }

@@ -111,7 +111,8 @@ mi_decl_nodiscard mi_decl_export char* mi_realpath(const char* fname, char* reso
 /* ---- Alignment --------------------------------------------------------------------------------------------------- */
 
 /* The alignment is any power of two; others give NULL. With an offset, p + offset is aligned; then the alignment is at most
- * 16 MiB. When a block is resized, an alignment of 8 or less, even 0 or 3, means none. */
+ * 16 MiB. When a block is resized, an alignment of 8 or less, even 0 or 3, means none; and one that the old block does not have
+ * takes what the old block missed it by for an offset. */
 mi_decl_nodiscard mi_decl_export void* mi_malloc_aligned(size_t size, size_t alignment) mi_attr_noexcept mi_attr_malloc
     mi_attr_alloc_size(1) mi_attr_alloc_align(2);
 mi_decl_nodiscard mi_decl_export void* mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset) mi_attr_noexcept

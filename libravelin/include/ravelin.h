@@ -117,7 +117,8 @@ rv_decl_nodiscard rv_decl_export char* rv_realpath(const char* fname, char* reso
 /* ---- Alignment --------------------------------------------------------------------------------------------------- */
 
 /* The alignment is any power of two; others give NULL. With an offset, p + offset is aligned; then the alignment is at most
- * 16 MiB. When a block is resized, an alignment of 8 or less, even 0 or 3, means none. */
+ * 16 MiB. When a block is resized, an alignment of 8 or less, even 0 or 3, means none; and one that the old block does not have
+ * takes what the old block missed it by for an offset. */
 rv_decl_nodiscard rv_decl_export void* rv_malloc_aligned(size_t size, size_t alignment) rv_attr_noexcept rv_attr_malloc
     rv_attr_alloc_size(1) rv_attr_alloc_align(2);
 rv_decl_nodiscard rv_decl_export void* rv_malloc_aligned_at(size_t size, size_t alignment, size_t offset) rv_attr_noexcept

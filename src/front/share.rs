@@ -153,7 +153,9 @@ mod tests {
     use std::thread;
     use std::vec::Vec;
 
-    const SIZES: &[usize] = if CHECKER { &[1, 100, 5000] } else { &[1, 16, 100, 5000, 200_000, 40 << 20] };
+    // Whole words, also when halved: Miri cannot follow memory of which a part was last written atomically, as the allocator
+    // writes links, and a part not.
+    const SIZES: &[usize] = if CHECKER { &[16, 112, 4992] } else { &[1, 16, 100, 5000, 200_000, 40 << 20] };
 
     fn layout(size: usize, align: usize) -> Layout {
         Layout::from_size_align(size, align).unwrap()

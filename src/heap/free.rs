@@ -92,7 +92,7 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
         fork::remember_stranger();
     }
     let granule = Granule::of(pointer.address());
-    if MITIGATIONS.zero_on_free {
+    if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
         if segment.tables().spot(granule).is_posted() {
             return refuse(pointer, operation);
         }
@@ -102,7 +102,9 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
             page.clear_slack(segment.tables(), block);
             fence(Ordering::Release);
         }
-        page.wipe(block);
+        if MITIGATIONS.zero_on_free {
+            page.wipe(block);
+        }
     }
     match post::<All>(&segment.tables().spot(granule), page.group(granule), &page.line()) {
         Ok(Posted::Delivered) => {}

@@ -12,7 +12,7 @@
 //! page is neither given up nor handed to another class, and counts apart how many of the used ones wait:
 //!
 //! ```text
-//! live + posted + quarantined = used,    used + |free list| + |local lists| = capacity
+//! live + posted + quarantined = used,    used + |free list| + |local list| = capacity
 //! ```
 //!
 //! Each thread has one, for the blocks of its pages, whatever heap they belong to. It is emptied before pages are abandoned. In the child of

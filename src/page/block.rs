@@ -113,20 +113,42 @@ impl Block {
             // SAFETY: a word within the block.
             unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().write_unaligned(word) }
         };
+        // Most slack is no more than two words, which may overlap.
         let last = size.wrapping_sub(size_of::<u64>());
-        let mut at = from;
+        put(from, word);
+        put(last, rotated(word, last.wrapping_sub(from)));
+        let mut at = from.wrapping_add(size_of::<u64>());
         while at < last {
             put(at, word);
             at = at.wrapping_add(size_of::<u64>());
         }
-        put(last, rotated(word, last.wrapping_sub(from)));
+    }
+
+    /// Whether everything is as `plant` has written it.
+    ///
+    /// # Safety
+    /// - as for `plant`.
+    #[inline(always)]
+    pub(crate) unsafe fn is_planted(self, from: usize, size: usize, word: u64) -> bool {
+        let found = |at: usize| {
+            // SAFETY: a word within the block.
+            unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().read_unaligned() }
+        };
+        let last = size.wrapping_sub(size_of::<u64>());
+        let mut difference = (found(from) ^ word) | (found(last) ^ rotated(word, last.wrapping_sub(from)));
+        let mut at = from.wrapping_add(size_of::<u64>());
+        while at < last {
+            difference |= found(at) ^ word;
+            at = at.wrapping_add(size_of::<u64>());
+        }
+        difference == 0
     }
 
     /// Where the first byte lies that is not as `plant` has written it.
     ///
     /// # Safety
     /// - as for `plant`.
-    #[inline(always)]
+    #[cold]
     pub(crate) unsafe fn first_unplanted(self, from: usize, size: usize, word: u64) -> Option<usize> {
         let differs = |at: usize, word: u64| {
             // SAFETY: a word within the block.

@@ -21,8 +21,8 @@
 //! # Who may write
 //!
 //! The trailer is planted by the owner who hands the block out, and again by whoever resizes it in place; both have the block to
-//! themselves. But the owner's [`check_heap`](crate::check_heap) may look at it at any time, and so the slack is 0 in the
-//! table while the trailer is being changed, or wiped by another thread that frees the block.
+//! themselves. But the owner's [`check_heap`](crate::check_heap) may look at it at any time, and a fork may come at any time;
+//! so the slack is 0 in the table while the block is free, and while its trailer is being written or wiped.
 //!
 //! # fork
 //!
@@ -118,13 +118,17 @@ fn word([first, second]: [u64; 2], address: usize, requested: usize, origin: Ori
 
 impl Page {
     /// Plants the trailer of a block that is handed out.
+    ///
+    /// Its slack is 0 until then: in the child of a fork in between, the block is live, and nobody's, and not looked at.
     #[inline(always)]
     pub(crate) fn plant(&self, tables: &Tables, block: Block, requested: usize, origin: Origin) {
         let size = self.face.block_size();
-        tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
         let word = word(self.face.canary_keys(), block.address(), requested, origin);
         // SAFETY: the callers have chosen the block for `padded(requested)` bytes, and it is theirs.
         unsafe { block.plant(requested, size, word) }
+        // Whoever sees the slack sees the trailer.
+        fence(Release);
+        tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
     }
 
     /// The same for a block that is live already and changes its size or its origin.
@@ -132,13 +136,7 @@ impl Page {
         self.clear_slack(tables, block);
         // Whoever has seen anything of what follows sees that the slack was unknown before.
         fence(Release);
-        let size = self.face.block_size();
-        let word = word(self.face.canary_keys(), block.address(), requested, origin);
-        // SAFETY: as in `plant`.
-        unsafe { block.plant(requested, size, word) }
-        // And whoever sees the new slack sees all of it.
-        fence(Release);
-        tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
+        self.plant(tables, block, requested, origin);
     }
 
     /// What stands alone has margins instead, and starts at any granule: no place for it in the table.
@@ -193,7 +191,7 @@ impl Page {
         let requested = size.wrapping_sub(slack);
         let word = word(self.face.canary_keys(), address, requested, origin);
         // SAFETY: the slack is at least that of a trailer, and at most the block.
-        unsafe { self.face.block(address).first_unplanted(requested, size, word) }.is_none()
+        unsafe { self.face.block(address).is_planted(requested, size, word) }
     }
 
     /// What is found behind what was requested of the live block. Slow; reads again until what it says was so at one moment.

@@ -138,9 +138,8 @@ impl Page {
     pub(crate) fn count(&self, _owned: &Owned) -> Result<PageCensus, PageFault> {
         let hot = &self.hot;
         let capacity = self.capacity() as usize;
-        let [heads, tails] = &hot.local;
         let mut free = 0_usize;
-        for list in [&hot.free, heads, tails] {
+        for list in [&hot.free, &hot.local] {
             free = free.wrapping_add(self.count_list(list, capacity.wrapping_sub(free))?);
         }
         if free.wrapping_add(self.used() as usize) != capacity {

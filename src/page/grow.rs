@@ -180,9 +180,7 @@ impl Page {
         hot.free.store(0, Relaxed);
         hot.untouched.store(false, Relaxed);
         hot.zeroed.store(false, Relaxed);
-        for list in &hot.local {
-            list.store(0, Relaxed);
-        }
+        hot.local.store(0, Relaxed);
         if MITIGATIONS.encoded_links {
             hot.key.store(entropy::page_key(ptr::from_ref(self).addr(), births), Relaxed);
         }

@@ -30,9 +30,9 @@ pub(crate) struct Hot {
     pub(super) capacity: AtomicU32,
     /// The owner's free goes the slow way when no more than this many blocks are used.
     pub(super) trigger: AtomicI32,
-    /// What the owner has freed since, in two lists; the coin says to which.
-    pub(super) local: [AtomicU32; 2],
-    /// Secret coins, one of them tossed at each free.
+    /// What the owner has freed since.
+    pub(super) local: AtomicU32,
+    /// What the free list is cut by.
     pub(super) coins: AtomicU64,
 
     // The slow path's half.
@@ -56,6 +56,8 @@ pub(crate) struct Hot {
     pub(super) torn: AtomicBool,
     /// The page is in its heap's list of full pages.
     pub(crate) full: AtomicBool,
+    /// Blocks of the local list that were kept back when it was cut last.
+    pub(super) kept: AtomicU8,
     /// The page is in its heap's list of idle pages.
     pub(crate) idle: AtomicBool,
     /// Rounds that an empty page is still kept for in its queue.
@@ -78,7 +80,7 @@ impl Hot {
         reciprocal: AtomicU32::new(0),
         capacity: AtomicU32::new(0),
         trigger: AtomicI32::new(0),
-        local: [AtomicU32::new(0), AtomicU32::new(0)],
+        local: AtomicU32::new(0),
         coins: AtomicU64::new(0),
         quarantined: AtomicU32::new(0),
         reserved: AtomicU32::new(0),
@@ -90,6 +92,7 @@ impl Hot {
         fresh: AtomicBool::new(false),
         torn: AtomicBool::new(false),
         full: AtomicBool::new(false),
+        kept: AtomicU8::new(0),
         idle: AtomicBool::new(false),
         patience: AtomicU8::new(0),
         heap: AtomicPtr::new(ptr::null_mut()),

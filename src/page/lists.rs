@@ -11,8 +11,29 @@ use super::{Block, Page};
 use crate::geometry::{Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::remote::{self, All, NotLive, Out, Owned};
-use crate::sync::{AtomicU32, Relaxed};
+use crate::sync::{Relaxed, Release};
 use core::ptr::NonNull;
+use core::sync::atomic::fence;
+
+/// The next free list begins with one of so many first blocks of the local one.
+const CUT_WITHIN: u32 = 16;
+
+/// Where a list is cut.
+struct Cut {
+    /// The last block before; 0 if there is none.
+    last_kept: u32,
+    /// The first block after.
+    next: u32,
+    /// Blocks before.
+    kept: u32,
+}
+
+impl Cut {
+    /// Before its first block.
+    const fn none(first: u32) -> Cut {
+        Cut { last_kept: 0, next: first, kept: 0 }
+    }
+}
 
 /// Why pop gives no block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +81,7 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_back(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<bool, NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        if MITIGATIONS.zero_on_free {
-            self.wipe(self.face.block(address));
-        }
+        self.clean(self.face.block(address));
         Ok(self.push(address, owned))
     }
 
@@ -73,9 +92,7 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_to_quarantine(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<(), NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        if MITIGATIONS.zero_on_free {
-            self.wipe(self.face.block(address));
-        }
+        self.clean(self.face.block(address));
         self.count_quarantined(1);
         Ok(())
     }
@@ -116,6 +133,19 @@ impl Page {
         Ok(self.push(address, owned))
     }
 
+    /// Leaves nothing in a block that the owner takes back: first nobody may look at its canary, then it goes with the rest.
+    #[inline(always)]
+    fn clean(&self, block: Block) {
+        if MITIGATIONS.canaries {
+            self.clear_slack(self.tables(), block);
+            // A fork of another thread may come between any two stores.
+            fence(Release);
+        }
+        if MITIGATIONS.zero_on_free {
+            self.wipe(block);
+        }
+    }
+
     /// Wipes a block that is being freed.
     #[inline(always)]
     pub(crate) fn wipe(&self, block: Block) {
@@ -150,7 +180,7 @@ impl Page {
         let base = hot.base.load(Relaxed);
         let name = self.name_at(address.wrapping_sub(base.addr()));
         let used = hot.used.load(Relaxed);
-        let list = self.local_list(used);
+        let list = &hot.local;
         // SAFETY: the address is that of a block of this page, so not null.
         let start = unsafe { NonNull::new_unchecked(base.with_addr(address)) };
         // SAFETY: the caller holds the token, and the block is not live any more.
@@ -164,54 +194,67 @@ impl Page {
 
     /// All blocks are free from now on, whoever holds them, and on no list: the page is about to be given up.
     pub(crate) fn free_all(&self, owned: &Owned) {
-        if MITIGATIONS.zero_on_free {
+        if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
             let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
-            out.for_each(|number| self.wipe(self.nth(number)));
+            out.for_each(|number| self.clean(self.nth(number)));
         }
         remote::release(&self.bits(), self.summary(), owned);
         self.hot.used.store(0, Relaxed);
     }
 
-    /// The local list for the next push: tossed by one of the page's secret coins.
-    #[inline(always)]
-    fn local_list(&self, toss: u32) -> &AtomicU32 {
-        let [heads, tails] = &self.hot.local;
-        if MITIGATIONS.random_order && self.hot.coins.load(Relaxed) & (1_u64.wrapping_shl(toss)) != 0 {
-            tails
-        } else {
-            heads
-        }
-    }
-
-    /// When the free list is empty, one of the local lists takes its place. False: all are empty.
+    /// When the free list is empty, the local list takes its place; with `random-order` from a block on that is drawn among the
+    /// first sixteen, and those before it wait. False: it is empty too.
+    ///
+    /// Not all of the list is drawn anew: every turn would then spread what lies side by side further, until a program that goes
+    /// through its blocks meets the caches of the processor at no step.
     pub(crate) fn refill(&self, _owned: &Owned) -> bool {
         let hot = &self.hot;
-        let toss = hot.coins.load(Relaxed);
-        let [heads, tails] = &hot.local;
-        let (first, second) = if toss & 1 == 0 { (heads, tails) } else { (tails, heads) };
-        for list in [first, second] {
-            let name = list.load(Relaxed);
-            if name != 0 {
-                list.store(0, Relaxed);
-                hot.free.store(name, Relaxed);
-                hot.coins.store(toss.rotate_left(7), Relaxed);
-                hot.untouched.store(false, Relaxed);
-                hot.zeroed.store(false, Relaxed);
-                return true;
-            }
+        let first = hot.local.load(Relaxed);
+        if first == 0 {
+            return false;
         }
-        false
+        let Cut { last_kept, next, kept } = if MITIGATIONS.random_order { self.cut(first) } else { Cut::none(first) };
+        if last_kept != 0 {
+            self.block_at(last_kept).set_first_word(encode(hot.key.load(Relaxed), last_kept, 0));
+        }
+        hot.local.store(if kept == 0 { 0 } else { first }, Relaxed);
+        hot.kept.store(kept as u8, Relaxed);
+        hot.free.store(next, Relaxed);
+        hot.untouched.store(false, Relaxed);
+        hot.zeroed.store(false, Relaxed);
+        true
     }
 
-    /// The first block of a new free list was popped: notes how many the list had, for who counts what is handed out. If one of
-    /// the local lists became it and the other was not empty, half of all free blocks are right on the whole.
+    /// Draws where the list that begins with `first` is cut.
+    fn cut(&self, first: u32) -> Cut {
+        let hot = &self.hot;
+        // Blocks on the list, and some that wait elsewhere.
+        let free = hot.capacity.load(Relaxed).wrapping_sub(hot.used.load(Relaxed));
+        // Of a short list little is kept, or it would soon run out again.
+        let within = (free / 4).wrapping_add(1).min(CUT_WITHIN);
+        // A linear congruential generator, drawn at birth; its high bits are the good ones.
+        let coins = hot.coins.load(Relaxed).wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(hot.key.load(Relaxed) | 1);
+        hot.coins.store(coins, Relaxed);
+        let wanted = ((coins >> 32).wrapping_mul(u64::from(within)) >> 32) as u32;
+        let mut cut = Cut::none(first);
+        while cut.kept < wanted {
+            // What is wrong with a link is found, and told, when its block is popped.
+            match self.next_of(self.block_at(cut.next), cut.next) {
+                Some(next) if next != 0 => cut = Cut { last_kept: cut.next, next, kept: cut.kept.wrapping_add(1) },
+                _ => break,
+            }
+        }
+        cut
+    }
+
+    /// The first block of a new free list was popped: notes how many the list had, for who counts what is handed out.
     #[cold]
     #[inline(never)]
     pub(crate) fn note_dealt(&self) {
         let hot = &self.hot;
         let free = hot.capacity.load(Relaxed).wrapping_sub(hot.used.load(Relaxed)).wrapping_add(1);
-        let is_one_of_two = hot.local.iter().any(|list| list.load(Relaxed) != 0);
-        hot.dealt.store(free >> u32::from(is_one_of_two), Relaxed);
+        let kept = if hot.local.load(Relaxed) == 0 { 0 } else { u32::from(hot.kept.load(Relaxed)) };
+        hot.dealt.store(free.saturating_sub(kept), Relaxed);
     }
 
     /// What was noted last.

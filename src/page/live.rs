@@ -46,8 +46,7 @@ impl Page {
             return set;
         }
         // Without state bits a block is live if it is on no list.
-        let [heads, tails] = &self.hot.local;
-        for list in [&self.hot.free, heads, tails] {
+        for list in [&self.hot.free, &self.hot.local] {
             let mut name = list.load(Relaxed);
             for _ in 0..self.capacity() {
                 if name == 0 {

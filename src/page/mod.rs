@@ -17,15 +17,15 @@
 //! # The invariant
 //!
 //! ```text
-//! used + |free list| + |local lists| = capacity
+//! used + |free list| + |local list| = capacity
 //! ```
 //!
 //! `capacity` counts the blocks made so far; a block that another thread has freed counts as used until its owner has
 //! collected it. [`census`] checks this against the state bits.
 //!
-//! Malloc pops from the free list. The owner's free pushes to one of two local lists, chosen by a secret coin
-//! (`random-order`); when the free list has run out, one of them takes its place. So a block is not reused while others
-//! are free, and the regular emptiness of the free list is what brings the slow path about.
+//! Malloc pops from the free list, the owner's free pushes to the local list. When the free list has run out, the local one takes
+//! its place, with `random-order` but for some of its first blocks. So a block is not reused while others are free, and the
+//! regular emptiness of the free list is what brings the slow path about.
 //!
 //! With `random-order` blocks are made in windows of half a KiB or of 16 blocks, each in an order drawn for it; the windows
 //! lie in the order of their addresses, so that the processor can fetch ahead of a program that walks through its blocks.

@@ -172,6 +172,7 @@ impl Segment {
             if self.span(start, length).is_some_and(|span| guard(span).is_ok()) {
                 return Ok(());
             }
+            self.forget_guards(start, length);
             // Nothing of the window was in use: but for what was asked for, it becomes as it was.
             if !self.close(start, length) && self.writable.has_all(first, count) {
                 leave_out();
@@ -188,6 +189,16 @@ impl Segment {
         })?;
         leave_out();
         Ok(())
+    }
+
+    /// Guards could not be put on all of these slices, which hold nothing: then they have none, rather than some of which nobody
+    /// knows.
+    #[cold]
+    fn forget_guards(&self, first: usize, count: usize) {
+        // SAFETY: guards of our own.
+        if self.span(first, count).is_some_and(|span| unsafe { os::unguard(span) }.is_ok()) {
+            self.guarded.remove(first, count);
+        }
     }
 
     fn remove_guards(&self, first: usize, count: usize, span: Span) -> Result<(), Errno> {
@@ -583,18 +594,23 @@ impl Segment {
             return self.seal(first, count, locked);
         }
         self.apart.remove(first, 1);
-        if !self.guarded.has(first) {
-            BORDERS.fetch_sub(APART_BEHIND_PROTECTIONS, Relaxed);
-            self.close(first, count);
-            return self.seal(first, count, locked);
-        }
-        BORDERS.fetch_sub(APART_BEHIND_MARKS, Relaxed);
         let Some(span) = self.span(first, count) else { return };
-        // New memory is one map with that around it. At the limit of maps it is enough that all is open before it is sealed.
+        let renewed = if self.guarded.has(first) {
+            BORDERS.fetch_sub(APART_BEHIND_MARKS, Relaxed);
+            // New memory is one map with that around it.
+            // SAFETY: slices without a live block.
+            unsafe { os::renew(span) }
+        } else {
+            BORDERS.fetch_sub(APART_BEHIND_PROTECTIONS, Relaxed);
+            if self.close(first, count) {
+                return self.seal(first, count, locked);
+            }
+            Err(Errno::NOMEM)
+        };
+        // At the limit of maps it is enough that all of them are open, and not only a part, before they are sealed.
         // SAFETY: slices without a live block.
-        let renewed = unsafe { os::renew(span) };
-        // SAFETY: as above.
         if renewed.or_else(|_| unsafe { os::open(span) }).is_ok() {
+            self.mark_writable(first, count, true);
             return self.seal(first, count, locked);
         }
         // At the limit of what may be writable they are as if they had never been.
@@ -629,6 +645,7 @@ impl Segment {
                 self.uncommit(first, count, locked);
                 return;
             }
+            self.forget_guards(first, count);
         }
         // SAFETY: slices without a live block.
         if unsafe { os::purge(span) }.is_ok() {

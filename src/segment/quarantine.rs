@@ -18,7 +18,7 @@
 use super::Role;
 use super::area::Home;
 use super::ranges::{Range, Ranges, State};
-use super::single::SingleShape;
+use super::single::{EXACT, SingleShape};
 use super::space::{self, Locked, Run, dice};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
@@ -32,7 +32,7 @@ const SHELVES: usize = 64;
 const SPARE: usize = 32 << 20;
 /// A range serves blocks of up to so many times the size of its last one, and down to as small a part of it. Where it is not fitted to
 /// each, a range once large would else find no block any more.
-const ALIKE: usize = if MITIGATIONS.free_checks { 2 } else { 4 };
+const ALIKE: usize = if EXACT { 2 } else { 4 };
 /// Bytes of memory that are given back before the lock is let go for a moment.
 const BATCH: usize = 4 << 20;
 /// A freed range with more bytes than this gives its memory back at once.
@@ -120,11 +120,14 @@ pub(super) fn reuse(shape: &SingleShape, home: Home, locked: &Locked) -> Option<
     };
     // The newest first: its memory is the warmest.
     let mut best: Option<(usize, usize)> = None;
-    for (index, range) in SHELF.iter() {
+    for (index, range) in SHELF.newest_first() {
         if let Some(distance) = distance(&range)
-            && best.is_none_or(|(least, _)| distance <= least)
+            && best.is_none_or(|(least, _)| distance < least)
         {
             best = Some((distance, index));
+            if distance == 0 {
+                break;
+            }
         }
     }
     SHELF.take(best?.1, locked)

@@ -127,6 +127,11 @@ impl<const N: usize> Ranges<N> {
         places.filter_map(|(index, place)| Some((index, place.get()?)))
     }
 
+    /// The same from the last that was added on, as far as none was taken out.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = (usize, Range)> {
+        (0..self.len()).rev().filter_map(|index| Some((index, self.places.get(index)?.get()?)))
+    }
+
     /// Adds a range. There is room: a full one would lose it.
     pub(super) fn add(&self, range: &Range, _locked: &Locked) {
         let count = self.len();

@@ -36,10 +36,13 @@ pub(crate) struct SingleShape {
     pub(super) align: usize,
 }
 
+/// Whether a block has no more OS pages than its request needs: a Layout can then be held against it, and the guard stands close.
+pub(super) const EXACT: bool = MITIGATIONS.free_checks || MITIGATIONS.layout_checks;
+
 /// What a block's size is a multiple of besides OS pages. The build that checks nothing puts the guard behind an eighth more than was
 /// asked for at most: then ranges need not be changed to serve blocks of other sizes.
 fn step_of(size: usize) -> usize {
-    match MITIGATIONS.free_checks {
+    match EXACT {
         true => 1,
         false => size.checked_next_power_of_two().unwrap_or(1) / 16,
     }
@@ -175,7 +178,7 @@ fn allocate_shared(
 /// guard of a larger one where it is.
 fn revived_shape(page: &Page, shape: &SingleShape) -> SingleShape {
     let old = page.face.block_size();
-    let size = if MITIGATIONS.free_checks { shape.size } else { shape.size.max(old) };
+    let size = if EXACT { shape.size } else { shape.size.max(old) };
     SingleShape { size, ..*shape }
 }
 

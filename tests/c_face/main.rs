@@ -67,6 +67,41 @@ fn every_operator_new_and_delete_works() {
 }
 
 #[test]
+fn a_block_that_goes_back_by_another_operator_or_with_another_size_ends_the_process() {
+    holds_in_every_way("mismatched.cpp", &[]);
+    let one = "mismatched deallocation (allocated by new, freed by delete[]) of ";
+    let many = "mismatched deallocation (allocated by new[], freed by delete) of ";
+    let deeds = [
+        ("a", one),
+        ("b", many),
+        ("c", many),
+        ("d", "wrong size (size 48, requested 40) in free of "),
+        ("e", "wrong size (size 32, requested 40) in free of "),
+        ("f", "wrong size (size 41, requested 40) in free of "),
+    ];
+    for way in [Way::Preloaded, Way::Shared, Way::Static] {
+        let program = Program::build("mismatched.cpp", way, Runtime::Shared, &[]);
+        for (deed, report) in deeds {
+            let in_force = if report.starts_with("wrong size") {
+                ravelin::MITIGATIONS.canaries
+            } else {
+                ravelin::MITIGATIONS.origin_checks
+            };
+            let output = program.output(&[Path::new(deed)]);
+            let (said, reported) = (text(&output.stdout), text(&output.stderr));
+            if in_force {
+                let pointer = said.trim_end();
+                assert_eq!(output.status.signal(), Some(6), "{way:?} {deed}: {said}{reported}");
+                let line = format!("ravelin: {report}{pointer} (block of class ");
+                assert!(reported.starts_with(&line), "{way:?} {deed}: {said}{reported}");
+            } else {
+                assert!(output.status.success() && said.ends_with("NOT CAUGHT\n"), "{way:?} {deed}: {said}{reported}");
+            }
+        }
+    }
+}
+
+#[test]
 fn operators_without_memory_call_the_handler_and_throw_or_answer_null() {
     for way in WAYS {
         for runtime in [Runtime::Shared, Runtime::Static] {

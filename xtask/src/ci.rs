@@ -8,7 +8,8 @@ use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
 use crate::{
-    aarch64, bench, corpus, dist, features, fuzz, instructions, loom, miri, mock, musl, panics, release, seccomp, shell,
+    aarch64, bench, corpus, dist, features, fuzz, instructions, loom, miri, mock, musl, packages, panics, release,
+    seccomp, shell,
 };
 
 #[derive(clap::Args)]
@@ -47,6 +48,7 @@ pub const STEPS: &[Step] = &[
     ("musl", musl::run),
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
+    ("packages", packages::run),
     ("no panics", panics::run),
     ("release", release::run),
     ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),

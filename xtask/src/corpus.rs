@@ -35,10 +35,10 @@ pub fn run(args: &Args) -> Result<()> {
         if column != "h" {
             cargo.args(["--features", "paranoid"]);
         }
-        cargo.env("RAVELIN_CORPUS_COLUMN", column).args(["--", "--table"]).args(&args.rest);
+        cargo.env("CORPUS_COLUMN", column).args(["--", "--table"]).args(&args.rest);
         if args.record {
             cargo.arg("--record").arg(&record);
-        } else if args.rest.is_empty() {
+        } else if args.rest.is_empty() && record.exists() {
             cargo.arg("--check").arg(&record);
         }
         // Each column is seen, whatever came of the one before.

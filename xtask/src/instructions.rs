@@ -78,7 +78,18 @@ pub fn run(args: &Args) -> Result<()> {
     if args.record {
         return record(&counts, &names);
     }
-    compare(&counts, &recorded()?)
+    let recorded = recorded()?;
+    // Where chance has a hand (random order, which page is full) a count may be high once, but not three times.
+    for ((work, build), count) in &mut counts {
+        let limit = recorded.get(&(work.clone(), build.clone())).copied().unwrap_or(f64::INFINITY) * TOLERANCE;
+        let example = shell::target_dir()?.join(format!("release/examples/pair-{build}"));
+        for _ in 0..2 {
+            if *count > limit {
+                *count = count.min(per_round(&example, work)? - per_round(&example, EMPTY)?);
+            }
+        }
+    }
+    compare(&counts, &recorded)
 }
 
 /// Fails if a count is above the recorded one, and says which have become smaller.

@@ -83,7 +83,7 @@ impl Start<'_> {
         match self.setting.column {
             Some(column) => column.arrange(&mut command),
             // Some allocators go round in circles once they are damaged.
-            None => drop(command.env(PROCESSOR_SECONDS, "4")),
+            None => drop(command.env(PROCESSOR_SECONDS, "2")),
         }
         (self.arrange)(&mut command);
         let patience = self.setting.patience.unwrap_or(Duration::from_secs(u64::from(patience()) + 10));

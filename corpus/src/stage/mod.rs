@@ -57,6 +57,13 @@ pub fn sized(short: usize, full: usize) -> usize {
     if is_full { full } else { short }
 }
 
+/// The letter of the group of the case that this process was started for, if it was.
+#[must_use]
+pub fn group_to_play() -> Option<char> {
+    let mut arguments = env::args().skip(1);
+    (arguments.next().as_deref() == Some(PLAY)).then(|| arguments.next()?.chars().next()).flatten()
+}
+
 /// Plays the case that this process was started for, if it was: then it does not return.
 pub fn play(cases: &mut Vec<Case>) {
     let mut arguments = env::args().skip(1);

@@ -3,7 +3,7 @@
 //! `cargo test -p corpus --test columns a13_` plays one row as tests with names. With `--table` as the first argument the same program takes the
 //! arguments of `corpus` (`--list`, `--json`, `--record` ..) and prints the table.
 //!
-//! Which column is asserted follows from the build: h, or p in a paranoid one; `RAVELIN_CORPUS_COLUMN` says otherwise (g). What a build
+//! Which column is asserted follows from the build: h, or p in a paranoid one; `CORPUS_COLUMN` says otherwise (g). What a build
 //! without the defence in question does not stop is listed as ignored, with the reason.
 
 #![allow(clippy::indexing_slicing, reason = "a test may fail by panicking")]
@@ -65,16 +65,18 @@ fn ravelin() -> Allocator {
 }
 
 /// The cases of any allocator, and those that know Ravelin.
-fn cases() -> Vec<Case> {
-    let own = [our_own_memory::cases(), life::cases()];
-    let mut cases = corpus::cases::all();
-    cases.extend(own.into_iter().flatten().map(Case::own));
+fn cases(letter: Option<char>) -> Vec<Case> {
+    let files: [(&str, fn() -> Vec<Case>); 2] = [("bi", our_own_memory::cases), ("fi", life::cases)];
+    let own = files.iter().filter(|(letters, _)| letter.is_none_or(|letter| letters.contains(letter)));
+    let own = own.map(|(_, cases)| cases());
+    let mut cases = corpus::cases::of_group(letter);
+    cases.extend(own.flatten().map(Case::own));
     cases
 }
 
 /// The column that this build is.
 fn column() -> Column {
-    let said = env::var("RAVELIN_CORPUS_COLUMN").ok().and_then(|name| name.parse().ok());
+    let said = env::var("CORPUS_COLUMN").ok().and_then(|name| name.parse().ok());
     said.unwrap_or(if MITIGATIONS.build_name() == "paranoid" { Column::P } else { Column::H })
 }
 
@@ -92,7 +94,7 @@ fn main() -> ExitCode {
     }
     choose(ravelin());
     let column = column();
-    let trials = cases().into_iter().map(|case| trial(case, column)).collect();
+    let trials = cases(None).into_iter().map(|case| trial(case, column)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

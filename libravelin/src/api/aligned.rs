@@ -8,6 +8,7 @@ use core::ffi::c_void;
 use engine::raw;
 
 use super::basic::{resize, resize_zeroed};
+use super::offset::{resize_at, resize_zeroed_at};
 use crate::errno::{not_aligned, or_failure, too_many};
 
 /// Below this, a block that is resized has no alignment.
@@ -63,6 +64,11 @@ export! {
     }
 }
 
+/// How far a block lies behind the boundary: what a block that is resized is offset by, if nothing else is said. 0 for null.
+pub(super) fn missed_by(block: *mut c_void, align: usize) -> usize {
+    block.addr() & align.wrapping_sub(1)
+}
+
 /// `realloc_aligned`, for the functions of this library.
 ///
 /// # Safety
@@ -75,8 +81,8 @@ pub(crate) unsafe fn resize_aligned(block: *mut c_void, size: usize, align: usiz
     if !align.is_power_of_two() {
         return not_aligned();
     }
-    // SAFETY: the caller's promise, which the engine checks besides.
-    or_failure(unsafe { raw::reallocate_aligned(block.cast(), size, align) }, size, align)
+    // SAFETY: the caller's promise.
+    unsafe { resize_at(block, size, align, missed_by(block, align)) }
 }
 
 /// `rezalloc_aligned`, for the functions of this library.
@@ -91,6 +97,6 @@ pub(crate) unsafe fn resize_zeroed_aligned(block: *mut c_void, size: usize, alig
     if !align.is_power_of_two() {
         return not_aligned();
     }
-    // SAFETY: the caller's promise, which the engine checks besides.
-    or_failure(unsafe { raw::reallocate_aligned_zeroed(block.cast(), size, align) }, size, align)
+    // SAFETY: the caller's promise.
+    unsafe { resize_zeroed_at(block, size, align, missed_by(block, align)) }
 }

@@ -9,7 +9,8 @@ use core::ptr::null_mut;
 
 use engine::raw::{self, Collect, HeapArea, HeapHandle, Visit, Visited};
 
-use super::aligned::NO_ALIGNMENT;
+use super::aligned::{NO_ALIGNMENT, missed_by};
+use super::offset::{heap_resize_at, heap_resize_zeroed_at};
 use super::strings::{copy, resolve};
 use crate::arch;
 use crate::cxx;
@@ -70,8 +71,8 @@ unsafe fn resize_aligned(heap: Option<HeapHandle>, block: *mut c_void, size: usi
     if !align.is_power_of_two() {
         return not_aligned();
     }
-    // SAFETY: the caller's promise, which the engine checks besides.
-    or_failure(from(heap, |heap| unsafe { raw::heap_reallocate_aligned(heap, block.cast(), size, align) }), size, align)
+    // SAFETY: the caller's promise.
+    unsafe { heap_resize_at(heap, block, size, align, missed_by(block, align)) }
 }
 
 /// `heap_rezalloc_aligned`, for the functions of this library.
@@ -91,9 +92,8 @@ unsafe fn resize_zeroed_aligned(
     if !align.is_power_of_two() {
         return not_aligned();
     }
-    // SAFETY: the caller's promise, which the engine checks besides.
-    let moved = from(heap, |heap| unsafe { raw::heap_reallocate_aligned_zeroed(heap, block.cast(), size, align) });
-    or_failure(moved, size, align)
+    // SAFETY: the caller's promise.
+    unsafe { heap_resize_zeroed_at(heap, block, size, align, missed_by(block, align)) }
 }
 
 /// What `collect` is told.

@@ -1,7 +1,7 @@
 //! mimalloc's interface in C, and Ravelin's own: the same functions as `mi_NAME` and `rv_NAME`.
 //!
 //! ```text
-//!   basic  aligned  strings  system  new          what gives blocks
+//!   basic  aligned  offset  strings  system  new  what gives blocks
 //!   heaps  arenas                                 the same from a heap, and where its memory comes from
 //!   options  messages  process                    what is told and asked
 //!   native                                        what mimalloc has not: rv_* only
@@ -56,6 +56,7 @@ mod heaps;
 mod messages;
 mod native;
 mod new;
+mod offset;
 mod options;
 mod process;
 mod strings;

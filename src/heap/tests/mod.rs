@@ -19,6 +19,7 @@
 //! Every test holds its blocks as [`Held`]: written when got, checked when given back.
 
 mod arenas;
+mod canaries;
 #[cfg(all(ravelin_mock, not(miri)))]
 mod exhaustion;
 mod first_class;

@@ -31,10 +31,13 @@ fn measure(name: &str, of_a_link: u64, change: impl Fn(&Try<'_>) -> u64) {
         for block in room.get_many(120) {
             room.give(block).expect("a live block");
         }
-        let links: Vec<u64> = free_blocks(&room).into_iter().map(Block::first_word).collect();
+        let all = free_blocks(&room);
         while room.page.has_free() || room.page.refill(&room.owned) {
             let victim = room.page.block_at(room.page.hot.free.load(Relaxed));
             let sound = victim.first_word();
+            // A block's own link of before is no forgery of another's: a refill may have changed it.
+            let links: Vec<u64> =
+                all.iter().filter(|&&block| block != victim).map(|block| block.first_word()).collect();
             for number in 0..of_a_link {
                 if done == trials() {
                     break 'pages;

@@ -324,7 +324,7 @@ fn a_torn_page_is_rebuilt_from_its_bits() {
     room.page.tear(room.tables);
     room.page.hot.used.store(3, Relaxed);
     room.page.hot.free.store(16, Relaxed);
-    room.page.hot.local[0].store(16, Relaxed);
+    room.page.hot.local.store(16, Relaxed);
     room.page.hot.base.store(ptr::null_mut(), Relaxed);
     assert!(room.page.renew(room.tables, &room.owned, &room.rng));
     room.holds(10, 0);

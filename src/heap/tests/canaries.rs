@@ -1,0 +1,240 @@
+//! What lies behind a block, and how the process ends when it is written to.
+
+use super::super::malloc::Fill;
+use super::super::{Terms, allocate, allocate_aligned_on, free, free_with_layout, reallocate, usable_size};
+use super::*;
+use crate::mitigations::MITIGATIONS;
+use crate::os::testing::{Birth, Ending, in_child};
+use crate::testing::{Child, turn};
+use std::thread;
+
+const SIZES: &[usize] = if CHECKER {
+    &[1, 40]
+} else {
+    &[0, 1, 8, 16, 24, 40, 100, 240, 248, 256, 1000, 5000, 131_072, 200_000, LARGE_MAX + 1]
+};
+
+/// Bytes of the block from this place on.
+fn tail(block: *mut u8, from: usize) -> Vec<u8> {
+    let page = Held { start: NonNull::new(block).expect("memory"), size: 0, mark: 0 };
+    // SAFETY: a live block of the test.
+    unsafe { core::slice::from_raw_parts(block.wrapping_add(from), page.room() - from) }.to_vec()
+}
+
+#[test]
+fn the_usable_size_is_what_was_requested_and_behind_it_lies_a_secret_that_begins_with_zero() {
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    let _turn = turn();
+    for &size in SIZES {
+        let (one, other) = (allocate(size), allocate(size));
+        assert_eq!(usable_size(UserPtr::new(one)), size);
+        let (first, second) = (tail(one, size), tail(other, size));
+        assert!(first.len() >= 8 && first[0] == 0 && first[1..8].iter().any(|&byte| byte != 0), "{size}");
+        assert_ne!(first[..8], second[..8], "two blocks share a canary");
+        assert!(first.iter().zip(&first[8..]).all(|(a, b)| a == b), "the slack is covered to the end");
+        free(UserPtr::new(one));
+        free(UserPtr::new(other));
+    }
+}
+
+#[test]
+fn a_block_that_is_resized_has_its_canary_behind_its_new_size() {
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    let _turn = turn();
+    let sizes: &[usize] =
+        if CHECKER { &[40, 20, 45] } else { &[40, 20, 45, 100, 90, 1000, 700, 200_000, 199_000, 250_000, 3] };
+    let mut block = allocate(sizes[0]);
+    for &size in &sizes[1..] {
+        // SAFETY: a live block of this test.
+        block = unsafe { reallocate(UserPtr::new(block), size) };
+        assert_eq!(usable_size(UserPtr::new(block)), size);
+        let slack = tail(block, size);
+        assert!(slack.len() >= 8 && slack[0] == 0 && slack.iter().zip(&slack[8..]).all(|(a, b)| a == b), "{size}");
+    }
+    free(UserPtr::new(block));
+}
+
+#[test]
+fn a_block_that_grows_where_it_stands_shows_no_secret() {
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    let _turn = turn();
+    let block = allocate(33);
+    // SAFETY: a live block of this test.
+    let grown = unsafe { reallocate(UserPtr::new(block), 40) };
+    assert_eq!(grown, block, "there was room");
+    assert_eq!(tail(block, 33)[..7], [0; 7]);
+    free(UserPtr::new(block));
+}
+
+/// What is done to a block of 40 bytes, and what must come of it.
+const DEEDS: [(&str, fn(*mut u8)); 10] = [
+    ("buffer overflow (40 bytes requested, written at offset 40) in free of ", |block| {
+        write(block, 40);
+        free(UserPtr::new(block));
+    }),
+    ("buffer overflow (40 bytes requested, written at offset 47) in free of ", |block| {
+        write(block, 47);
+        free(UserPtr::new(block));
+    }),
+    ("buffer overflow (40 bytes requested, written at offset 44) in free of ", |block| {
+        write(block, 44);
+        free(UserPtr::new(block));
+    }),
+    ("buffer overflow (40 bytes requested, written at offset 41) in free of ", |block| {
+        // NULs through the trailer: its first byte is one.
+        // SAFETY: within the block of 48 bytes.
+        unsafe { block.add(40).write_bytes(0, 8) };
+        free(UserPtr::new(block));
+    }),
+    ("buffer overflow (40 bytes requested, written at offset 40) in free of ", |block| {
+        write(block, 40);
+        let pointer = block.expose_provenance();
+        thread::spawn(move || free(UserPtr::new(core::ptr::with_exposed_provenance_mut(pointer)))).join().unwrap();
+    }),
+    ("buffer overflow (40 bytes requested, written at offset 40) in realloc of ", |block| {
+        write(block, 40);
+        // SAFETY: a live block.
+        unsafe { reallocate(UserPtr::new(block), 44) };
+    }),
+    ("buffer overflow (40 bytes requested, written at offset 40) in usable_size of ", |block| {
+        write(block, 40);
+        usable_size(UserPtr::new(block));
+    }),
+    ("buffer overflow (30 bytes requested, written at offset 37) in free of ", |block| {
+        // SAFETY: a live block.
+        let shrunk = unsafe { reallocate(UserPtr::new(block), 30) };
+        assert_eq!(shrunk, block);
+        write(block, 37);
+        free(UserPtr::new(block));
+    }),
+    ("wrong layout (size 41, alignment 8) in dealloc of ", |_| {
+        free_with_layout(UserPtr::new(of_layout(40, 8)), 41, 8);
+    }),
+    ("wrong layout (size 40, alignment 16) in dealloc of ", |_| {
+        free_with_layout(UserPtr::new(of_layout(40, 8)), 40, 16);
+    }),
+];
+
+fn of_layout(size: usize, align: usize) -> *mut u8 {
+    allocate_aligned_on(size, align, Terms::of_layout(Fill::Any, align))
+}
+
+/// Changes the byte.
+fn write(block: *mut u8, offset: usize) {
+    let place = block.wrapping_add(offset);
+    // SAFETY: within the block that the test holds.
+    let byte = unsafe { place.read_volatile() };
+    // SAFETY: as above.
+    unsafe { place.write_volatile(byte ^ 0x41) };
+}
+
+#[test]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
+fn whoever_writes_behind_a_block_or_gives_it_back_with_another_layout_dies() {
+    const DEED: &str = "DEED";
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    for (number, (report, _)) in DEEDS.iter().enumerate() {
+        let corpse =
+            Child::of("heap::tests::canaries::whoever_writes_behind_a_block_or_gives_it_back_with_another_layout_dies")
+                .with(DEED, &std::format!("{number}"))
+                .run(|| {
+                    let number: usize = std::env::var(DEED).unwrap().parse().unwrap();
+                    DEEDS[number].1(allocate(40));
+                });
+        // Where a secret byte happens to be zero, the NULs are found one byte later.
+        let report = if number == 3 { "buffer overflow (40 bytes requested, written at offset 4" } else { report };
+        corpse.died_with(&std::format!("ravelin: {report}"));
+    }
+}
+
+#[test]
+fn check_heap_finds_what_was_written_behind_a_live_block_and_into_a_free_one() {
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    let _turn = turn();
+    for &size in SIZES {
+        let block = allocate(size);
+        let last = Held { start: NonNull::new(block).expect("memory"), size: 0, mark: 0 }.room() - 1;
+        for offset in [size, size + 7, last] {
+            write(block, offset);
+            let corruption = check_heap().expect_err("an overflow");
+            assert_eq!((corruption.fault(), corruption.address()), (super::super::Fault::Overflow, block.addr()));
+            write(block, offset);
+        }
+        check_heap().expect("as it was");
+        free(UserPtr::new(block));
+    }
+    if MITIGATIONS.quarantine && MITIGATIONS.zero_on_free {
+        let block = allocate(100);
+        free(UserPtr::new(block));
+        for offset in [0, 50, 111] {
+            write(block, offset);
+            let corruption = check_heap().expect_err("a write after free");
+            assert_eq!((corruption.fault(), corruption.address()), (super::super::Fault::Written, block.addr()));
+            write(block, offset);
+        }
+        check_heap().expect("as it was");
+    }
+}
+
+#[test]
+fn a_freed_block_is_not_the_next_to_come_back_and_all_come_back_at_last() {
+    if !MITIGATIONS.quarantine {
+        return;
+    }
+    let _turn = turn();
+    let rounds = if CHECKER { 40 } else { 5000 };
+    let (mut last, mut seen) = (core::ptr::null_mut(), std::collections::HashSet::new());
+    for _ in 0..rounds {
+        let block = allocate(100);
+        assert_ne!(block, last, "the block just freed");
+        seen.insert(block);
+        last = block;
+        free(UserPtr::new(block));
+    }
+    assert!(CHECKER || seen.len() < rounds / 4, "{} blocks for {rounds} turns", seen.len());
+    check_heap().expect("a sound heap");
+    collect(Collect::Fully);
+    assert_eq!(check_heap().expect("a sound heap").quarantined, 0);
+}
+
+#[test]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "forks")]
+fn a_child_accepts_the_canaries_that_it_inherits_and_plants_others() {
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    let _turn = turn();
+    for size in [40, 5000, 200_000] {
+        let (block, kept) = (allocate(size), allocate(size));
+        let before = tail(block, size);
+        let ending = in_child(Birth::Fork, || {
+            let inherited = usable_size(UserPtr::new(block)) == size && tail(block, size) == before;
+            let is_sound = check_heap().is_ok();
+            // The page is drawn anew by then.
+            let new = allocate(size);
+            // SAFETY: a live block of this process, that stays where it is.
+            let shrunk = unsafe { reallocate(UserPtr::new(block), size - 1) };
+            // SAFETY: as above.
+            let again = unsafe { reallocate(UserPtr::new(shrunk), size) };
+            let is_another = again != block || size > 131_072 || tail(block, size) != before;
+            for block in [new, again, kept] {
+                free(UserPtr::new(block));
+            }
+            i32::from(!inherited) | i32::from(!is_sound) << 1 | i32::from(!is_another) << 2
+        });
+        assert_eq!(ending, Some(Ending::Exit(0)), "{size}");
+        assert_eq!(tail(block, size), before);
+        free(UserPtr::new(block));
+        free(UserPtr::new(kept));
+    }
+}
