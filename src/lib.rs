@@ -62,10 +62,10 @@
 //!
 //! | | fast | hardened |
 //! |---|---|---|
-//! | malloc(16), free | 56 | 113 |
-//! | malloc(48), free | 57 | 114 |
-//! | malloc(1024), free | 84 | 142 |
-//! | free of another thread's 48 bytes | 86 | 94 |
+//! | malloc(16), free | 54 | 102 |
+//! | malloc(48), free | 55 | 105 |
+//! | malloc(1024), free | 82 | 156 |
+//! | free of another thread's 48 bytes | 86 | 96 |
 //!
 //! # Platforms
 //!

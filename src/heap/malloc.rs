@@ -171,7 +171,7 @@ fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, terms
         return terms.hand_out(block, page, size);
     }
     let errno = os::errno();
-    let pointer = allocate_slower(heap, size, align, class, terms, &Caller::here());
+    let pointer = allocate_slower(heap, size, align, class, terms);
     os::set_errno(errno);
     pointer
 }
@@ -181,31 +181,38 @@ fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     let page = heap.direct_of(class);
     // SAFETY: as in `pop`.
     let owned = unsafe { Owned::known() };
-    let mut popped = page.pop(&owned);
-    // A short list runs out often, and what the thread itself has freed is at hand.
-    if popped == Err(Refused::Empty)
-        && !is_turn(&heap.refills, REFILLS)
-        && page.is_current()
-        && heap.may_hurry(page)
-        && page.refill(&owned)
-    {
-        popped = page.pop(&owned);
-        if heap.samples() {
-            page.note_dealt();
-        }
+    match page.pop(&owned) {
+        Ok(block) => Some((block, page)),
+        Err(Refused::Empty) => pop_refilled(heap, page),
+        Err(_) => None,
+    }
+}
+
+/// A short list runs out often, and what the thread itself has freed is at hand.
+#[inline(never)]
+fn pop_refilled(heap: &'static Heap, page: &'static Page) -> Option<(Block, &'static Page)> {
+    // SAFETY: as in `pop`.
+    let owned = unsafe { Owned::known() };
+    if is_turn(&heap.refills, REFILLS) || !page.is_current() || !heap.may_hurry(page) || !page.refill(&owned) {
+        return None;
+    }
+    let popped = page.pop(&owned);
+    if heap.samples() {
+        page.note_dealt();
     }
     popped.ok().map(|block| (block, page))
 }
 
 /// No page is ready.
+#[inline(never)]
 fn allocate_slower(
     heap: Option<&'static Heap>,
     size: usize,
     align: usize,
     class: Option<Class>,
     terms: Terms,
-    caller: &Caller<'_>,
 ) -> *mut u8 {
+    let caller = Caller::here();
     report::die_if_dying();
     if start::renew_if_cloned().is_err() {
         return ptr::null_mut();

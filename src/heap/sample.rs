@@ -138,9 +138,12 @@ impl Heap {
     /// Whether the page's next list may be taken without more ado: not if one of its allocations may be the one.
     #[inline]
     pub(super) fn may_hurry(&self, page: &Page) -> bool {
-        if !self.samples() {
-            return true;
-        }
+        !self.samples() || self.hurries(page)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hurries(&self, page: &Page) -> bool {
         let left = self.left().saturating_sub(i64::from(page.dealt()));
         if left > 0 {
             page.take_dealt();

@@ -248,6 +248,8 @@ impl Page {
     }
 
     /// The first block of a new free list was popped: notes how many the list had, for who counts what is handed out.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn note_dealt(&self) {
         let hot = &self.hot;
         let free = hot.capacity.load(Relaxed).wrapping_sub(hot.used.load(Relaxed)).wrapping_add(1);

@@ -5,7 +5,8 @@
 
 use crate::allocator::{Collect, collect, has, step};
 use crate::stage::{
-    Block, Case, Company, Flag, Needs, SIZES, Who, fork, is_class, is_huge, on_thread, say, sized, together,
+    Block, Case, Company, Expect, Flag, Needs, SIZES, Who, access, fork, is_class, is_huge, on_thread, say, sized,
+    together,
 };
 use core::iter::repeat_with;
 
@@ -131,15 +132,18 @@ fn with_traffic_between(cases: &mut Vec<Case>, size: usize, who: Who) {
 fn with_the_block_written_to(cases: &mut Vec<Case>, size: usize, who: Who) {
     for (name, offset) in [("a5_written_at_0", 0), ("a6_written_at_8", 8)] {
         for (pattern, word) in [("random", 0x9c3a_51e7_0b6d_f284_u64), ("zero", 0), ("ones", u64::MAX)] {
-            cases.push(Case::dies(format!("{name}/{pattern}/{size}/{who}"), DOUBLE_FREE, move || {
-                who.play(
-                    || freed_in_company(size),
-                    move |(block, _company)| {
-                        block.write(offset, word);
-                        block.free_guilty();
-                    },
-                );
-            }));
+            cases.push(
+                Case::dies(format!("{name}/{pattern}/{size}/{who}"), DOUBLE_FREE, move || {
+                    who.play(
+                        || freed_in_company(size),
+                        move |(block, _company)| {
+                            access(block.address(), || block.write(offset, word));
+                            block.free_guilty();
+                        },
+                    );
+                })
+                .guarded(Expect::FaultsOrDies(DOUBLE_FREE)),
+            );
         }
     }
 }
