@@ -54,6 +54,7 @@ fn same_features() -> String {
     let in_force = ravelin::MITIGATIONS;
     match in_force.build_name() {
         "hardened" => String::new(),
+        "paranoid" => String::from("--features paranoid"),
         _ => {
             let mut arguments = String::from("--no-default-features");
             for (feature, _) in in_force.list().into_iter().filter(|(_, on)| *on) {
