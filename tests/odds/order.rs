@@ -175,8 +175,10 @@ fn the_order_within_a_window_looks_like_a_shuffle() {
     if !MITIGATIONS.random_order {
         return;
     }
-    const SIZE: usize = 16;
     const WINDOW: usize = 16;
+    const BLOCK: usize = 16;
+    // With room for a trailer.
+    const SIZE: usize = if MITIGATIONS.canaries { 8 } else { BLOCK };
     let threads = trials(200, 20_000);
     let mut counts = [[0_usize; WINDOW]; WINDOW];
     let mut windows = 0_usize;
@@ -192,7 +194,7 @@ fn the_order_within_a_window_looks_like_a_shuffle() {
         let mut by_window: HashMap<usize, Vec<usize>> = HashMap::new();
         order
             .iter()
-            .for_each(|block| by_window.entry(block / (SIZE * WINDOW)).or_default().push(block / SIZE % WINDOW));
+            .for_each(|block| by_window.entry(block / (BLOCK * WINDOW)).or_default().push(block / BLOCK % WINDOW));
         for ranks in by_window.into_values().filter(|ranks| ranks.len() == WINDOW) {
             windows += 1;
             ranks.into_iter().enumerate().for_each(|(time, rank)| counts[time][rank] += 1);
