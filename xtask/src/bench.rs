@@ -27,9 +27,17 @@ pub fn smoke() -> Result<()> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let mut harness = shell::cargo();
-    harness.args(["run", "--release", "--quiet", "--manifest-path", "bench/driver/Cargo.toml", "--target-dir"]);
-    harness.arg(shell::root().join("bench/target")).arg("--");
+    let target = shell::root().join("bench/target");
+    let cargo = |command: &str| {
+        let mut cargo = shell::cargo();
+        cargo.args([command, "--release", "--quiet", "--manifest-path", "bench/driver/Cargo.toml", "--target-dir"]);
+        cargo.arg(&target);
+        cargo
+    };
+    // The driver starts another program of its package, which `run` alone does not build.
+    shell::run(cargo("build").arg("--bins"))?;
+    let mut harness = cargo("run");
+    harness.arg("--");
     let only_told = args.arguments.iter().any(|argument| ["--list", "--help", "-h"].contains(&argument.as_str()));
     if !only_told {
         for build in Build::all()? {
