@@ -62,9 +62,9 @@
 //!
 //! | | fast | hardened |
 //! |---|---|---|
-//! | malloc(16), free | 54 | 102 |
+//! | malloc(16), free | 54 | 101 |
 //! | malloc(48), free | 55 | 105 |
-//! | malloc(1024), free | 82 | 156 |
+//! | malloc(1024), free | 84 | 156 |
 //! | free of another thread's 48 bytes | 86 | 96 |
 //!
 //! # Platforms
