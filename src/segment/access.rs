@@ -23,16 +23,16 @@
 //! memory), a guard is a mapping of its own, and the kernel allows a process only so many of those. So they are counted,
 //! and past the budget protections are left out, and that is counted too: an allocation never fails for want of a guard.
 
+use super::budget::{BORDERS, LEFT_OUT, guard, has_guards, leave_out, may_split};
 use super::ranges::Range;
 use super::slices::{SliceSet, WINDOW};
 use super::space::Locked;
 use super::{Role, Segment, committed};
 use crate::geometry::{SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
-use crate::options::{self, Setting};
 use crate::os::{self, Errno, Span};
-use crate::page::{Kind, Page, end_guard};
-use crate::sync::{AtomicBool, AtomicUsize, Relaxed};
+use crate::page::{Kind, end_guard};
+use crate::sync::Relaxed;
 
 /// Borders of a block that stands alone, where guards are protections.
 const ALONE_BEHIND_PROTECTIONS: usize = 2;
@@ -41,85 +41,6 @@ const ALONE_BEHIND_PROTECTIONS: usize = 2;
 const APART_BEHIND_MARKS: usize = 4;
 /// The same for a fence of protections: the block's own.
 const APART_BEHIND_PROTECTIONS: usize = 2;
-
-/// Borders between accessible and inaccessible mappings that we have made, about one map each.
-static BORDERS: AtomicUsize = AtomicUsize::new(0);
-static LIMIT: AtomicUsize = AtomicUsize::new(0);
-static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
-/// The kernel has refused a guard on our memory: it is locked.
-static REFUSED: AtomicBool = AtomicBool::new(false);
-
-/// Maps that guards have cost.
-pub(crate) fn borders() -> usize {
-    BORDERS.load(Relaxed)
-}
-
-/// Guards that were left out since the start of the process.
-pub(crate) fn left_out() -> usize {
-    LEFT_OUT.load(Relaxed)
-}
-
-fn has_guards() -> bool {
-    os::has_guards() && !REFUSED.load(Relaxed)
-}
-
-/// How many borders there may be: read from the kernel once.
-fn limit() -> usize {
-    match options::bytes(Setting::GuardLimit) {
-        0 => {
-            let known = LIMIT.load(Relaxed);
-            if known != 0 {
-                return known;
-            }
-            let limit = os::map_limit() / 2;
-            LIMIT.store(limit, Relaxed);
-            limit
-        }
-        chosen => chosen,
-    }
-}
-
-/// Whether a protection that splits a mapping is within the budget.
-fn may_split() -> bool {
-    BORDERS.load(Relaxed) < limit()
-}
-
-pub(super) fn leave_out() {
-    LEFT_OUT.fetch_add(1, Relaxed);
-}
-
-/// Installs a guard, which zaps the range as well. Refused once, none is tried again: what follows from a refusal is then
-/// true for good. Some of the range may be guarded all the same.
-fn guard(span: Span) -> Result<(), Errno> {
-    // SAFETY: the callers bring ranges that no live block lies in.
-    let result = unsafe { os::guard(span) };
-    if result.is_err() && !admits_guards() {
-        REFUSED.store(true, Relaxed);
-    }
-    result
-}
-
-/// Whether the kernel still takes a guard on new memory: it may have refused one only because the program has locked that
-/// range.
-#[cold]
-fn admits_guards() -> bool {
-    let page = os::page_size();
-    let Ok(span) = os::reserve(page, page, None) else { return false };
-    // SAFETY: a page of this function's own.
-    let opened = unsafe { os::open(span) };
-    // SAFETY: as above.
-    let admitted = opened.is_ok() && unsafe { os::guard(span) }.is_ok();
-    // SAFETY: as above; nobody knows of it.
-    unsafe { os::release(span) };
-    admitted
-}
-
-/// Whether a block whose size is to change is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    Live,
-    Freed,
-}
 
 impl Segment {
     /// Slices that may ever be accessible: all but the first and the last.
@@ -453,99 +374,6 @@ impl Segment {
         Ok(())
     }
 
-    /// Whether a large block stands between guards: not so where they had to be left out.
-    pub(super) fn has_guards_round(&self, page: &Page) -> bool {
-        !self.bare.has(page.face.first_slice())
-    }
-
-    /// Whether the guards of this page of one block are marks in the page tables, and not the lack of a protection.
-    fn is_fenced_by_marks(&self, page: &Page) -> bool {
-        self.role() == Role::Shared && self.guarded.has(page.face.first_slice())
-    }
-
-    /// The run or the mapping of a page of one block, and where in it the block starts.
-    fn place_of(&self, page: &Page) -> Option<(Span, usize)> {
-        let whole = match self.role() {
-            Role::Huge => self.huge_span()?,
-            _ => self.span(page.face.first_slice(), page.face.slices())?,
-        };
-        Some((whole, page.face.start().addr().wrapping_sub(whole.address())))
-    }
-
-    /// The memory of the block of this page.
-    pub(super) fn block(&self, page: &Page) -> Option<Span> {
-        let (whole, front) = self.place_of(page)?;
-        whole.part(front, page.face.block_size())
-    }
-
-    /// Bytes that a block could have where this page's is: all but the guards.
-    pub(crate) fn room(&self, page: &Page) -> usize {
-        let room =
-            self.place_of(page).and_then(|(whole, front)| whole.len().checked_sub(front)?.checked_sub(os::page_size()));
-        room.unwrap_or(0)
-    }
-
-    /// What is closed when the block is freed.
-    fn closing(&self, page: &Page) -> Option<Span> {
-        let len = if self.is_fenced_by_marks(page) { self.room(page) } else { page.face.block_size() };
-        let (whole, front) = self.place_of(page)?;
-        whole.part(front, len)
-    }
-
-    /// Whether a freed block of this page can be made inaccessible, or left as it is, without taking its guards off.
-    pub(super) fn can_keep(&self, page: &Page) -> bool {
-        let first = page.face.first_slice();
-        // What is brought is wiped by hand, and not later.
-        !self.is_brought() && self.can_keep_ours(first)
-    }
-
-    fn can_keep_ours(&self, first: usize) -> bool {
-        self.role() == Role::Huge || self.apart.has(first) || (!MITIGATIONS.free_checks && !self.bare.has(first))
-    }
-
-    /// Makes the freed block of a page that [can be kept](Self::can_keep) inaccessible, with its memory. False: it is not.
-    pub(super) fn hide(&self, page: &Page) -> bool {
-        let Some(body) = self.closing(page) else { return false };
-        // SAFETY: the block was freed, and is the caller's.
-        unsafe { os::close(body) }.is_ok()
-    }
-
-    /// Makes a block of `size` bytes, at most as much as there is [room](Self::room), of one that was freed or is live: the
-    /// same start, accessible, and guarded behind its end. What it gains reads as zero.
-    ///
-    /// # Errors
-    /// The kernel's. What the block's memory holds is then unknown, and its guards may be gone: it is to be taken apart.
-    pub(super) fn refit(&self, page: &Page, size: usize, life: Life) -> Result<(), Errno> {
-        let old = page.face.block_size();
-        let (whole, front) = self.place_of(page).ok_or(Errno::NOMEM)?;
-        let part = |start: usize, end: usize| {
-            whole.part(front.wrapping_add(start), end.wrapping_sub(start)).ok_or(Errno::NOMEM)
-        };
-        let is_closed = life == Life::Freed && MITIGATIONS.free_checks;
-        if self.is_fenced_by_marks(page) {
-            if size < old {
-                guard(part(size, old)?)?;
-            } else if size > old {
-                // SAFETY: guards of our own.
-                unsafe { os::unguard(part(old, size)?) }?;
-            }
-            // SAFETY: the body of this block, which is the caller's.
-            return if is_closed { unsafe { os::open(part(0, self.room(page))?) } } else { Ok(()) };
-        }
-        if size < old {
-            let tail = part(size, old)?;
-            // SAFETY: what the block loses.
-            unsafe { os::purge(tail) }?;
-            if !is_closed {
-                // SAFETY: as above.
-                unsafe { os::close(tail) }?;
-            }
-        }
-        let opening = if is_closed { part(0, size)? } else { part(old.min(size), size)? };
-        // SAFETY: the new block, or what it gains, which is the caller's.
-        if opening.len() == 0 { Ok(()) } else { unsafe { os::open(opening) } }
-    }
-
     /// Makes these slices inaccessible and keeps their memory. False: they stay accessible.
     pub(super) fn close(&self, first: usize, count: usize) -> bool {
         let Some(span) = self.span(first, count) else { return false };
@@ -563,28 +391,6 @@ impl Segment {
         let is_open = !closed && unsafe { os::open(span) }.is_ok();
         self.mark_writable(first, count, is_open);
         closed
-    }
-
-    /// After a change of a live block's size to `wanted` has failed: it has the size that it had, and lost no more than it was to.
-    pub(super) fn stay(&self, page: &Page, wanted: usize) {
-        let old = page.face.block_size();
-        let Some((whole, front)) = self.place_of(page) else { return };
-        let (low, high) = (wanted.min(old), wanted.max(old));
-        let Some(changed) = whole.part(front.wrapping_add(low), high.wrapping_sub(low)) else { return };
-        let _ = if !self.is_fenced_by_marks(page) {
-            // SAFETY: of a live block, or of what it was to have.
-            if wanted < old { unsafe { os::open(changed) } } else { unsafe { os::close(changed) } }
-        } else if wanted < old {
-            // SAFETY: the block's own.
-            unsafe { os::unguard(changed) }
-        } else {
-            guard(changed)
-        };
-    }
-
-    /// Whether a live block of this page can change its size where it stands.
-    pub(super) fn can_resize(&self, page: &Page) -> bool {
-        !self.is_brought() && !self.bare.has(page.face.first_slice())
     }
 
     /// The slices of a page of one block, which was freed, become like any others that are not in use: sealed.

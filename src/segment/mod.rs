@@ -19,13 +19,15 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`access`], [`zone`], [`space`], [`single`], [`singles`],
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`budget`], [`access`], [`body`], [`zone`], [`space`], [`single`], [`singles`],
 //! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
 //! [`tally`], [`peak`].
 
 mod access;
 mod area;
 mod arena;
+mod body;
+mod budget;
 pub(crate) mod committed;
 mod huge;
 pub(crate) mod map;
@@ -43,10 +45,10 @@ mod tally;
 mod trace;
 mod zone;
 
-pub(crate) use access::{borders, left_out};
 pub use area::{ArenaId, Brought, NoArena, Use};
 pub(crate) use area::{Home, area, manage, reserve, reserve_gigantic};
 pub(crate) use arena::{count as arenas, reserved};
+pub(crate) use budget::{borders, left_out};
 pub(crate) use huge::grow as grow_to_huge;
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
 pub(crate) use quarantine::bytes as quarantined;

@@ -22,7 +22,7 @@ use super::single;
 use super::space::{self, Locked, Run, dice, lock};
 use super::trace::Trace;
 use super::zone::Zone;
-use super::{Segment, SingleShape, Singles, access, peak};
+use super::{Segment, SingleShape, Singles, budget, peak};
 use crate::geometry::{CLASSES, Class, GRANULE, SLICE};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
@@ -176,7 +176,7 @@ pub(crate) fn allocate(
         seat.take(&locked).and_then(|run| seat.bear(&run, origin, list, &locked))
     };
     let Some((start, trace)) = made else {
-        access::leave_out();
+        budget::leave_out();
         return None;
     };
     trace.allocated.note(caller);

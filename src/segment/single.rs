@@ -10,8 +10,8 @@
 //! a race is a double free; the range becomes inaccessible then and there (with `free-checks`), and waits in the
 //! [`super::quarantine`] for its next block.
 
-use super::access::Life;
 use super::area::Home;
+use super::body::Life;
 use super::ranges::{Range, State};
 use super::space::{self, Locked, Run, lock};
 use super::{Role, Sampled, Segment, Singles, huge, peak, purge, quarantine};
