@@ -1,4 +1,41 @@
 //! The safe heaps as allocators of the crate `allocator-api2`, which is std's trait before it is stable.
+//!
+//! A collection may own a share of a heap:
+//!
+//! ```
+//! use allocator_api2::vec::Vec;
+//!
+//! let heap = ravelin::Heap::new()?;
+//! let mut numbers = Vec::new_in(heap.clone());
+//! numbers.extend(0..1000);
+//! assert!(heap.contains(numbers.as_ptr().cast()));
+//! drop(heap); // the vector has a share of its own
+//! assert_eq!(numbers.iter().sum::<u32>(), 499_500);
+//! # Ok::<(), ravelin::NoMemory>(())
+//! ```
+//!
+//! In a region it borrows it:
+//!
+//! ```
+//! use allocator_api2::{boxed::Box, vec::Vec};
+//!
+//! let region = ravelin::Region::new()?;
+//! let mut words = Vec::new_in(&region);
+//! words.extend("so it goes".split(' ').map(|word| Box::new_in(word.len(), &region)));
+//! assert_eq!(words.iter().map(|length| **length).sum::<usize>(), 8);
+//! core::mem::forget(words); // need not be freed
+//! # Ok::<(), ravelin::NoMemory>(())
+//! ```
+//!
+//! ```compile_fail,E0597
+//! # use allocator_api2::vec::Vec;
+//! let escaped = {
+//!     let region = ravelin::Region::new().unwrap();
+//!     let mut numbers = Vec::new_in(&region);
+//!     numbers.push(1);
+//!     numbers
+//! }; // error: `region` does not live long enough
+//! ```
 
 use crate::front::{Heap, NoMemory, Region};
 use allocator_api2::alloc::{AllocError, Allocator};

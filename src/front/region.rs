@@ -10,29 +10,16 @@ use core::ptr::NonNull;
 /// Dropping it gives its pages back whole, without a look at each block: nobody need free them one by one. No destructor runs
 /// for what is still in there.
 ///
-/// With the feature `allocator-api2` a *reference* to it is an `Allocator` of that crate (0.2): so nothing in it can outlive it.
+/// With the feature `allocator-api2` a *reference* to it is an `Allocator` of that crate (0.2), for its `Vec` and `Box`: so nothing in it
+/// can outlive it.
 ///
 /// ```
-/// # #[cfg(feature = "allocator-api2")] {
-/// use allocator_api2::{boxed::Box, vec::Vec};
+/// use core::alloc::Layout;
 ///
 /// let region = ravelin::Region::new()?;
-/// let mut words = Vec::new_in(&region);
-/// words.extend("so it goes".split(' ').map(|word| Box::new_in(word.len(), &region)));
-/// assert_eq!(words.iter().map(|length| **length).sum::<usize>(), 8);
-/// core::mem::forget(words); // need not be freed
-/// # }
+/// let block = region.allocate_zeroed(Layout::new::<[u64; 100]>())?; // need not be given back
+/// assert!(region.contains(block.as_ptr().cast()));
 /// # Ok::<(), ravelin::NoMemory>(())
-/// ```
-///
-/// ```compile_fail
-/// # use allocator_api2::vec::Vec;
-/// let escaped = {
-///     let region = ravelin::Region::new().unwrap();
-///     let mut numbers = Vec::new_in(&region);
-///     numbers.push(1);
-///     numbers
-/// }; // error: `region` does not live long enough
 /// ```
 ///
 /// As for threads, forks and costs, see [`Heap`](crate::Heap).

@@ -12,19 +12,16 @@ use core::ptr::NonNull;
 /// what it leaks is leaked and no worse. A heap whose blocks end with it is a [`Region`](crate::Region).
 ///
 /// With the feature `allocator-api2` it is an `Allocator` of that crate (0.2), for hashbrown's maps and that crate's `Vec` and
-/// `Box`:
+/// `Box`.
 ///
 /// ```
-/// # #[cfg(feature = "allocator-api2")] {
-/// use allocator_api2::vec::Vec;
+/// use core::alloc::Layout;
 ///
 /// let heap = ravelin::Heap::new()?;
-/// let mut numbers = Vec::new_in(heap.clone());
-/// numbers.extend(0..1000);
-/// assert!(heap.contains(numbers.as_ptr().cast()));
-/// drop(heap); // the vector has a share of its own
-/// assert_eq!(numbers.iter().sum::<u32>(), 499_500);
-/// # }
+/// let block = heap.allocate(Layout::new::<u64>())?;
+/// assert!(heap.contains(block.as_ptr().cast()));
+/// drop(heap); // the block is the thread's own heap's now
+/// assert!(ravelin::usable_size(block.as_ptr().cast()) >= 8);
 /// # Ok::<(), ravelin::NoMemory>(())
 /// ```
 ///
