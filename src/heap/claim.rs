@@ -57,6 +57,14 @@ impl Claim {
         }
     }
 
+    /// The same for a page of one block, which the calling thread has claimed: the block is not live any more, and its own.
+    pub(super) fn check_claimed(self, segment: &'static Segment, page: &'static Page, operation: Operation) {
+        let start = UserPtr::new(page.face.start());
+        if !page.is_whole(segment.tables(), start.address(), self.origin(), self.size()) {
+            diagnose::examine_claimed(start, segment, page, operation, self);
+        }
+    }
+
     /// Whether it is true of a block of which so much was requested, and in this way.
     pub(super) fn is_true_of(self, page: &Page, requested: usize, origin: Origin) -> bool {
         match self {

@@ -90,6 +90,27 @@ pub(super) fn examine(
     if !is_live_now(pointer) || found == Found::Busy {
         die_as(Kind::DoubleFree, pointer, operation, Some(page));
     }
+    judge_found(found, pointer, page, operation, claim);
+}
+
+/// The same for a page of one block that the calling thread has claimed.
+#[cold]
+pub(super) fn examine_claimed(
+    pointer: UserPtr,
+    segment: &'static Segment,
+    page: &'static Page,
+    operation: Operation,
+    claim: Claim,
+) {
+    let found = page.examine(segment.tables(), pointer.address());
+    if found == Found::Busy {
+        die_as(Kind::DoubleFree, pointer, operation, Some(page));
+    }
+    judge_found(found, pointer, page, operation, claim);
+}
+
+/// Stops the process unless what was found is a whole trailer, and the claim true of it.
+fn judge_found(found: Found, pointer: UserPtr, page: &'static Page, operation: Operation, claim: Claim) {
     match found {
         Found::Damaged { requested, offset } => {
             let report = Report::new(Kind::BufferOverflow, operation, pointer.address()).overflown(requested, offset);
@@ -108,7 +129,11 @@ pub(super) fn examine(
                 let report = Report::new(Kind::WrongSize, operation, pointer.address()).of_sizes(size, requested);
                 report::die(&report.of_block(facts(page)))
             }
-            Claim::Layout { size, align } => die_of_layout(pointer, page, operation, size, align),
+            // The block was live, or is the caller's: it was not freed before.
+            Claim::Layout { size, align } => {
+                let report = Report::new(Kind::WrongLayout, operation, pointer.address()).with_layout(size, align);
+                report::die(&told(report, page))
+            }
             Claim::Any | Claim::Operator { .. } => {
                 report::internal("an empty claim is true", operation, pointer.address())
             }

@@ -44,9 +44,13 @@ pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim)
     // Only a set state bit says that the slice has a page: nothing else of it may be believed before.
     let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
     let page = segment.page_of(granule);
-    claim.check(pointer, segment, page, operation);
+    // A large block is nobody's before it is claimed, and its trailer is looked at by who has claimed it: another thread may be
+    // closing its memory.
+    if !(MITIGATIONS.canaries && page.face.kind() == Kind::Single) {
+        claim.check(pointer, segment, page, operation);
+    }
     let Some(owned) = page.owned_by(os::local().cast()) else {
-        return free_remotely(pointer, operation, segment, page);
+        return free_remotely(pointer, operation, claim, segment, page);
     };
     if MITIGATIONS.quarantine {
         return detain(pointer, operation, page, &out, &owned);
@@ -84,9 +88,9 @@ fn attend(page: &'static Page, owned: Owned) {
 
 /// The block lies in a page of another thread, or of none.
 #[inline(never)]
-fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
+fn free_remotely(pointer: UserPtr, operation: Operation, claim: Claim, segment: &'static Segment, page: &'static Page) {
     if page.face.kind() == Kind::Single {
-        return free_single(pointer, operation, segment, page);
+        return free_single(pointer, operation, claim, segment, page);
     }
     if os::local().is_null() {
         fork::remember_stranger();
@@ -116,7 +120,13 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
 /// A large or huge block: its page belongs to whoever frees it.
 #[cold]
 #[inline(never)]
-pub(super) fn free_single(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
+pub(super) fn free_single(
+    pointer: UserPtr,
+    operation: Operation,
+    claim: Claim,
+    segment: &'static Segment,
+    page: &'static Page,
+) {
     report::die_if_dying();
     let caller = Caller::here();
     if !skew::is_valid(page, pointer) {
@@ -126,6 +136,9 @@ pub(super) fn free_single(pointer: UserPtr, operation: Operation, segment: &'sta
         // Whoever comes too late for the claim is never mistaken: no second look.
         if let Err(NotLive) = segment::claim_single(segment, page) {
             diagnose::die(pointer, operation);
+        }
+        if MITIGATIONS.canaries {
+            claim.check_claimed(segment, page, operation);
         }
         if let Some(sampled) = Sampled::of(segment, page) {
             sample::part_from(pointer, operation, &sampled, &caller);

@@ -85,8 +85,7 @@ pub(super) fn free_found(pointer: UserPtr, operation: Operation) -> bool {
     if operation == Operation::Dealloc {
         refuse_layout(pointer, page, operation);
     }
-    Claim::Any.check(UserPtr::new(page.face.start()), segment, page, operation);
-    free::free_single(pointer, operation, segment, page);
+    free::free_single(pointer, operation, Claim::Any, segment, page);
     true
 }
 
