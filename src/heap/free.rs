@@ -44,14 +44,23 @@ pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim)
     // Only a set state bit says that the slice has a page: nothing else of it may be believed before.
     let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
     let page = segment.page_of(granule);
-    // A large block is nobody's before it is claimed, and its trailer is looked at by who has claimed it: another thread may be
-    // closing its memory.
-    if !(MITIGATIONS.canaries && page.face.kind() == Kind::Single) {
+    // A Layout is compared with what lies elsewhere. A trailer lies in the block, and another thread that frees a large one might be
+    // closing its memory: so that is looked at by who has claimed it.
+    if !MITIGATIONS.canaries {
         claim.check(pointer, segment, page, operation);
     }
     let Some(owned) = page.owned_by(os::local().cast()) else {
-        return free_remotely(pointer, operation, claim, segment, page);
+        if MITIGATIONS.canaries {
+            if page.face.kind() == Kind::Single {
+                return free_single(pointer, operation, claim, segment, page);
+            }
+            claim.check(pointer, segment, page, operation);
+        }
+        return free_remotely(pointer, operation, segment, page);
     };
+    if MITIGATIONS.canaries {
+        claim.check(pointer, segment, page, operation);
+    }
     if MITIGATIONS.quarantine {
         return detain(pointer, operation, page, &out, &owned);
     }
@@ -88,9 +97,9 @@ fn attend(page: &'static Page, owned: Owned) {
 
 /// The block lies in a page of another thread, or of none.
 #[inline(never)]
-fn free_remotely(pointer: UserPtr, operation: Operation, claim: Claim, segment: &'static Segment, page: &'static Page) {
-    if page.face.kind() == Kind::Single {
-        return free_single(pointer, operation, claim, segment, page);
+fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
+    if !MITIGATIONS.canaries && page.face.kind() == Kind::Single {
+        return free_single(pointer, operation, Claim::Any, segment, page);
     }
     if os::local().is_null() {
         fork::remember_stranger();
