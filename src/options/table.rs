@@ -12,6 +12,7 @@ pub(crate) enum Setting {
     QuarantineBytes,
     QuarantineCount,
     GuardLimit,
+    HugePages,
     AbandonedLimit,
     SampledGuards,
     SampledPool,
@@ -134,7 +135,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 37;
+pub(crate) const COUNT: usize = 38;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -197,6 +198,13 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Unit::Count,
         0,
         "How many of the kernel's mappings guards may use where they cost some; 0 is half of vm.max_map_count.",
+    ),
+    Row::new(
+        Setting::HugePages,
+        "HUGE_PAGES",
+        Unit::Switch,
+        1,
+        "Asks the system for huge pages where a heap is large, and for large blocks.",
     ),
     Row::new(
         Setting::AbandonedLimit,
