@@ -180,7 +180,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineBytes,
         "QUARANTINE_BYTES",
         Unit::Bytes,
-        32 * MIB,
+        8 * MIB,
         "How many bytes of freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, TIB),
@@ -188,7 +188,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineCount,
         "QUARANTINE_COUNT",
         Unit::Count,
-        16,
+        8,
         "How many freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, 64 * KIB),

@@ -84,7 +84,7 @@ impl Segment {
 
     /// Makes the slices writable if they are not. With guards a whole window at once; without, just these, or as much as the
     /// kernel makes us.
-    fn ensure_writable(&self, first: usize, count: usize, rest: Rest) -> Result<(), Errno> {
+    fn ensure_writable(&'static self, first: usize, count: usize, rest: Rest) -> Result<(), Errno> {
         if self.writable.has_all(first, count) {
             return Ok(());
         }
@@ -125,9 +125,9 @@ impl Segment {
     }
 
     /// Asks the kernel for huge pages in windows that were just opened. False: there is no reason for it, or it refuses.
-    fn broaden(&self, first: usize, count: usize) -> bool {
+    fn broaden(&'static self, first: usize, count: usize) -> bool {
         let before = self.broad.borders(first, count);
-        let is_broad = broad::is_time() && may_split() && broad::want(self.span(first, count));
+        let is_broad = broad::is_time(self) && may_split() && broad::want(self.span(first, count));
         if is_broad {
             self.broad.add(first, count);
             BORDERS.fetch_add(self.broad.borders(first, count).wrapping_sub(before), Relaxed);
@@ -205,7 +205,7 @@ impl Segment {
     }
 
     /// Makes all of these slices accessible, for a page of blocks.
-    pub(super) fn open_all(&self, first: usize, count: usize, _locked: &Locked) -> Result<(), Errno> {
+    pub(super) fn open_all(&'static self, first: usize, count: usize, _locked: &Locked) -> Result<(), Errno> {
         self.ensure_writable(first, count, Rest::Broad)?;
         let span = self.span(first, count).ok_or(Errno::NOMEM)?;
         self.remove_guards(first, count, span)?;
@@ -231,7 +231,7 @@ impl Segment {
 
     /// Makes `len` bytes from `front` on accessible, and nothing else of these slices, for a page of one block.
     pub(super) fn open_part(
-        &self,
+        &'static self,
         first: usize,
         count: usize,
         front: usize,
@@ -266,7 +266,7 @@ impl Segment {
 
     /// The same for a block that stands alone, or not at all: without guards it would be worth nothing. A block of no bytes
     /// needs nothing but inaccessible slices.
-    pub(super) fn open_alone(&self, first: usize, count: usize, front: usize, len: usize) -> Result<(), Errno> {
+    pub(super) fn open_alone(&'static self, first: usize, count: usize, front: usize, len: usize) -> Result<(), Errno> {
         let is_guarded = match len {
             0 => self.shuts(first, count),
             _ => self.opens_alone(first, count, front, len)?,
@@ -280,7 +280,7 @@ impl Segment {
     }
 
     /// False: there are no guards for that.
-    fn opens_alone(&self, first: usize, count: usize, front: usize, len: usize) -> Result<bool, Errno> {
+    fn opens_alone(&'static self, first: usize, count: usize, front: usize, len: usize) -> Result<bool, Errno> {
         let span = self.span(first, count).ok_or(Errno::NOMEM)?;
         let inner = span.part(front, len).ok_or(Errno::NOMEM)?;
         let back = front.wrapping_add(len);
@@ -349,7 +349,7 @@ impl Segment {
 
     /// Makes `inner` accessible, and guards what lies `around` it. False: the kernel refuses guards here.
     fn open_between_guards(
-        &self,
+        &'static self,
         first: usize,
         count: usize,
         inner: Span,
