@@ -379,7 +379,7 @@ impl Heap {
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
         let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
         self.enter(page, class, &owned);
-        page.extend(&owned, &self.rng).then_some(page)
+        self.extend(page, &owned).then_some(page)
     }
 
     /// Gets something onto the page's free list. False: the page has nothing to give.
@@ -391,7 +391,12 @@ impl Heap {
             return true;
         }
         mail::collect_page(self, page, owned);
-        page.refill(owned) || page.extend(owned, &self.rng)
+        page.refill(owned) || self.extend(page, owned)
+    }
+
+    /// Makes more blocks of the page. False: it has them all.
+    fn extend(&self, page: &'static Page, owned: &Owned) -> bool {
+        page.extend(owned, &self.rng).unwrap_or_else(|refused| die_of_damage(page, refused, Operation::Malloc))
     }
 
     /// What every slow path of malloc does besides.

@@ -2,8 +2,8 @@
 
 use super::face::{Extent, end_guard};
 use super::hot::{NEVER, WHEN_EMPTY};
-use super::link::encode;
-use super::{Origin, Page, Tables};
+use super::link::{Wild, encode};
+use super::{Origin, Page, Refused, Tables};
 use crate::entropy::{self, Rng};
 use crate::geometry::{Class, SLICE};
 use crate::mitigations::MITIGATIONS;
@@ -176,6 +176,7 @@ impl Page {
         hot.births.store(births, Relaxed);
         hot.generation.store(generation, Relaxed);
         hot.quarantined.store(0, Relaxed);
+        hot.made.store(0, Relaxed);
         self.draw_canary_keys(generation);
         hot.free.store(0, Relaxed);
         hot.untouched.store(false, Relaxed);
@@ -197,13 +198,24 @@ impl Page {
         }
     }
 
+    /// All blocks are free, and on no list from now on: they are made anew as they are needed, in another order.
+    pub(crate) fn unmake(&self, _owned: &Owned) {
+        let hot = &self.hot;
+        hot.capacity.store(0, Relaxed);
+        hot.free.store(0, Relaxed);
+        hot.local.store(0, Relaxed);
+    }
+
     /// Makes more blocks and puts them on the free list, which is empty. False: the page has all its blocks.
-    pub(crate) fn extend(&self, _owned: &Owned, rng: &Rng) -> bool {
+    ///
+    /// # Errors
+    /// One of them was made before, and written to since it was freed.
+    pub(crate) fn extend(&self, _owned: &Owned, rng: &Rng) -> Result<bool, Refused> {
         let hot = &self.hot;
         let capacity = hot.capacity.load(Relaxed);
         let left = hot.reserved.load(Relaxed).wrapping_sub(capacity) as usize;
         if left == 0 {
-            return false;
+            return Ok(false);
         }
         let least = if MITIGATIONS.random_order { SHUFFLED_MIN } else { 1 };
         let fitting = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
@@ -211,15 +223,38 @@ impl Page {
         // Whole windows, so that none is small.
         let wanted = fitting.wrapping_sub(fitting.checked_rem(unit).filter(|_| fitting > unit).unwrap_or(0));
         let count = wanted.min(left) as u32;
-        hot.capacity.store(capacity.wrapping_add(count), Relaxed);
+        let (made, end) = (hot.made.load(Relaxed), capacity.wrapping_add(count));
+        for number in numbers(capacity, count).take_while(|&number| number <= made) {
+            self.inspect(number, made)?;
+        }
+        hot.capacity.store(end, Relaxed);
+        hot.made.store(made.max(end), Relaxed);
         if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {
             // What an earlier page's blocks left: a link in each, if nothing else.
-            numbers(capacity, count).for_each(|number| self.wipe(self.nth(number)));
+            numbers(capacity, count)
+                .skip_while(|&number| number <= made)
+                .for_each(|number| self.wipe(self.nth(number)));
         }
         self.chain(numbers(capacity, count), rng);
-        hot.untouched.store(true, Relaxed);
-        hot.zeroed.store(hot.fresh.load(Relaxed), Relaxed);
-        true
+        hot.untouched.store(made <= capacity, Relaxed);
+        hot.zeroed.store(made <= capacity && hot.fresh.load(Relaxed), Relaxed);
+        Ok(true)
+    }
+
+    /// Whether the block with this number, one of so many that were made, is as it was when it was freed: to be asked before a
+    /// new link hides it.
+    fn inspect(&self, number: u32, made: u32) -> Result<(), Refused> {
+        let name = self.name(number);
+        let block = self.block_at(name);
+        if MITIGATIONS.encoded_links
+            && Wild::new(block.first_word()).decode(self.hot.key.load(Relaxed), name) > u64::from(made)
+        {
+            return Err(Refused::Corrupt(block.address()));
+        }
+        if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
+            return Err(Refused::Written(block.address()));
+        }
+        Ok(())
     }
 
     /// Puts the blocks with these numbers before the free list's head: in the order of their addresses or, with

@@ -46,11 +46,13 @@ pub(crate) struct Hot {
     pub(super) dealt: AtomicU32,
     /// How often the page was born; part of the key.
     pub(super) births: AtomicU32,
+    /// Blocks that were ever made in this life. Those beyond the capacity lie as they were freed, a link in each.
+    pub(super) made: AtomicU32,
     /// The free list holds only blocks that were never handed out.
     pub(super) untouched: AtomicBool,
     /// And they lie in memory that was zero.
     pub(super) zeroed: AtomicBool,
-    /// Blocks that are yet to be made lie in memory that is zero.
+    /// Blocks that were never made lie in memory that is zero.
     pub(super) fresh: AtomicBool,
     /// The page's thread was alive at a fork and is not in this process: its lists may be torn.
     pub(super) torn: AtomicBool,
@@ -87,6 +89,7 @@ impl Hot {
         generation: AtomicU32::new(0),
         dealt: AtomicU32::new(0),
         births: AtomicU32::new(0),
+        made: AtomicU32::new(0),
         untouched: AtomicBool::new(false),
         zeroed: AtomicBool::new(false),
         fresh: AtomicBool::new(false),

@@ -380,7 +380,7 @@ mod tests {
                 .expect("nothing was freed late");
             self.page.bits().state.iter().for_each(|word| word.store(0, Relaxed));
             let mut blocks = std::vec::Vec::new();
-            while self.page.extend(&owned, &self.rng) {
+            while self.page.extend(&owned, &self.rng).expect("nothing was written") {
                 while let Ok(block) = self.page.pop(&owned) {
                     blocks.push(block.address());
                 }
