@@ -1,7 +1,8 @@
 //! The owner's line of a page.
 
 use super::Tables;
-use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
+use crate::mitigations::MITIGATIONS;
+use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Relaxed};
 use core::ptr;
 
 /// `trigger` of a page in its queue: free goes the slow way when the last block comes back.
@@ -71,6 +72,12 @@ pub(crate) struct Hot {
 }
 
 impl Hot {
+    /// What the page's links are mixed with; nobody reads it where they are plain.
+    #[inline(always)]
+    pub(super) fn key(&self) -> u64 {
+        if MITIGATIONS.encoded_links { self.key.load(Relaxed) } else { 0 }
+    }
+
     #[allow(clippy::declare_interior_mutable_const, reason = "the initial value of the one empty page")]
     pub(super) const EMPTY: Hot = Hot {
         free: AtomicU32::new(0),
