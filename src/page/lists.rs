@@ -8,7 +8,7 @@
 
 use super::link::{Wild, encode};
 use super::{Block, Page};
-use crate::geometry::{Granule, UserPtr};
+use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
 use crate::remote::{self, All, NotLive, Out, Owned};
 use crate::sync::{Relaxed, Release};
@@ -103,13 +103,13 @@ impl Page {
     ///
     /// # Errors
     /// As `push_posted`.
-    pub(crate) fn post_to_quarantine(&self, address: usize, _owned: &Owned) -> Result<UserPtr, Refused> {
+    pub(crate) fn post_to_quarantine(&self, address: usize, _owned: &Owned) -> Result<(), Refused> {
         let block = self.face.block(address);
         if MITIGATIONS.zero_on_free && block.first_word() != 0 {
             return Err(Refused::Written(address));
         }
         self.count_quarantined(1);
-        Ok(UserPtr::new(block.start().as_ptr()))
+        Ok(())
     }
 
     /// A block that has waited is about to come to a list.
