@@ -28,6 +28,8 @@ pub struct Mitigations {
     pub sampled_guards: bool,
     /// Every page of blocks ends in an inaccessible OS page.
     pub page_guards: bool,
+    /// Blocks that can hold no pointer, because their alignment is below 8, never lie in a segment that has had others.
+    pub partition: bool,
     /// What never changes once it is mapped is sealed: metadata, the secret, the used parts of the segment map.
     pub sealed: bool,
 }
@@ -44,6 +46,7 @@ pub const MITIGATIONS: Mitigations = Mitigations {
     zero_on_free: cfg!(feature = "zero-on-free"),
     sampled_guards: cfg!(feature = "sampled-guards"),
     page_guards: cfg!(feature = "page-guards"),
+    partition: cfg!(feature = "partition"),
     sealed: cfg!(feature = "sealed"),
 };
 
@@ -59,7 +62,7 @@ enum Since {
 }
 
 /// How many defences there are.
-const COUNT: usize = 11;
+const COUNT: usize = 12;
 
 impl Mitigations {
     /// Each defence by its feature's name, whether it is in force, and the first build that has it.
@@ -75,6 +78,7 @@ impl Mitigations {
             ("quarantine", self.quarantine, Since::Paranoid),
             ("zero-on-free", self.zero_on_free, Since::Paranoid),
             ("page-guards", self.page_guards, Since::Paranoid),
+            ("partition", self.partition, Since::Paranoid),
             ("sealed", self.sealed, Since::Paranoid),
         ]
     }
@@ -120,6 +124,7 @@ mod tests {
             zero_on_free: false,
             sampled_guards: false,
             page_guards: false,
+            partition: false,
             sealed: false,
         };
         let hardened = Mitigations {
@@ -136,6 +141,7 @@ mod tests {
             quarantine: true,
             zero_on_free: true,
             page_guards: true,
+            partition: true,
             sealed: true,
             ..hardened
         };

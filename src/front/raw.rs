@@ -67,6 +67,21 @@ pub fn allocate_zeroed(size: usize) -> *mut u8 {
     heap::allocate_zeroed(size)
 }
 
+/// As [`allocate`], for what will hold no pointer: with `partition` such blocks never lie where others have lain. They stay apart when
+/// they are reallocated, and are freed as all others are.
+#[inline]
+#[must_use]
+pub fn allocate_data(size: usize) -> *mut u8 {
+    heap::allocate_on(size, Terms::of_data(Fill::Any))
+}
+
+/// The same, filled with zeros.
+#[inline]
+#[must_use]
+pub fn allocate_data_zeroed(size: usize) -> *mut u8 {
+    heap::allocate_on(size, Terms::of_data(Fill::Zero))
+}
+
 /// A block aligned to `align`; null on exhaustion, or if that is no power of two.
 #[inline]
 #[must_use]

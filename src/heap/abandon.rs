@@ -12,7 +12,7 @@ use crate::options::{self, Setting};
 use crate::page::{Kind, Page};
 use crate::remote::{All, Owned, Owner};
 use crate::report::Operation;
-use crate::segment::{self, Role, Segment};
+use crate::segment::{self, Role, Segment, Zone};
 use crate::sync::{AtomicU64, AtomicUsize, Relaxed};
 
 /// Abandoned pages by class.
@@ -179,7 +179,7 @@ pub(super) fn reclaim(page: &'static Page) {
         thread.put_back();
         return;
     };
-    let heap = &thread.heap;
+    let heap = thread.backing_for(segment::segment_of(page).map_or(Zone::General, Segment::zone));
     let usable = take_back(heap, page, &claimed);
     let adopted = heap.adopted.load(Relaxed);
     let is_at_home = segment::segment_of(page).is_some_and(|segment| segment.is_at(heap.home()));

@@ -8,7 +8,7 @@ use crate::os::Caller;
 use crate::page::{Block, Contents, Origin, Page, Refused, TRAILER, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
-use crate::segment::{self, SingleShape, map};
+use crate::segment::{self, SingleShape, Zone, map};
 use crate::sync::{AtomicU32, Relaxed};
 use core::ptr::{self, NonNull};
 
@@ -31,23 +31,53 @@ pub(crate) enum Fill {
 pub(crate) struct Terms {
     fill: Fill,
     origin: Origin,
+    zone: Zone,
 }
+
+/// Alignments from which on a block may hold a pointer.
+const POINTER: usize = 8;
 
 impl Terms {
     /// For C's functions.
     pub(crate) const fn of(fill: Fill) -> Terms {
-        Terms { fill, origin: Origin::MALLOC }
+        Terms { fill, origin: Origin::MALLOC, zone: Zone::General }
+    }
+
+    /// For C's functions, for what will hold no pointer.
+    pub(crate) const fn of_data(fill: Fill) -> Terms {
+        Terms::of(fill).within(Zone::Data)
+    }
+
+    /// The same in this zone, if blocks are kept apart. What stands alone does so in either case.
+    pub(crate) const fn within(self, zone: Zone) -> Terms {
+        let is_data = MITIGATIONS.partition && matches!(zone, Zone::Data);
+        Terms { zone: if is_data { Zone::Data } else { Zone::General }, ..self }
     }
 
     /// For C++'s operators.
     pub(crate) const fn of_operator(origin: Origin) -> Terms {
-        Terms { fill: Fill::Any, origin }
+        Terms { fill: Fill::Any, origin, zone: Zone::General }
     }
 
     /// For one that comes back with a Layout of this alignment.
     #[inline(always)]
     pub(crate) const fn of_layout(fill: Fill, align: usize) -> Terms {
-        Terms { fill, origin: Origin::layout(align) }
+        let terms = Terms { fill, origin: Origin::layout(align), zone: Zone::General };
+        terms.within(if align < POINTER { Zone::Data } else { Zone::General })
+    }
+
+    /// The calling thread's heap for such blocks, if it has one.
+    #[inline(always)]
+    fn heap(self) -> Option<&'static Heap> {
+        match self.zone {
+            Zone::Data => Thread::current().map(|thread| thread.heap_for(Zone::Data)),
+            _ => Heap::current(),
+        }
+    }
+
+    /// This heap, or else that of the thread for such blocks.
+    pub(super) fn heap_or(self, heap: Option<&'static Heap>, thread: Option<&'static Thread>) -> Option<&'static Heap> {
+        heap.or_else(|| thread.map(|thread| thread.heap_for(self.zone)))
     }
 
     /// Makes of a block just popped for `size` bytes what it is to be.
@@ -79,7 +109,7 @@ pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
 /// The same on any terms.
 #[inline(always)]
 pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
-    match pop(size) {
+    match pop(size, terms) {
         Some((block, page)) => terms.hand_out(block, page, size),
         None => allocate_slow(size, terms),
     }
@@ -88,7 +118,7 @@ pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
 /// The same, if the fast path has one.
 #[inline(always)]
 pub(crate) fn at_hand(size: usize, terms: Terms) -> Option<NonNull<u8>> {
-    let (block, page) = pop(size)?;
+    let (block, page) = pop(size, terms)?;
     terms.hand_out(block, page, size);
     Some(block.start())
 }
@@ -119,11 +149,11 @@ const fn is_small(size: usize) -> bool {
 
 /// The fast path: a block from the page that the heap's table names.
 #[inline(always)]
-fn pop(size: usize) -> Option<(Block, &'static Page)> {
+fn pop(size: usize, terms: Terms) -> Option<(Block, &'static Page)> {
     if !is_small(size) {
         return None;
     }
-    pop_small(Heap::current()?, size)
+    pop_small(terms.heap()?, size)
 }
 
 /// The same from a heap of this thread's, for a small size.
@@ -150,7 +180,7 @@ pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, terms:
 #[cold]
 #[inline(never)]
 pub(crate) fn allocate_slow(size: usize, terms: Terms) -> *mut u8 {
-    let heap = Heap::current();
+    let heap = terms.heap();
     let popped = match heap {
         Some(heap) if is_small(size) => pop_refilled(heap, heap.direct(padded(size))),
         Some(heap) => Class::of(padded(size)).and_then(|class| pop_of(heap, class)),
@@ -165,7 +195,7 @@ pub(crate) fn allocate_slow(size: usize, terms: Terms) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn allocate_slow_aligned(size: usize, align: usize, terms: Terms) -> *mut u8 {
-    allocate_slowly(Heap::current(), size, align, terms)
+    allocate_slowly(terms.heap(), size, align, terms)
 }
 
 #[cold]
@@ -249,7 +279,7 @@ fn allocate_slower(
     }
     deferred::call_deferred(Collect::Gently);
     let thread = Thread::current_or_new();
-    let heap = heap.or_else(|| thread.map(Thread::default));
+    let heap = terms.heap_or(heap, thread);
     let caller = caller.in_thread(thread.map(|thread| &thread.stack));
     if let Some(block) = sample::allocate(heap, size, align, class, terms.origin, &caller) {
         return block.as_ptr();
@@ -259,7 +289,7 @@ fn allocate_slower(
         (Some(class), heap) => {
             let found = match heap {
                 Some(heap) => heap.allocate(class).map(|(block, page)| terms.hand_out(block, page, size)),
-                None => allocate_momentarily(class, |block, page| terms.hand_out(block, page, size)),
+                None => allocate_momentarily(class, terms.zone, |block, page| terms.hand_out(block, page, size)),
             };
             found.unwrap_or(ptr::null_mut())
         }
@@ -275,7 +305,7 @@ pub(super) fn allocate_grown(heap: Option<&'static Heap>, size: usize, align: us
             return ptr::null_mut();
         }
         let thread = Thread::current_or_new();
-        let heap = heap.or_else(|| thread.map(Thread::default));
+        let heap = terms.heap_or(heap, thread);
         let caller = caller.in_thread(thread.map(|thread| &thread.stack));
         if let Some(block) =
             sample::allocate(heap, size, align, Class::of_aligned(padded(size), align), terms.origin, &caller)
@@ -294,7 +324,7 @@ pub(super) fn allocate_alone(heap: Option<&'static Heap>, size: usize, shape: Si
             return ptr::null_mut();
         }
         deferred::call_deferred(Collect::Gently);
-        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        let heap = terms.heap_or(heap, Thread::current_or_new());
         allocate_shaped(heap, size, shape, terms, padded(size))
     })
 }
@@ -332,10 +362,10 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
 }
 
 /// A block for a thread that has no heap, handed out: from one that exists for this moment.
-fn allocate_momentarily(class: Class, hand_out: impl FnOnce(Block, &Page) -> *mut u8) -> Option<*mut u8> {
+fn allocate_momentarily(class: Class, zone: Zone, hand_out: impl FnOnce(Block, &Page) -> *mut u8) -> Option<*mut u8> {
     start::start();
     let thread = Thread::take()?;
-    let pointer = thread.heap.allocate(class).map(|(block, page)| hand_out(block, page));
+    let pointer = thread.backing_for(zone).allocate(class).map(|(block, page)| hand_out(block, page));
     abandon::abandon_all(thread);
     pointer
 }

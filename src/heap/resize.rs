@@ -103,7 +103,7 @@ pub(crate) unsafe fn reallocate(pointer: UserPtr, size: usize) -> *mut u8 {
 /// # Safety
 /// - as `reallocate`.
 pub(crate) unsafe fn reallocate_aligned(pointer: UserPtr, size: usize, align: usize) -> *mut u8 {
-    let target = Target { heap: Heap::current(), align, offset: 0, fill: Fill::Any };
+    let target = Target { heap: None, align, offset: 0, fill: Fill::Any };
     // SAFETY: the caller's promise.
     unsafe { reallocate_to(pointer, size, target) }
 }
@@ -161,10 +161,11 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
     }
     let live = live(pointer, Operation::Realloc);
     let held = live.holds(pointer, Operation::Realloc, Claim::Any);
+    let terms = Terms::of(target.fill).within(live.segment.zone());
     if live.is_sound_and_alone(pointer) {
         let is_as_wished = size == held && target.suits(pointer);
         // SAFETY: the caller's promise.
-        return unsafe { live.moves_unless(is_as_wished, pointer, size, &target, Terms::of(target.fill), Claim::Any) };
+        return unsafe { live.moves_unless(is_as_wished, pointer, size, &target, terms, Claim::Any) };
     }
     if live.lead != 0 {
         // SAFETY: the caller's promise.
@@ -185,11 +186,10 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
         return live.stays(pointer, resized);
     }
     if target.lead() == 0
-        && let Some(new) = live.grows_to(pointer, size, &target)
+        && let Some(new) = live.grows_to(pointer, size, &target, terms)
     {
         return resized.settle(new);
     }
-    let terms = Terms::of(target.fill);
     let new = if padded > room { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
     if new.is_null() && is_aligned && padded <= room && is_possible_slack(room.wrapping_sub(size)) {
         // A block that is to shrink can always stay.
@@ -219,8 +219,8 @@ pub(crate) unsafe fn reallocate_with_layout(
     let claim = Claim::Layout { size: old, align };
     let _ = live.holds(pointer, Operation::Realloc, claim);
     let target = Target { heap, align, offset: 0, fill: Fill::Any };
+    let terms = Terms::of_layout(target.fill, align);
     if live.is_sound_and_alone(pointer) {
-        let terms = Terms::of_layout(target.fill, align);
         // SAFETY: the caller's promise.
         return unsafe { live.moves_unless(size == old, pointer, size, &target, terms, claim) };
     }
@@ -228,10 +228,9 @@ pub(crate) unsafe fn reallocate_with_layout(
     if free::is_of_layout(live.page, size, align) || live.resizes_to(pointer, size, align) {
         return live.stays(pointer, resized);
     }
-    if let Some(new) = live.grows_to(pointer, size, &target) {
+    if let Some(new) = live.grows_to(pointer, size, &target, terms) {
         return resized.settle(new);
     }
-    let terms = Terms::of_layout(target.fill, align);
     let new = if size > old { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
     unsafe { live.move_to(pointer, new, old.min(size), claim) }
@@ -366,20 +365,26 @@ impl Live {
 
     /// A huge block of `size` bytes that has this one's pages; this one is freed then. None: there is nothing to move, or the
     /// kernel does not.
-    fn grows_to(&self, pointer: UserPtr, size: usize, target: &Target) -> Option<NonNull<u8>> {
+    fn grows_to(&self, pointer: UserPtr, size: usize, target: &Target, terms: Terms) -> Option<NonNull<u8>> {
         let size = padded(size);
         if size <= LARGE_MAX || self.page.face.kind() != Kind::Single {
             return None;
         }
-        self.grows_huge_to(pointer, &SingleShape::of(size, target.align)?, target.heap)
+        self.grows_huge_to(pointer, &SingleShape::of(size, target.align)?, target.heap, terms)
     }
 
     #[cold]
     #[inline(never)]
-    fn grows_huge_to(&self, pointer: UserPtr, shape: &SingleShape, heap: Option<&'static Heap>) -> Option<NonNull<u8>> {
+    fn grows_huge_to(
+        &self,
+        pointer: UserPtr,
+        shape: &SingleShape,
+        heap: Option<&'static Heap>,
+        terms: Terms,
+    ) -> Option<NonNull<u8>> {
         report::die_if_dying();
         start::renew_if_cloned().ok()?;
-        let heap = heap.or_else(|| Thread::current_or_new().map(Thread::default));
+        let heap = terms.heap_or(heap, Thread::current_or_new());
         let list = heap.map(|heap| &heap.singles);
         free::preserving_errno(|| segment::grow_to_huge(self.segment, self.page, shape, list))
             .unwrap_or_else(|NotLive| diagnose::die(pointer, Operation::Realloc))

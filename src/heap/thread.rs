@@ -13,7 +13,7 @@ use crate::mitigations::MITIGATIONS;
 use crate::os::{self, StackBounds};
 use crate::page::{EMPTY, Page};
 use crate::remote::Mailbox;
-use crate::segment::{Home, Singles, meta, space};
+use crate::segment::{Home, Singles, Zone, meta, space};
 use crate::sync::{
     Acquire, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release,
 };
@@ -21,6 +21,9 @@ use core::ptr;
 
 /// `os::local_state` of a thread whose last destructor has run.
 pub(super) const GONE: usize = 1;
+
+/// How many heaps for data a thread has.
+const DATA_HEAPS: usize = if MITIGATIONS.partition { 1 } else { 0 };
 
 /// A heap. Valid when all its bytes are zero; `reset` makes it fit for use.
 #[repr(C)]
@@ -69,6 +72,8 @@ pub(crate) struct Thread {
     mailbox: Mailbox,
     /// The backing heap.
     pub(crate) heap: Heap,
+    /// With `partition` the one for blocks that can hold no pointer.
+    data: [Heap; DATA_HEAPS],
     /// The heaps that the program has made.
     pub(super) heaps: AtomicPtr<Heap>,
     /// The heap of malloc.
@@ -180,9 +185,9 @@ impl Heap {
         unsafe { self.thread.load(Relaxed).as_ref() }
     }
 
-    /// Whether it is its thread's first, which stays as long as the thread.
+    /// Whether it is one of those that a thread begins with, and which stay as long as the thread.
     pub(super) fn is_backing(&self) -> bool {
-        self.thread().is_some_and(|thread| ptr::eq(self, &thread.heap))
+        self.thread().is_some_and(|thread| thread.backing().any(|heap| ptr::eq(self, heap)))
     }
 
     /// Where its memory comes from.
@@ -258,6 +263,28 @@ impl Thread {
         Some(thread)
     }
 
+    /// The heaps that it begins with, malloc's first.
+    fn backing(&self) -> impl Iterator<Item = &Heap> {
+        core::iter::once(&self.heap).chain(&self.data)
+    }
+
+    /// The heap for blocks of this zone: for all but data the default heap.
+    #[inline(always)]
+    pub(super) fn heap_for(&'static self, zone: Zone) -> &'static Heap {
+        match self.data.first() {
+            Some(data) if zone == Zone::Data => data,
+            _ => self.default(),
+        }
+    }
+
+    /// The one of the heaps that it begins with that may have pages of this zone.
+    pub(super) fn backing_for(&'static self, zone: Zone) -> &'static Heap {
+        match self.data.first() {
+            Some(data) if zone == Zone::Data => data,
+            _ => &self.heap,
+        }
+    }
+
     /// The heap of malloc.
     pub(super) fn default(&'static self) -> &'static Heap {
         // SAFETY: null or a heap of this thread, whose metadata is never unmapped.
@@ -271,10 +298,10 @@ impl Thread {
         os::set_local_heap(heap.cast());
     }
 
-    /// The thread's heaps, the backing one first. The one that the caller has may leave meanwhile.
+    /// The thread's heaps, those that it began with first. The one that the caller has may leave meanwhile.
     pub(super) fn heaps(&'static self) -> impl Iterator<Item = &'static Heap> {
         let mut next = self.heaps.load(Relaxed);
-        core::iter::once(&self.heap).chain(core::iter::from_fn(move || {
+        self.backing().chain(core::iter::from_fn(move || {
             // SAFETY: null or a heap's metadata, which is never unmapped.
             let heap = unsafe { next.as_ref() }?;
             next = heap.next.load(Relaxed);
@@ -315,7 +342,8 @@ impl Thread {
                 }
             }
         };
-        thread.heap.reset(thread);
+        thread.backing().for_each(|heap| heap.reset(thread));
+        thread.data.iter().for_each(|heap| heap.singles.settle(Home::DATA));
         if MITIGATIONS.quarantine {
             thread.quarantine.reset();
         }
@@ -335,7 +363,7 @@ impl Thread {
         self.active.store(0, Relaxed);
         let locked = space::lock();
         self.heap.name.end();
-        while let Some(heap) = self.heaps().nth(1) {
+        while let Some(heap) = self.heaps().nth(1 + DATA_HEAPS) {
             heap.part(self, &locked);
         }
         self.spare.store(SPARE.load(Relaxed), Relaxed);

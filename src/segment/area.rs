@@ -16,7 +16,7 @@
 
 use super::arena;
 use super::space::{Locked, lock};
-use super::{map, meta};
+use super::{Zone, map, meta};
 use crate::geometry::{SEGMENT, SEGMENT_SHIFT};
 use crate::os::{self, Errno, GIGANTIC, Span};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Relaxed, Release};
@@ -71,6 +71,8 @@ pub(crate) struct Home(u32);
 
 impl Home {
     pub(crate) const ANY: Home = Home(0);
+    /// Any area as well, and segments of a zone of their own.
+    pub(crate) const DATA: Home = Home(u32::MAX.wrapping_sub(1));
 
     /// Of a number, as [`Home::number`] gave it.
     pub(crate) const fn numbered(number: u32) -> Home {
@@ -87,9 +89,19 @@ impl Home {
         self.0
     }
 
+    /// Whether any area will do.
+    pub(super) fn is_anywhere(self) -> bool {
+        self == Home::ANY || self == Home::DATA
+    }
+
+    /// What the segments there are for.
+    pub(super) fn zone(self) -> Zone {
+        if self == Home::DATA { Zone::Data } else { Zone::General }
+    }
+
     /// Whether who lives here may use what lies in that area (0: in none).
     pub(super) fn admits(self, area: u32) -> bool {
-        if self == Home::ANY { !is_exclusive(area) } else { self.0 == area }
+        if self.is_anywhere() { !is_exclusive(area) } else { self.0 == area }
     }
 }
 

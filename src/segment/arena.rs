@@ -97,7 +97,7 @@ pub(super) fn take(home: Home, locked: &Locked) -> Result<Plot, Errno> {
     let at_home = |arena: &&Arena| home.admits(arena.area.load(Relaxed));
     match arenas().filter(at_home).find_map(Arena::draw) {
         Some(plot) => Ok(plot),
-        None if home == Home::ANY => reserve(locked)?.draw().ok_or(Errno::NOMEM),
+        None if home.is_anywhere() => reserve(locked)?.draw().ok_or(Errno::NOMEM),
         None => Err(Errno::NOMEM),
     }
 }

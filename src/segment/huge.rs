@@ -8,7 +8,6 @@
 //!            old |X|    |X|          empty and inaccessible: it waits in the quarantine as if it had been freed
 //! ```
 
-use super::area::Home;
 use super::broad;
 use super::ranges::State;
 use super::single::{self, Single, SingleShape};
@@ -70,6 +69,7 @@ impl Mapping {
         let Mapping { whole, inner } = self;
         // All of it, so that it stays one map when the block grows.
         broad::want(Some(whole).filter(|_| broad::is_worth_it(inner.len())));
+        segment.zone.store(Singles::home_of(list).zone() as u8, Relaxed);
         segment.span_base.store(whole.start().as_ptr(), Relaxed);
         segment.span_len.store(whole.len(), Relaxed);
         space::add_huge_bytes(whole.len());
@@ -138,7 +138,7 @@ pub(crate) fn grow(
     shape: &SingleShape,
     list: Option<&'static Singles>,
 ) -> Result<Option<NonNull<u8>>, NotLive> {
-    let may_move = !segment.is_brought() && Singles::home_of(list) == Home::ANY;
+    let may_move = !segment.is_brought() && Singles::home_of(list).is_anywhere();
     if !may_move || shape.is_shared() || shape.size < page.face.block_size() {
         return Ok(None);
     }

@@ -231,7 +231,7 @@ impl Segment {
 
     /// Whether a heap that lives there may use the segment.
     pub(crate) fn is_at(&self, home: Home) -> bool {
-        home.admits(self.area())
+        home.admits(self.area()) && self.zone() == home.zone()
     }
 
     pub(crate) fn number(&self) -> u32 {

@@ -166,7 +166,7 @@ pub(crate) fn allocate(
     caller: &Caller<'_>,
 ) -> Option<NonNull<u8>> {
     // A heap with memory of its own takes none elsewhere.
-    if Singles::home_of(list) != Home::ANY {
+    if !Singles::home_of(list).is_anywhere() {
         return None;
     }
     let shape = SingleShape::of(size, align).filter(SingleShape::is_shared)?;

@@ -10,7 +10,6 @@
 //! a race is a double free; the range becomes inaccessible then and there (with `free-checks`), and waits in the
 //! [`super::quarantine`] for its next block.
 
-use super::area::Home;
 use super::body::Life;
 use super::broad;
 use super::ranges::{Range, State};
@@ -143,7 +142,7 @@ fn allocate_anew(
     quarantine::make_way(shape.size, locked);
     let make = || match shape.is_shared() {
         true => allocate_shared(shape, room, list, locked),
-        false if Singles::home_of(list) == Home::ANY => huge::allocate(shape, list, locked),
+        false if Singles::home_of(list).is_anywhere() => huge::allocate(shape, list, locked),
         // An arena has no room for a mapping of its own.
         false => Err(Errno::NOMEM),
     };

@@ -131,7 +131,7 @@ pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
         let has_some = !segment.dirty.is_empty();
         has_some.then(|| segment.used.draw_gap_within(&segment.dirty, count, |n| dice().below(n))).flatten()
     };
-    let mut nearest = roomy(Zone::General, home).take(WARM_LOOKS);
+    let mut nearest = roomy(home.zone(), home).take(WARM_LOOKS);
     let warm = nearest.find_map(|segment| take_from(segment, &left, count, &open, &locked)?.ok());
     let run = match warm {
         Some(run) => run,
@@ -173,7 +173,7 @@ pub(super) fn take(
     open: impl Fn(&Run) -> Result<(), Errno>,
     locked: &Locked,
 ) -> Result<Run, Errno> {
-    match take_new(Zone::General, home, count, &open, locked) {
+    match take_new(home.zone(), home, count, &open, locked) {
         Err(Failed::ToOpen) => {}
         Err(Failed::ToReserve(error)) => return Err(error),
         Ok(run) => return Ok(run),
@@ -181,10 +181,10 @@ pub(super) fn take(
     let within_reach =
         |segment: &'static Segment| segment.used.draw_gap_within(segment.within_reach(), count, |n| dice().below(n));
     let fused = |segment: &'static Segment| segment.fuse(locked).ok().and_then(|()| within_reach(segment));
-    if let Some(Ok(run)) = take_where(Zone::General, home, &within_reach, count, &open, locked) {
+    if let Some(Ok(run)) = take_where(home.zone(), home, &within_reach, count, &open, locked) {
         return Ok(run);
     }
-    take_where(Zone::General, home, &fused, count, &open, locked).unwrap_or(Err(Errno::NOMEM))
+    take_where(home.zone(), home, &fused, count, &open, locked).unwrap_or(Err(Errno::NOMEM))
 }
 
 /// Why slices could not be taken.

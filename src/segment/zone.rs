@@ -5,7 +5,7 @@ use crate::sync::{AtomicPtr, Relaxed};
 use core::ptr;
 
 /// How many zones there are.
-const ZONES: usize = 2;
+const ZONES: usize = 3;
 
 /// What a segment's slices are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +15,16 @@ pub(crate) enum Zone {
     General,
     /// Blocks that stand alone between guards: see [`super::sampled`].
     Sampled,
+    /// Blocks that can hold no pointer, where they are kept apart: a stale pointer to a struct with pointers then never leads to
+    /// bytes that somebody else chooses.
+    Data,
 }
 
 impl Zone {
     pub(super) fn of(number: u8) -> Zone {
         match number {
             1 => Zone::Sampled,
+            2 => Zone::Data,
             _ => Zone::General,
         }
     }

@@ -29,6 +29,7 @@ mod large;
 mod many_heaps;
 mod misuse;
 mod pages;
+mod partition;
 mod resize;
 #[cfg(not(any(miri, ravelin_mock)))]
 mod sampled;
