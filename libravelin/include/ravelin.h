@@ -75,6 +75,13 @@ rv_decl_nodiscard rv_decl_export void* rv_calloc(size_t count, size_t size) rv_a
 rv_decl_nodiscard rv_decl_export void* rv_mallocn(size_t count, size_t size) rv_attr_noexcept rv_attr_malloc
     rv_attr_alloc_size2(1, 2);
 
+/* For what will hold no pointer: text, pixels, what the network sends. In the paranoid build (and wherever rv_has_mitigation("partition"))
+ * such blocks never lie where others have lain, so that a stale pointer to a struct with pointers never leads to bytes that somebody else
+ * chooses; elsewhere they are blocks like any other. Resized and freed by the same functions as all blocks; they stay apart. */
+rv_decl_nodiscard rv_decl_export void* rv_malloc_data(size_t size) rv_attr_noexcept rv_attr_malloc rv_attr_alloc_size(1);
+rv_decl_nodiscard rv_decl_export void* rv_calloc_data(size_t count, size_t size) rv_attr_noexcept rv_attr_malloc
+    rv_attr_alloc_size2(1, 2);
+
 /* For sizes up to RV_SMALL_SIZE_MAX; larger ones work too. */
 #define RV_SMALL_WSIZE_MAX 128
 #define RV_SMALL_SIZE_MAX (RV_SMALL_WSIZE_MAX * sizeof(void*))

@@ -26,6 +26,18 @@ int main(void) {
     rv_corruption_t found = {NULL, 0, NULL};
     CHECK(rv_check_heap(&found) == 0 && found.what == NULL && rv_check_heap(NULL) == 0);
 
+    /* Data stay apart from what may hold pointers: no segment of 32 MiB has both. */
+    char* data = rv_malloc_data(100);
+    char* zeros = rv_calloc_data(10, 10);
+    CHECK(data && zeros && zeros[99] == 0 && rv_is_live(data));
+    if (rv_has_mitigation("partition")) CHECK((uintptr_t)data >> 25 == (uintptr_t)zeros >> 25 && (uintptr_t)data >> 25 != (uintptr_t)p >> 25);
+    data = rv_realloc(data, 5000);
+    if (rv_has_mitigation("partition")) CHECK(data && (uintptr_t)data >> 25 == (uintptr_t)zeros >> 25);
+    rv_free(data);
+    rv_free(zeros);
+    errno = 0;
+    CHECK(!rv_calloc_data((size_t)-1, 2) && errno == ENOMEM);
+
     rv_stats_t before, after;
     memset(&before, 0xff, sizeof before);
     CHECK(rv_stats_get(&before, sizeof before) == sizeof before && rv_stats_get(NULL, 0) == sizeof before);

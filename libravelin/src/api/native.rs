@@ -4,6 +4,7 @@ use core::ffi::{c_char, c_int, c_void};
 
 use engine::raw::{self, Form};
 
+use crate::errno::{or_no_memory, too_many};
 use crate::talk::{self, OutputFun, ReportFun};
 
 /// `rv_corruption_t` of `ravelin.h`.
@@ -216,4 +217,19 @@ unsafe extern "C" fn rv_stats_json(output: Option<OutputFun>, argument: *mut c_v
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rv_stats_table(output: Option<OutputFun>, argument: *mut c_void) {
     talk::write_statistics(Form::Table, output, argument);
+}
+
+/// A block of at least `size` bytes that will hold no pointer.
+#[unsafe(no_mangle)]
+extern "C" fn rv_malloc_data(size: usize) -> *mut c_void {
+    or_no_memory(raw::allocate_data(size), size)
+}
+
+/// A block for `count` elements of `size` bytes that will hold no pointer, all zero.
+#[unsafe(no_mangle)]
+extern "C" fn rv_calloc_data(count: usize, size: usize) -> *mut c_void {
+    match count.checked_mul(size) {
+        Some(bytes) => or_no_memory(raw::allocate_data_zeroed(bytes), bytes),
+        None => too_many(),
+    }
 }

@@ -50,7 +50,7 @@ fn a_block_stays_in_its_zone_when_it_is_reallocated() {
                 assert_eq!(zone_of(block), zone, "{from} to {to} aligned to {align}");
                 free_with_layout(UserPtr::new(block), to, align);
             }
-            let block = crate::front::raw::allocate_data(from);
+            let block = super::super::allocate_on(from, Terms::of_data(Fill::Any));
             // SAFETY: as above.
             let block = unsafe { reallocate(UserPtr::new(block), to) };
             assert_eq!(zone_of(block), apart(), "{from} to {to}, by C");

@@ -299,7 +299,7 @@ fn scene_of(test: &'static str, name: &str, every: usize) -> Option<Corpse> {
 
 /// Allocates and frees blocks of several sizes at random, and counts how many of each stood alone.
 fn coverage(every: usize) {
-    const SIZES: [usize; 6] = [16, 48, 200, 1000, 3000, 20_000];
+    const SIZES: [usize; 6] = [16, 48, 200, 1000, 3000, 6000];
     let rounds = every * 200;
     let mut live: Vec<Held> = Vec::new();
     let mut counts = SIZES.map(|_| 0_u64);
