@@ -12,7 +12,7 @@ use super::thread::Thread;
 use crate::entropy;
 use crate::os;
 use crate::remote::Owner;
-use crate::segment::space;
+use crate::segment::{self, space};
 use crate::sync::{AtomicBool, Relaxed};
 use core::ptr;
 
@@ -48,7 +48,7 @@ pub(super) extern "C" fn after_in_child() {
     }
     if had_others {
         orphan_pages(me);
-
+        segment::end_orphans();
     }
     if let Some(me) = me {
         for heap in me.heaps() {

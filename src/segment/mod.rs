@@ -58,7 +58,8 @@ pub(crate) use sampled::{
     visit as visit_sampled, waiting as sampled_waiting,
 };
 pub(crate) use single::{
-    SingleShape, allocate as allocate_single, claim as claim_single, resize as resize_single, retire as retire_single,
+    SingleShape, allocate as allocate_single, claim as claim_single, end_orphans, resize as resize_single,
+    retire as retire_single,
 };
 pub(crate) use singles::Singles;
 pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
