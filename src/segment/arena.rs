@@ -127,12 +127,11 @@ pub(super) fn unmap(base: NonNull<u8>, locked: &Locked) {
 /// The same for what was reserved at our own wish and never used.
 pub(super) fn unmap_rest(locked: &Locked) {
     for arena in arenas().filter(|arena| arena.area.load(Relaxed) == 0) {
-        for mask in (0..arena.segments.load(Relaxed)).map(|index| 1_u64.wrapping_shl(index)) {
-            if arena.used.load(Relaxed) & mask == 0 {
-                arena.used.store(arena.used.load(Relaxed) | mask, Relaxed);
-                arena.unmap(mask, locked);
-            }
-        }
+        // Read first: with its last segment the arena is forgotten.
+        let (used, segments) = (arena.used.load(Relaxed), arena.segments.load(Relaxed));
+        let free = (0..segments).map(|index| 1_u64.wrapping_shl(index)).filter(|mask| used & mask == 0);
+        arena.used.store(free.clone().fold(used, |all, mask| all | mask), Relaxed);
+        free.for_each(|mask| arena.unmap(mask, locked));
     }
 }
 
