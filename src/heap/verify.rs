@@ -4,6 +4,7 @@
 use super::thread::Thread;
 use super::{abandon, quarantine, sample};
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind::quiet;
 use crate::page::{Kind, Page, PageFault};
 use crate::remote::Owner;
 use crate::report::{self, BlockFacts, Operation};
@@ -121,6 +122,7 @@ impl core::error::Error for Corruption {}
 
 /// Checks every page of the calling thread and every abandoned page.
 pub(crate) fn check_heap() -> Result<Census, Corruption> {
+    let _quiet = quiet();
     // Without memory for a moment's heap there is none to check.
     Thread::with_one(check_with).unwrap_or(Ok(Census::default()))
 }
