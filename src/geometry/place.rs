@@ -13,12 +13,6 @@ impl UserPtr {
         Self(pointer)
     }
 
-    /// The pointer, to keep it.
-    #[inline]
-    pub(crate) const fn as_ptr(self) -> *mut u8 {
-        self.0
-    }
-
     /// Its address.
     #[inline]
     pub(crate) fn address(self) -> usize {

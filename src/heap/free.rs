@@ -80,7 +80,7 @@ fn detain(pointer: UserPtr, operation: Operation, page: &'static Page, out: &Out
     match page.take_to_quarantine(pointer.address(), out, owned) {
         Ok(()) => {
             if let Some(thread) = Thread::current() {
-                thread.detain(pointer, page.face.block_size());
+                thread.detain(page, pointer.address(), page.face.block_size());
             }
         }
         Err(NotLive) => refuse(pointer, operation),

@@ -40,8 +40,8 @@ pub(super) fn collect_page(heap: &Heap, page: &'static Page, owned: &Owned) {
     let result = remote::collect::<All>(&page.bits(), page.summary(), owned, |granule| {
         let address = start.wrapping_add(granule.wrapping_mul(GRANULE));
         let taken = match heap.thread().filter(|_| MITIGATIONS.quarantine && page.is_in_a_heap()) {
-            Some(thread) => page.post_to_quarantine(address, owned).map(|pointer| {
-                thread.detain_posted(pointer, page.face.block_size());
+            Some(thread) => page.post_to_quarantine(address, owned).map(|()| {
+                thread.detain_posted(page, address, page.face.block_size());
             }),
             None => page.push_posted(address, owned).map(|_| ()),
         };

@@ -1,12 +1,18 @@
 //! The quarantine: freed blocks that wait before they come back to their pages' lists.
 //!
 //! ```text
-//!  a block comes back ---> takes the place of one drawn at random ---> that one goes to its page's list
-//!                          | b | b | b | b | b | .. |  SLOTS, or as many as the budget of bytes allows
+//!  a block comes back ---> the next place
+//!                          | b | b | b | b | b | b | b | b |  SLOTS, or as many as the budget of bytes allows
+//!                              '---------------'
+//!                          no place is left: half of them, from one drawn at random on, go to their pages' lists
 //! ```
 //!
 //! So the block just freed is never the next to be handed out, and which frees lie between is a matter of chance: a stale pointer
 //! meets a block that is still free, and a stale free one whose state bit is clear.
+//!
+//! Half at a time, because blocks that were freed one after the other then come back one after the other. Were one drawn for each that
+//! comes, blocks that lie side by side would drift apart, until a program that goes through its blocks meets the caches at no step; and
+//! the lines of a block, its page and its bits would be missed one by one, where the processor now waits for many at once.
 //!
 //! A block that waits is free: its state bit is clear, and with `zero-on-free` it is wiped. But its page counts it as used, so that the
 //! page is neither given up nor handed to another class, and counts apart how many of the used ones wait:
@@ -22,35 +28,64 @@
 use super::malloc;
 use super::thread::{Heap, Thread};
 use crate::entropy::Rng;
-use crate::geometry::{Granule, SLICE, UserPtr};
+use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::page::Page;
 use crate::remote::Owned;
 use crate::report::{self, Operation};
-use crate::segment::map;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Relaxed};
 use core::ptr;
 
-/// Blocks at most: as many as a draw has bits for.
-const SLOTS: usize = if MITIGATIONS.quarantine { 1 << DRAW } else { 0 };
-const DRAW: u32 = 7;
+/// Blocks at most. A block leaves at the next free with a chance of no more than one in so many: half of them leave, and only when all
+/// places are taken.
+const SLOTS: usize = if MITIGATIONS.quarantine { 64 } else { 0 };
+/// As many as leave at once.
+const LEAVING: usize = SLOTS / 2;
+
+/// A place for a block.
+#[derive(Debug)]
+#[repr(C)]
+struct Slot {
+    block: AtomicUsize,
+    page: AtomicPtr<Page>,
+}
+
+/// A block that waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) page: &'static Page,
+    pub(super) address: usize,
+}
+
+impl Slot {
+    #[inline(always)]
+    fn put(&self, waiting: Waiting) {
+        self.block.store(waiting.address, Relaxed);
+        self.page.store(ptr::from_ref(waiting.page).cast_mut(), Relaxed);
+    }
+
+    /// None where there never was a block.
+    #[inline(always)]
+    fn get(&self) -> Option<Waiting> {
+        // SAFETY: null or the description of a page, which is never unmapped.
+        let page = unsafe { self.page.load(Relaxed).as_ref() }?;
+        Some(Waiting { page, address: self.block.load(Relaxed) })
+    }
+}
 
 /// Only its thread touches it. Empty when all its bytes are zero.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Quarantine {
-    /// Blocks that wait, `held` of them.
-    slots: [AtomicPtr<u8>; SLOTS],
     held: AtomicUsize,
-    /// Their bytes.
+    /// Bytes of the blocks that wait, `held` of them.
     bytes: AtomicUsize,
     /// How many these may be. One block may always wait, but in tests that want none to: for them it is 0.
     budget: AtomicUsize,
-    /// Random bits yet to be drawn, below a one.
-    bits: AtomicU64,
     /// Blocks have gone to pages that nobody has looked at since.
     unattended: AtomicU32,
+    slots: [Slot; SLOTS],
 }
 
 impl Quarantine {
@@ -66,121 +101,126 @@ impl Quarantine {
         self.budget.store(bytes, Relaxed);
     }
 
-    /// A block of `size` bytes enters. A block that leaves for it, most of the time.
-    #[inline]
-    fn exchange(&self, block: *mut u8, size: usize, rng: &Rng) -> Option<*mut u8> {
+    /// A block of `size` bytes enters, if there is room for it.
+    #[inline(always)]
+    fn enter(&self, waiting: Waiting, size: usize) -> Result<(), NoRoom> {
+        let (held, bytes) = (self.held.load(Relaxed), self.bytes.load(Relaxed).wrapping_add(size));
+        let Some(slot) = self.slots.get(held).filter(|_| bytes <= self.budget.load(Relaxed)) else {
+            return Err(NoRoom);
+        };
+        slot.put(waiting);
+        self.held.store(held.wrapping_add(1), Relaxed);
+        self.bytes.store(bytes, Relaxed);
+        Ok(())
+    }
+
+    /// A block enters that is alone, whatever its size.
+    fn enter_alone(&self, waiting: Waiting, size: usize) {
+        if let Some(slot) = self.slots.first() {
+            slot.put(waiting);
+            self.held.store(1, Relaxed);
+            self.bytes.store(size, Relaxed);
+        }
+    }
+
+    /// Half of the blocks leave, or the only one: from one drawn at random on, and behind the last comes the first.
+    fn take_half(&self, rng: &Rng) -> [Option<Waiting>; LEAVING] {
         let held = self.held.load(Relaxed);
-        self.bytes.store(self.bytes.load(Relaxed).wrapping_add(size), Relaxed);
-        match self.slots.get(held) {
-            Some(slot) => {
-                slot.store(block, Relaxed);
-                self.held.store(held.wrapping_add(1), Relaxed);
-                None
+        let leaving = held.div_ceil(2).min(LEAVING);
+        let first = rng.below(held as u32) as usize;
+        let slots = self.slots.get(..held).unwrap_or(&[]);
+        let (before, from) = slots.split_at_checked(first).unwrap_or((&[], &[]));
+        let mut taken = [None; LEAVING];
+        let mut bytes = self.bytes.load(Relaxed);
+        let places = from.iter().chain(before).take(leaving);
+        for (waiting, slot) in taken.iter_mut().zip(places) {
+            *waiting = slot.get();
+            bytes = bytes.wrapping_sub(waiting.map_or(0, |waiting| waiting.page.face.block_size()));
+        }
+        // Those that stay move up, in their order.
+        let behind = from.iter().skip(leaving);
+        let wrapped = leaving.saturating_sub(from.len());
+        let staying = before.iter().skip(wrapped).chain(behind);
+        for (place, slot) in slots.iter().zip(staying) {
+            if let Some(waiting) = slot.get() {
+                place.put(waiting);
             }
-            None => self.slots.get(self.draw(rng)).map(|slot| {
-                let leaves = slot.load(Relaxed);
-                slot.store(block, Relaxed);
-                leaves
-            }),
         }
-    }
-
-    /// A block other than `but` leaves because there are too many bytes.
-    fn shed(&self, but: *mut u8, rng: &Rng) -> Option<*mut u8> {
-        let (held, budget) = (self.held.load(Relaxed), self.budget.load(Relaxed));
-        if budget == 0 {
-            return self.take(0);
-        }
-        if self.bytes.load(Relaxed) <= budget || held < 2 {
-            return None;
-        }
-        let drawn = self.draw(rng).wrapping_mul(held) >> DRAW;
-        if !ptr::eq(self.slots.get(drawn)?.load(Relaxed), but) {
-            return self.take(drawn);
-        }
-        // Its neighbour, for it has one.
-        self.take(if drawn == 0 { 1 } else { drawn.wrapping_sub(1) })
-    }
-
-    /// Takes the block at this place out; the last one takes its place.
-    fn take(&self, place: usize) -> Option<*mut u8> {
-        let last = self.held.load(Relaxed).checked_sub(1)?;
-        let moved = self.slots.get(last)?.load(Relaxed);
-        let slot = self.slots.get(place)?;
-        let taken = slot.load(Relaxed);
-        slot.store(moved, Relaxed);
-        self.held.store(last, Relaxed);
-        Some(taken)
-    }
-
-    /// A number below [`SLOTS`].
-    #[inline]
-    fn draw(&self, rng: &Rng) -> usize {
-        let mut bits = self.bits.load(Relaxed);
-        if bits < 1 << DRAW {
-            // Nine draws of seven bits, and the one.
-            bits = rng.next_u64() | 1 << 63;
-        }
-        self.bits.store(bits >> DRAW, Relaxed);
-        bits as usize & SLOTS.wrapping_sub(1)
+        self.held.store(held.wrapping_sub(leaving), Relaxed);
+        self.bytes.store(bytes, Relaxed);
+        taken
     }
 
     /// Blocks of the page leave: they are on its lists, or the page has no blocks any more.
     pub(super) fn forget(&self, page: &Page) {
-        let (start, bytes) = (page.face.start().addr(), page.face.slices().wrapping_mul(SLICE));
-        let mut place = 0;
-        while let Some(slot) = self.slots.get(..self.held.load(Relaxed)).and_then(|slots| slots.get(place)) {
-            if slot.load(Relaxed).addr().wrapping_sub(start) < bytes {
-                let _ = self.take(place);
+        let mut kept = 0_usize;
+        for waiting in self.iter() {
+            if ptr::eq(waiting.page, page) {
                 self.bytes.store(self.bytes.load(Relaxed).wrapping_sub(page.face.block_size()), Relaxed);
-            } else {
-                place = place.wrapping_add(1);
+            } else if let Some(slot) = self.slots.get(kept) {
+                slot.put(waiting);
+                kept = kept.wrapping_add(1);
             }
         }
+        self.held.store(kept, Relaxed);
     }
 
     /// The blocks that wait.
-    pub(super) fn iter(&self) -> impl Iterator<Item = UserPtr> {
-        self.slots.iter().take(self.held.load(Relaxed)).map(|slot| UserPtr::new(slot.load(Relaxed)))
+    pub(super) fn iter(&self) -> impl Iterator<Item = Waiting> {
+        self.slots.iter().take(self.held.load(Relaxed)).filter_map(Slot::get)
     }
 }
 
-/// The page of a block that waits.
-pub(super) fn page_of(block: UserPtr) -> &'static Page {
-    match map::find(block) {
-        Some((segment, granule)) => segment.page_of(granule),
-        None => report::internal("the quarantine holds what is no block", Operation::Free, block.address()),
-    }
-}
+/// Others have to leave first.
+#[derive(Clone, Copy, Debug)]
+struct NoRoom;
 
 impl Thread {
     /// A block that the owner has just taken back waits. Its page counts it already.
-    #[inline]
-    pub(super) fn detain(&'static self, block: UserPtr, size: usize) {
-        let pointer = block.as_ptr();
-        if let Some(leaves) = self.quarantine.exchange(pointer, size, &self.heap.rng) {
-            self.release(UserPtr::new(leaves), Attention::Now);
-        }
-        while let Some(leaves) = self.quarantine.shed(pointer, &self.heap.rng) {
-            self.release(UserPtr::new(leaves), Attention::Now);
+    #[inline(always)]
+    pub(super) fn detain(&'static self, page: &'static Page, address: usize, size: usize) {
+        let waiting = Waiting { page, address };
+        if let Err(NoRoom) = self.quarantine.enter(waiting, size) {
+            self.detain_instead(waiting, size, Attention::Now);
         }
     }
 
     /// The same for a block that another thread has freed: in the midst of a walk over pages, so that none may change its queue.
-    pub(super) fn detain_posted(&'static self, block: UserPtr, size: usize) {
-        let pointer = block.as_ptr();
-        if let Some(leaves) = self.quarantine.exchange(pointer, size, &self.heap.rng) {
-            self.release(UserPtr::new(leaves), Attention::Later);
+    pub(super) fn detain_posted(&'static self, page: &'static Page, address: usize, size: usize) {
+        let waiting = Waiting { page, address };
+        if let Err(NoRoom) = self.quarantine.enter(waiting, size) {
+            self.detain_instead(waiting, size, Attention::Later);
         }
-        while let Some(leaves) = self.quarantine.shed(pointer, &self.heap.rng) {
-            self.release(UserPtr::new(leaves), Attention::Later);
+    }
+
+    /// A block waits when others have left for it.
+    #[cold]
+    #[inline(never)]
+    fn detain_instead(&'static self, waiting: Waiting, size: usize, attention: Attention) {
+        let quarantine = &self.quarantine;
+        if quarantine.budget.load(Relaxed) == 0 {
+            return self.release(waiting, attention);
         }
+        while quarantine.held.load(Relaxed) != 0 {
+            self.release_half(attention);
+            if quarantine.enter(waiting, size).is_ok() {
+                return;
+            }
+        }
+        quarantine.enter_alone(waiting, size);
+    }
+
+    /// Half of those that wait go to their pages' lists, or the only one.
+    fn release_half(&'static self, attention: Attention) {
+        // Taken first, for who looks at a page may put other blocks here.
+        let taken = self.quarantine.take_half(&self.heap.rng);
+        taken.into_iter().flatten().for_each(|waiting| self.release(waiting, attention));
     }
 
     /// All that wait go to their pages' lists.
     pub(super) fn empty_quarantine(&'static self) {
-        while let Some(leaves) = self.quarantine.take(0) {
-            self.release(UserPtr::new(leaves), Attention::Later);
+        while self.quarantine.held.load(Relaxed) != 0 {
+            self.release_half(Attention::Later);
         }
     }
 
@@ -194,18 +234,17 @@ impl Thread {
     }
 
     /// A block that has waited goes to its page's list.
-    fn release(&'static self, block: UserPtr, attention: Attention) {
-        let page = page_of(block);
-        let size = page.face.block_size();
-        self.quarantine.bytes.store(self.quarantine.bytes.load(Relaxed).wrapping_sub(size), Relaxed);
+    #[inline]
+    fn release(&'static self, waiting: Waiting, attention: Attention) {
+        let Waiting { page, address } = waiting;
         let Some(owned) = page.owned_by(self.me()) else {
-            report::internal("the quarantine holds another thread's block", Operation::Free, block.address());
+            report::internal("the quarantine holds another thread's block", Operation::Free, address);
         };
-        if page.spot(Granule::of(block.address())).is_out() {
-            report::internal("a live block in the quarantine", Operation::Free, block.address());
+        if page.spot(Granule::of(address)).is_out() {
+            report::internal("a live block in the quarantine", Operation::Free, address);
         }
         page.leave_quarantine(&owned);
-        match page.push_posted(block.address(), &owned) {
+        match page.push_posted(address, &owned) {
             Ok(false) => {}
             Ok(true) => self.attend_released(page, owned, attention),
             Err(refused) => malloc::die_of_damage(page, refused, Operation::Free),

@@ -1,8 +1,9 @@
 //! `check_heap`: every page of the calling thread and every abandoned page, counted and checked; and, for their canaries, large
 //! blocks, which belong to no thread.
 
+use super::quarantine::Waiting;
 use super::thread::Thread;
-use super::{abandon, quarantine, sample};
+use super::{abandon, sample};
 use crate::mitigations::MITIGATIONS;
 use crate::os::valgrind::quiet;
 use crate::page::{Kind, Page, PageFault};
@@ -150,10 +151,9 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
         Ok(())
     })?;
     if MITIGATIONS.quarantine && MITIGATIONS.zero_on_free {
-        for block in thread.quarantine.iter() {
-            let page = quarantine::page_of(block);
-            if !page.is_wiped_wholly(block.address()) {
-                return Err(Corruption::new(page, PageFault::Written(block.address())));
+        for Waiting { page, address } in thread.quarantine.iter() {
+            if !page.is_wiped_wholly(address) {
+                return Err(Corruption::new(page, PageFault::Written(address)));
             }
         }
     }

@@ -12,6 +12,7 @@ pub(crate) enum Setting {
     QuarantineBytes,
     QuarantineCount,
     GuardLimit,
+    HugePages,
     AbandonedLimit,
     SampledGuards,
     SampledPool,
@@ -134,7 +135,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 37;
+pub(crate) const COUNT: usize = 38;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -179,7 +180,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineBytes,
         "QUARANTINE_BYTES",
         Unit::Bytes,
-        32 * MIB,
+        8 * MIB,
         "How many bytes of freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, TIB),
@@ -187,7 +188,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineCount,
         "QUARANTINE_COUNT",
         Unit::Count,
-        16,
+        8,
         "How many freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, 64 * KIB),
@@ -197,6 +198,13 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Unit::Count,
         0,
         "How many of the kernel's mappings guards may use where they cost some; 0 is half of vm.max_map_count.",
+    ),
+    Row::new(
+        Setting::HugePages,
+        "HUGE_PAGES",
+        Unit::Switch,
+        1,
+        "Asks the system for huge pages where a heap is large, and for large blocks.",
     ),
     Row::new(
         Setting::AbandonedLimit,

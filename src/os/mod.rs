@@ -113,7 +113,7 @@ pub(crate) use backend::local::{local, local_heap, local_state, set_local, set_l
 pub(crate) use backend::maps::visit_modules;
 pub(crate) use backend::memory::{
     close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, purge, release, renew, reserve,
-    reserve_table, seal, unguard, wipe_on_fork,
+    reserve_table, seal, unguard, want_huge_pages, wipe_on_fork,
 };
 pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id, usage};
 pub(crate) use backend::random::random;

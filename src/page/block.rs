@@ -1,12 +1,15 @@
 //! A block's memory, as far as the allocator touches it.
 
+use crate::geometry::GRANULE;
 use crate::sync::{AtomicU64, Relaxed};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::compiler_fence;
 
 /// Up to so many bytes a block is wiped in place, without a call.
-const WIPED_HERE: usize = 256;
+const WIPED_HERE: usize = 512;
+/// What is wiped and looked at at a time.
+const LINE: usize = 64;
 
 /// The start of a block that was checked: it lies in a page, on a block's start, and nobody but the caller uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +57,29 @@ impl Block {
     /// - `len` is the block's size.
     #[inline(always)]
     pub(crate) unsafe fn wipe(self, len: usize) {
-        if len > WIPED_HERE {
-            // SAFETY: the caller's promise; nobody else uses the block.
-            unsafe { self.0.as_ptr().write_bytes(0, len) };
-            // What is about to be freed must not look like it to the compiler.
+        let clear = |at: usize, count: usize| {
+            // SAFETY: bytes of the block; nobody else uses it.
+            unsafe { self.0.as_ptr().wrapping_add(at).write_bytes(0, count) };
+            // What is about to be freed must not look like it to the compiler, nor a loop of this like a memset.
             compiler_fence(SeqCst);
-            return;
-        }
-        let mut at = 0;
-        while at < len {
-            let pair = self.0.as_ptr().wrapping_add(at).cast::<[u64; 2]>();
-            // Volatile, or it would be a call of memset again.
-            // SAFETY: two words of the block, aligned like it.
-            unsafe { pair.write_volatile([0; 2]) };
-            at = at.wrapping_add(16);
+        };
+        if len > WIPED_HERE {
+            clear(0, len);
+        } else if len < LINE {
+            // One, two or three granules, without a question which.
+            let last = len.wrapping_sub(GRANULE);
+            clear(0, GRANULE);
+            clear(last.min(GRANULE), GRANULE);
+            clear(last, GRANULE);
+        } else {
+            // The last line overlaps the one before it.
+            let last = len.wrapping_sub(LINE);
+            let mut at = 0_usize;
+            while at < last {
+                clear(at, LINE);
+                at = at.wrapping_add(LINE);
+            }
+            clear(last, LINE);
         }
     }
 
@@ -77,17 +89,40 @@ impl Block {
     /// - `len` is the block's size; it was wiped, or its memory is new.
     #[inline(always)]
     pub(crate) unsafe fn is_wiped(self, len: usize) -> bool {
-        let word = |at: usize| {
-            // SAFETY: a word of the block, which is aligned to 16.
-            unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().read() }
+        let granule = |at: usize| {
+            // SAFETY: a granule of the block.
+            unsafe { self.0.as_ptr().wrapping_add(at).cast::<[u64; GRANULE / 8]>().read() }
         };
-        let mut found = word(8);
-        let mut at = 16;
-        while at < len {
-            found |= word(at) | word(at.wrapping_add(8));
-            at = at.wrapping_add(16);
+        let [_, second] = granule(0);
+        if len < LINE {
+            let last = len.wrapping_sub(GRANULE);
+            if last == 0 {
+                return second == 0;
+            }
+            let ([third, fourth], [fifth, sixth]) = (granule(GRANULE), granule(last));
+            return second | third | fourth | fifth | sixth == 0;
         }
-        found == 0
+        // Sums side by side, for vectors.
+        let mut sums = [0, second, 0, 0];
+        let mut add = |at: usize| {
+            let ([first, second], [third, fourth]) = (granule(at), granule(at.wrapping_add(GRANULE)));
+            for (sum, word) in sums.iter_mut().zip([first, second, third, fourth]) {
+                *sum |= word;
+            }
+        };
+        add(GRANULE);
+        add(LINE / 2);
+        let mut at = LINE;
+        while at < len & !(LINE - 1) {
+            add(at);
+            add(at.wrapping_add(LINE / 2));
+            at = at.wrapping_add(LINE);
+        }
+        // What is left of a line is no more than three granules.
+        add(len.wrapping_sub(LINE - GRANULE));
+        add(len.wrapping_sub(LINE / 2));
+        let [first, second, third, fourth] = sums;
+        first | second | third | fourth == 0
     }
 
     /// Where the first byte lies that is not wiped any more, whatever `is_wiped` has seen a moment ago.

@@ -8,7 +8,7 @@
 
 use super::link::{Wild, encode};
 use super::{Block, Page};
-use crate::geometry::{Granule, UserPtr};
+use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
 use crate::os::valgrind;
 use crate::remote::{self, All, NotLive, Out, Owned};
@@ -57,19 +57,21 @@ impl Page {
             return Err(Refused::Empty);
         }
         let block = self.block_at(name);
-        let next = Wild::new(block.first_word()).decode(hot.key.load(Relaxed), name);
-        if MITIGATIONS.free_checks && next > u64::from(hot.capacity.load(Relaxed)) {
+        let (link, key) = (Wild::new(block.first_word()), hot.key());
+        if MITIGATIONS.free_checks && link.decode(key, name) > u64::from(hot.capacity.load(Relaxed)) {
             return Err(Refused::Corrupt(block.address()));
         }
         if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
             return Err(Refused::Written(block.address()));
         }
-        let spot = self.spot(Granule::of(block.address()));
-        if let Err(NotLive) = spot.give::<All>(self.summary(), owned) {
-            return Err(Refused::Corrupt(block.address()));
+        if MITIGATIONS.free_checks {
+            let spot = self.spot(Granule::of(block.address()));
+            if let Err(NotLive) = spot.give::<All>(self.summary(), owned) {
+                return Err(Refused::Corrupt(block.address()));
+            }
         }
         block.set_first_word(0);
-        hot.free.store(next as u32, Relaxed);
+        hot.free.store(link.guess(key), Relaxed);
         hot.used.store(hot.used.load(Relaxed).wrapping_add(1), Relaxed);
         Ok(block)
     }
@@ -82,7 +84,7 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_back(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<bool, NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        self.clean(self.face.block(address));
+        self.clean(address);
         Ok(self.push(address, owned))
     }
 
@@ -93,7 +95,7 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_to_quarantine(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<(), NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        self.clean(self.face.block(address));
+        self.clean(address);
         self.count_quarantined(1);
         Ok(())
     }
@@ -102,13 +104,13 @@ impl Page {
     ///
     /// # Errors
     /// As `push_posted`.
-    pub(crate) fn post_to_quarantine(&self, address: usize, _owned: &Owned) -> Result<UserPtr, Refused> {
+    pub(crate) fn post_to_quarantine(&self, address: usize, _owned: &Owned) -> Result<(), Refused> {
         let block = self.face.block(address);
         if MITIGATIONS.zero_on_free && block.first_word() != 0 {
             return Err(Refused::Written(address));
         }
         self.count_quarantined(1);
-        Ok(UserPtr::new(block.start().as_ptr()))
+        Ok(())
     }
 
     /// A block that has waited is about to come to a list.
@@ -136,7 +138,11 @@ impl Page {
 
     /// Leaves nothing in a block that the owner takes back: first nobody may look at its canary, then it goes with the rest.
     #[inline(always)]
-    fn clean(&self, block: Block) {
+    fn clean(&self, address: usize) {
+        if !MITIGATIONS.canaries && !MITIGATIONS.zero_on_free {
+            return;
+        }
+        let block = self.face.block(address);
         if MITIGATIONS.canaries {
             self.clear_slack(self.tables(), block);
             // A fork of another thread may come between any two stores.
@@ -186,7 +192,7 @@ impl Page {
         let start = unsafe { NonNull::new_unchecked(base.with_addr(address)) };
         // SAFETY: the caller holds the token, and the block is not live any more.
         let block = unsafe { Block::new(start) };
-        block.set_first_word(encode(hot.key.load(Relaxed), name, list.load(Relaxed)));
+        block.set_first_word(encode(hot.key(), name, list.load(Relaxed)));
         list.store(name, Relaxed);
         let used = used.wrapping_sub(1);
         hot.used.store(used, Relaxed);
@@ -197,9 +203,9 @@ impl Page {
     pub(crate) fn free_all(&self, owned: &Owned) {
         if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
             let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
-            out.map(|number| self.nth(number)).for_each(|block| {
-                valgrind::block_ends(block.address());
-                self.clean(block);
+            out.map(|number| self.nth(number).address()).for_each(|address| {
+                valgrind::block_ends(address);
+                self.clean(address);
             });
         }
         remote::release(&self.bits(), self.summary(), owned);
@@ -384,7 +390,7 @@ mod tests {
                 .expect("nothing was freed late");
             self.page.bits().state.iter().for_each(|word| word.store(0, Relaxed));
             let mut blocks = std::vec::Vec::new();
-            while self.page.extend(&owned, &self.rng) {
+            while self.page.extend(&owned, &self.rng).expect("nothing was written") {
                 while let Ok(block) = self.page.pop(&owned) {
                     blocks.push(block.address());
                 }

@@ -19,10 +19,13 @@
 //! So front and last are told apart from it by a property that means nothing to them: they are left out of core dumps. Such
 //! a run is *apart*. It costs maps, and so is within the budget or is not: then a freed block is sealed.
 //!
+//! Behind marks the kernel backs nothing with huge pages: a window or a block that is to be [`broad`](super::broad) is opened without any.
+//!
 //! Guards cost nothing but the call where the kernel has them (Linux 6.13). Elsewhere, and where it refuses them (locked
 //! memory), a guard is a mapping of its own, and the kernel allows a process only so many of those. So they are counted,
 //! and past the budget protections are left out, and that is counted too: an allocation never fails for want of a guard.
 
+use super::broad;
 use super::budget::{BORDERS, LEFT_OUT, guard, has_guards, leave_out, may_split};
 use super::ranges::Range;
 use super::slices::{SliceSet, WINDOW};
@@ -37,6 +40,15 @@ use crate::sync::Relaxed;
 /// Borders of a block that stands alone, where guards are protections.
 const ALONE_BEHIND_PROTECTIONS: usize = 2;
 
+/// What becomes of the slices of a window that are opened because others of it are used for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// They are used soon: open, where the kernel is asked for huge pages.
+    Broad,
+    /// Guarded until they are used.
+    Guarded,
+}
+
 /// Maps that a run costs that is apart: two more on each side, between its guards and its neighbours, and round its body.
 const APART_BEHIND_MARKS: usize = 4;
 /// The same for a fence of protections: the block's own.
@@ -50,22 +62,15 @@ impl Segment {
         (start, end.saturating_sub(start))
     }
 
-    /// Borders of accessibility within and at the ends of these slices.
-    fn borders_at(&self, first: usize, count: usize) -> usize {
-        (first..=first.wrapping_add(count).min(SLICES.wrapping_sub(1)))
-            .filter(|&slice| slice > 0 && self.writable.has(slice) != self.writable.has(slice.wrapping_sub(1)))
-            .count()
-    }
-
     /// Changes `writable` for these slices and keeps count of the borders.
     fn mark_writable(&self, first: usize, count: usize, writable: bool) {
-        let before = self.borders_at(first, count);
+        let before = self.writable.borders(first, count);
         if writable {
             self.writable.add(first, count);
         } else {
             self.writable.remove(first, count);
         }
-        let after = self.borders_at(first, count);
+        let after = self.writable.borders(first, count);
         BORDERS.fetch_add(after.wrapping_sub(before), Relaxed);
     }
 
@@ -77,9 +82,9 @@ impl Segment {
         Ok(())
     }
 
-    /// Makes the slices writable if they are not. With guards a whole window at once, the rest of it guarded; without,
-    /// just these, or as much as the kernel makes us.
-    fn ensure_writable(&self, first: usize, count: usize) -> Result<(), Errno> {
+    /// Makes the slices writable if they are not. With guards a whole window at once; without, just these, or as much as the
+    /// kernel makes us.
+    fn ensure_writable(&'static self, first: usize, count: usize, rest: Rest) -> Result<(), Errno> {
         if self.writable.has_all(first, count) {
             return Ok(());
         }
@@ -89,8 +94,15 @@ impl Segment {
         let fresh = self.takes_marks() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
         // Less than a window may be left of what the process is allowed to write.
         if fresh && self.make_writable(start, length).is_ok() {
-            self.guarded.add(start, length);
-            if self.span(start, length).is_some_and(|span| guard(span).is_ok()) {
+            if rest == Rest::Broad && self.broaden(start, length) {
+                return Ok(());
+            }
+            let behind = first.wrapping_add(count);
+            let before = (start, first.saturating_sub(start));
+            if [before, (behind, start.wrapping_add(length).saturating_sub(behind))]
+                .into_iter()
+                .all(|(first, count)| self.guard_slices(first, count))
+            {
                 return Ok(());
             }
             self.forget_guards(start, length);
@@ -110,6 +122,26 @@ impl Segment {
         })?;
         leave_out();
         Ok(())
+    }
+
+    /// Asks the kernel for huge pages in windows that were just opened. False: there is no reason for it, or it refuses.
+    fn broaden(&'static self, first: usize, count: usize) -> bool {
+        let before = self.broad.borders(first, count);
+        let is_broad = broad::is_time(self) && may_split() && broad::want(self.span(first, count));
+        if is_broad {
+            self.broad.add(first, count);
+            BORDERS.fetch_add(self.broad.borders(first, count).wrapping_sub(before), Relaxed);
+        }
+        is_broad
+    }
+
+    /// Puts guards on slices that nobody uses. False: not on all.
+    fn guard_slices(&self, first: usize, count: usize) -> bool {
+        if count == 0 {
+            return true;
+        }
+        self.guarded.add(first, count);
+        self.span(first, count).is_some_and(|span| guard(span).is_ok())
     }
 
     /// Guards could not be put on all of these slices, which hold nothing: then they have none, rather than some of which nobody
@@ -173,8 +205,8 @@ impl Segment {
     }
 
     /// Makes all of these slices accessible, for a page of blocks.
-    pub(super) fn open_all(&self, first: usize, count: usize, _locked: &Locked) -> Result<(), Errno> {
-        self.ensure_writable(first, count)?;
+    pub(super) fn open_all(&'static self, first: usize, count: usize, _locked: &Locked) -> Result<(), Errno> {
+        self.ensure_writable(first, count, Rest::Broad)?;
         let span = self.span(first, count).ok_or(Errno::NOMEM)?;
         self.remove_guards(first, count, span)?;
         self.guarded.remove(first, count);
@@ -199,7 +231,7 @@ impl Segment {
 
     /// Makes `len` bytes from `front` on accessible, and nothing else of these slices, for a page of one block.
     pub(super) fn open_part(
-        &self,
+        &'static self,
         first: usize,
         count: usize,
         front: usize,
@@ -234,7 +266,7 @@ impl Segment {
 
     /// The same for a block that stands alone, or not at all: without guards it would be worth nothing. A block of no bytes
     /// needs nothing but inaccessible slices.
-    pub(super) fn open_alone(&self, first: usize, count: usize, front: usize, len: usize) -> Result<(), Errno> {
+    pub(super) fn open_alone(&'static self, first: usize, count: usize, front: usize, len: usize) -> Result<(), Errno> {
         let is_guarded = match len {
             0 => self.shuts(first, count),
             _ => self.opens_alone(first, count, front, len)?,
@@ -248,7 +280,7 @@ impl Segment {
     }
 
     /// False: there are no guards for that.
-    fn opens_alone(&self, first: usize, count: usize, front: usize, len: usize) -> Result<bool, Errno> {
+    fn opens_alone(&'static self, first: usize, count: usize, front: usize, len: usize) -> Result<bool, Errno> {
         let span = self.span(first, count).ok_or(Errno::NOMEM)?;
         let inner = span.part(front, len).ok_or(Errno::NOMEM)?;
         let back = front.wrapping_add(len);
@@ -298,10 +330,15 @@ impl Segment {
 
     /// Keeps the body's map from being joined with others, if there is to be a change of it at all.
     fn set_apart(&self, first: usize, run: Span, front: usize) {
-        if !MITIGATIONS.free_checks || !may_split() {
+        let page = os::page_size();
+        let body = run.part(front, run.len().wrapping_sub(front).wrapping_sub(page));
+        let is_broad = body.is_some_and(|body| broad::is_worth_it(body.len()));
+        if !(MITIGATIONS.free_checks || is_broad) || !may_split() {
             return;
         }
-        let page = os::page_size();
+        if is_broad {
+            broad::want(body);
+        }
         for guard in [run.part(0, front), run.part(run.len().wrapping_sub(page), page)].into_iter().flatten() {
             // SAFETY: guards, which hold nothing that a dump could show.
             let _ = unsafe { os::hide_from_dumps(guard) }; // else each change costs more
@@ -312,7 +349,7 @@ impl Segment {
 
     /// Makes `inner` accessible, and guards what lies `around` it. False: the kernel refuses guards here.
     fn open_between_guards(
-        &self,
+        &'static self,
         first: usize,
         count: usize,
         inner: Span,
@@ -322,7 +359,7 @@ impl Segment {
         let sealed = self.guarded.has_all(first, count)
             && self.writable.has_all(first, count)
             && !self.dirty.has_any(first, count);
-        self.ensure_writable(first, count)?;
+        self.ensure_writable(first, count, Rest::Guarded)?;
         self.remove_guards(first, count, inner)?;
         self.guarded.add(first, count);
         Ok(has_guards() && (sealed || around.into_iter().flatten().all(|span| guard(span).is_ok())))

@@ -9,6 +9,7 @@
 //! ```
 
 use super::area::Home;
+use super::broad;
 use super::ranges::State;
 use super::single::{self, Single, SingleShape};
 use super::space::{self, Locked, lock};
@@ -67,6 +68,8 @@ impl Mapping {
         locked: &Locked,
     ) -> Result<Single, Errno> {
         let Mapping { whole, inner } = self;
+        // All of it, so that it stays one map when the block grows.
+        broad::want(Some(whole).filter(|_| broad::is_worth_it(inner.len())));
         segment.span_base.store(whole.start().as_ptr(), Relaxed);
         segment.span_len.store(whole.len(), Relaxed);
         space::add_huge_bytes(whole.len());

@@ -19,7 +19,7 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`budget`], [`access`], [`body`], [`zone`], [`space`], [`single`], [`singles`],
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`budget`], [`access`], [`broad`], [`body`], [`zone`], [`space`], [`single`], [`singles`],
 //! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
 //! [`tally`], [`peak`].
 
@@ -27,6 +27,7 @@ mod access;
 mod area;
 mod arena;
 mod body;
+mod broad;
 mod budget;
 pub(crate) mod committed;
 mod huge;
@@ -120,6 +121,8 @@ pub(crate) struct Segment {
     writable: SliceSet,
     /// Slices with guards in them.
     guarded: SliceSet,
+    /// Slices in which the kernel was asked for huge pages.
+    broad: SliceSet,
     /// First slices of pages of one block that can be closed and opened by themselves.
     apart: SliceSet,
     /// First slices of pages of one block whose guards had to be left out.

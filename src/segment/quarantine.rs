@@ -36,7 +36,7 @@ const ALIKE: usize = if EXACT { 2 } else { 4 };
 /// Bytes of memory that are given back before the lock is let go for a moment.
 const BATCH: usize = 4 << 20;
 /// A freed range with more bytes than this gives its memory back at once.
-const MOST_KEPT: usize = 256 << 20;
+const MOST_KEPT: usize = 32 << 20;
 
 static WAITING: Ranges<PLACES> = Ranges::new();
 static SHELF: Ranges<SHELVES> = Ranges::new();

@@ -12,6 +12,7 @@
 
 use super::area::Home;
 use super::body::Life;
+use super::broad;
 use super::ranges::{Range, State};
 use super::space::{self, Locked, Run, lock};
 use super::{Role, Sampled, Segment, Singles, huge, peak, purge, quarantine};
@@ -66,7 +67,7 @@ impl SingleShape {
             return None;
         }
         let size = size.max(1).checked_next_multiple_of(step_of(size).max(page))?;
-        let front = align.max(page);
+        let front = align.max(broad::front(size).unwrap_or(page));
         let total = front.checked_add(size)?.checked_add(page)?;
         if total > most {
             return None;

@@ -67,6 +67,13 @@ impl SliceSet {
         self.masked(first, count).map(|(word, mask)| (word.load(Relaxed) & mask).count_ones() as usize).sum()
     }
 
+    /// Borders between members and others, within these slices and at their ends.
+    pub(crate) fn borders(&self, first: usize, count: usize) -> usize {
+        (first..=first.wrapping_add(count).min(SLICES.wrapping_sub(1)))
+            .filter(|&slice| slice > 0 && self.has(slice) != self.has(slice.wrapping_sub(1)))
+            .count()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.iter().map(|word| word.load(Relaxed).count_ones() as usize).sum()
     }
@@ -127,6 +134,11 @@ impl SliceSet {
                 }
             }
         }
+        if count > WINDOW
+            && let Some(first) = self.gap_round_windows(count)
+        {
+            return Some(first);
+        }
         let mut length = 0_usize;
         for slice in 0..SLICES {
             length = if self.has(slice) { 0 } else { length.wrapping_add(1) };
@@ -135,6 +147,12 @@ impl SliceSet {
             }
         }
         None
+    }
+
+    /// The lowest place for so many slices of which all but the first begin with a window: there a block can have huge pages.
+    fn gap_round_windows(&self, count: usize) -> Option<usize> {
+        let last = SLICES.checked_sub(count)?;
+        (WINDOW.wrapping_sub(1)..=last).step_by(WINDOW).find(|&first| !self.has_any(first, count))
     }
 
     /// The same among the members of `within` only.

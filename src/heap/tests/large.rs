@@ -136,6 +136,7 @@ fn freed_addresses_are_not_used_again_while_they_wait() {
         if !MITIGATIONS.free_checks {
             return;
         }
+        options::set(Setting::QuarantineCount, 12);
         let blocks = many(if CHECKER { 3 } else { 12 }, 200_000);
         let before: Vec<usize> = blocks.iter().map(Held::address).collect();
         free_all(blocks);

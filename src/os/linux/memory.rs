@@ -410,6 +410,18 @@ pub(crate) unsafe fn hide_from_dumps(span: Span) -> Result<(), Errno> {
     unsafe { advise(span, libc::MADV_DONTDUMP) }
 }
 
+/// Lets the kernel back the span with huge pages, where it can, from the next touch on: memory comes two MiB at a time then.
+///
+/// # Safety
+/// - The span is ours.
+///
+/// # Errors
+/// EINVAL on a kernel without them; ENOMEM at the map limit.
+pub(crate) unsafe fn want_huge_pages(span: Span) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { advise(span, libc::MADV_HUGEPAGE) }
+}
+
 /// No transparent huge pages here.
 ///
 /// # Safety

@@ -242,6 +242,17 @@ pub(crate) unsafe fn hide_from_dumps(span: Span) -> Result<(), Errno> {
     advise(span)
 }
 
+/// Would be backed with huge pages.
+///
+/// # Safety
+/// - The span is ours.
+///
+/// # Errors
+/// EINVAL, as on a kernel without them.
+pub(crate) unsafe fn want_huge_pages(span: Span) -> Result<(), Errno> {
+    advise(span)
+}
+
 fn advise(span: Span) -> Result<(), Errno> {
     may_fail(Errno::INVAL)?;
     books().pages(span).map(|_| ())
