@@ -4,8 +4,8 @@ use super::thread::{Heap, Thread};
 use super::{Collect, abandon, deferred, free, mail, sample, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
 use crate::mitigations::{MITIGATIONS, VALGRIND};
+use crate::os::Caller;
 use crate::os::valgrind::{self, Holds, quiet};
-use crate::os::{self, Caller};
 use crate::page::{Block, Contents, Origin, Page, Refused, TRAILER, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
@@ -166,27 +166,21 @@ pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, terms:
     }
 }
 
-/// What `allocate_on` does when its fast path has no block: another one, which needs no frame either, for sizes that are not small.
+/// What `allocate_on` does when its fast path has no block.
 #[cold]
 #[inline(never)]
 pub(crate) fn allocate_slow(size: usize, terms: Terms) -> *mut u8 {
     let _quiet = quiet();
-    match pop_medium(size) {
+    let heap = Heap::current();
+    let popped = match heap {
+        Some(heap) if is_small(size) => pop_refilled(heap, heap.direct(padded(size))),
+        Some(heap) => Class::of(padded(size)).and_then(|class| pop_of(heap, class)),
+        None => None,
+    };
+    match popped {
         Some((block, page)) => terms.hand_out(block, page, size),
-        None => allocate_slowly(Heap::current(), size, GRANULE, terms),
+        None => allocate_anew(heap, size, GRANULE, Class::of(padded(size)), terms),
     }
-}
-
-/// The fast path for sizes that are not small.
-#[inline(always)]
-fn pop_medium(size: usize) -> Option<(Block, &'static Page)> {
-    if is_small(size) {
-        return None;
-    }
-    let page = Heap::current()?.direct_of(Class::of(padded(size))?);
-    // SAFETY: as in `pop_small`.
-    let owned = unsafe { Owned::known() };
-    page.pop(&owned).ok().map(|block| (block, page))
 }
 
 #[cold]
@@ -211,13 +205,11 @@ fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, terms
     if let Some((block, page)) = heap.zip(class).and_then(|(heap, class)| pop_of(heap, class)) {
         return terms.hand_out(block, page, size);
     }
-    let errno = os::errno();
-    let pointer = allocate_slower(heap, size, align, class, terms);
-    os::set_errno(errno);
-    pointer
+    allocate_anew(heap, size, align, class, terms)
 }
 
 /// The fast path for sizes that are not small, and for alignments.
+#[inline(always)]
 fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     let page = heap.direct_of(class);
     // SAFETY: as in `pop_small`.
@@ -238,6 +230,9 @@ fn pop_refilled(heap: &'static Heap, page: &'static Page) -> Option<(Block, &'st
     if is_turn(&heap.refills, REFILLS) || !page.is_current() || !heap.may_hurry(page) {
         return None;
     }
+    if page.has_free() {
+        return None; // there was one, and it is damaged
+    }
     if !page.refill(&owned) && (page.summary().load(Relaxed) != 0 || !heap.extend(page, &owned)) {
         return None;
     }
@@ -248,8 +243,19 @@ fn pop_refilled(heap: &'static Heap, page: &'static Page) -> Option<(Block, &'st
     popped.ok().map(|block| (block, page))
 }
 
-/// No page is ready.
+/// No page is ready. errno stays as it was.
 #[inline(never)]
+fn allocate_anew(
+    heap: Option<&'static Heap>,
+    size: usize,
+    align: usize,
+    class: Option<Class>,
+    terms: Terms,
+) -> *mut u8 {
+    free::preserving_errno(|| allocate_slower(heap, size, align, class, terms))
+}
+
+#[inline(always)]
 fn allocate_slower(
     heap: Option<&'static Heap>,
     size: usize,
