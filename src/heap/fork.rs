@@ -10,7 +10,7 @@ use super::free::preserving_errno;
 use super::start::{FORKS, die_without_randomness};
 use super::thread::Thread;
 use crate::entropy;
-use crate::os;
+use crate::os::{self, valgrind::quiet};
 use crate::remote::Owner;
 use crate::segment::{self, space};
 use crate::sync::{AtomicBool, Relaxed};
@@ -31,6 +31,7 @@ pub(super) extern "C" fn after_in_parent() {
 }
 
 pub(super) extern "C" fn after_in_child() {
+    let _quiet = quiet();
     space::release_after_fork();
     FORKS.fetch_add(1, Relaxed);
     if entropy::renew().is_err() {

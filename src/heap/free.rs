@@ -5,6 +5,7 @@ use super::thread::Thread;
 use super::{abandon, diagnose, sample, skew};
 use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind::{self, quiet};
 use crate::os::{self, Caller};
 use crate::page::{Kind, Origin, Page, padded};
 use crate::remote::{All, NotLive, Out, Owned, Posted, post};
@@ -40,6 +41,8 @@ pub(crate) fn free_with_layout(pointer: UserPtr, size: usize, align: usize) {
 
 #[inline(always)]
 pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim) {
+    valgrind::block_ends(pointer.address());
+    let _quiet = quiet();
     let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
     // Only a set state bit says that the slice has a page: nothing else of it may be believed before.
     let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };

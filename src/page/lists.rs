@@ -11,6 +11,7 @@ use super::link::{Wild, encode};
 use super::{Block, Page};
 use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind;
 use crate::remote::{self, All, NotLive, Out, Owned};
 use crate::sync::{Relaxed, Release};
 use core::ptr::NonNull;
@@ -201,7 +202,10 @@ impl Page {
     pub(crate) fn free_all(&self, owned: &Owned) {
         if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
             let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
-            out.for_each(|number| self.clean(self.nth(number).address()));
+            out.map(|number| self.nth(number).address()).for_each(|address| {
+                valgrind::block_ends(address);
+                self.clean(address);
+            });
         }
         remote::release(&self.bits(), self.summary(), owned);
         self.hot.used.store(0, Relaxed);
