@@ -117,7 +117,7 @@ pub(crate) fn give(size: usize) -> *mut c_void {
 #[cold]
 #[inline(never)]
 fn give_slowly(size: usize) -> *mut c_void {
-    or_no_memory(raw::allocate(size), size)
+    or_no_memory(raw::allocate_slowly(size), size)
 }
 
 /// `calloc` of one element, for the functions of this library.
@@ -132,7 +132,7 @@ pub(crate) fn give_zeroed(size: usize) -> *mut c_void {
 #[cold]
 #[inline(never)]
 fn give_zeroed_slowly(size: usize) -> *mut c_void {
-    or_no_memory(raw::allocate_zeroed(size), size)
+    or_no_memory(raw::allocate_zeroed_slowly(size), size)
 }
 
 /// `realloc`, for the functions of this library.

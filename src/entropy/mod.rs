@@ -25,12 +25,14 @@
 //!
 //! Without an answer from the kernel nothing is drawn at all: every entry returns [`NoSecret`], before any lock is taken.
 //!
-//! Read `secret`, then `chacha`, then `rng`.
+//! Read `secret`, then `chacha`, then `rng`, then `order`.
 
 mod chacha;
+mod order;
 mod rng;
 mod secret;
 
+pub(crate) use order::{Order, PLACES};
 pub(crate) use rng::Rng;
 pub(crate) use secret::{Renewed, canary_keys, generation, init, page_key, renew, renew_if_cloned, seal};
 

@@ -3,7 +3,6 @@
 use super::chacha::ChaCha;
 use super::{NoSecret, renew_if_cloned, secret, stop};
 use crate::os;
-use core::cell::Cell;
 use core::num::NonZeroU32;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicU64};
@@ -28,19 +27,6 @@ pub(crate) struct Rng {
     /// The process's generation at the last seeding; 0 before the first.
     generation: AtomicU32,
 }
-
-/// 2^64 modulo the number of orders of so many items.
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-const SURPLUS: [u64; 17] = {
-    let mut surplus = [0; 17];
-    let (mut orders, mut count) = (1_u64, 1);
-    while count < surplus.len() {
-        orders *= count as u64;
-        surplus[count] = orders.wrapping_neg() % orders;
-        count += 1;
-    }
-    surplus
-};
 
 impl Rng {
     /// A generator that is seeded at first use.
@@ -97,31 +83,6 @@ impl Rng {
     #[inline]
     pub(crate) fn below(&self, n: u32) -> u32 {
         scale(n, || self.next_u32())
-    }
-
-    /// Brings up to 16 items into an order drawn from all of them, each equally likely, with 64 random bits. (The shuffle is
-    /// Fisher's and Yates's; all its numbers out of one: Brackett-Rozinsky and Lemire, "Batched ranged random integer
-    /// generation", 2024.)
-    #[inline]
-    pub(crate) fn shuffle(&self, items: &mut [u32]) {
-        let items = Cell::from_mut(items).as_slice_of_cells();
-        let Some(&surplus) = SURPLUS.get(items.len()) else { return };
-        loop {
-            let mut rest = self.next_u64();
-            for (last, item) in items.iter().enumerate().skip(1).rev() {
-                let scaled = u128::from(rest).wrapping_mul(last as u128 + 1);
-                rest = scaled as u64;
-                if let Some(other) = items.get((scaled >> 64) as usize) {
-                    // Not `swap`, which would ask whether they are the same, and the processor would guess wrong.
-                    let kept = item.replace(other.get());
-                    other.set(kept);
-                }
-            }
-            // What is left over is below this for the orders that would come up once too often. To shuffle once more does no harm.
-            if rest >= surplus {
-                return;
-            }
-        }
     }
 
     #[inline]
@@ -200,51 +161,6 @@ impl TryCryptoRng for &Rng {}
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn every_order_of_a_shuffle_is_equally_likely() {
-        let rng = Rng::new();
-        let rounds = if CHECKER { 600 } else { 24_000 };
-        let mut seen = std::collections::HashMap::new();
-        for _ in 0..rounds {
-            let mut items = [1, 2, 3, 4];
-            rng.shuffle(&mut items);
-            *seen.entry(items).or_insert(0_u32) += 1;
-        }
-        assert_eq!(seen.len(), 24);
-        let expected = f64::from(rounds) / 24.0;
-        let chi: f64 = seen.values().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
-        // 23 degrees of freedom: beyond 70 once in a million times.
-        assert!(chi < 70.0, "{seen:?}");
-    }
-
-    #[test]
-    fn a_shuffle_keeps_its_items_and_leads_each_anywhere() {
-        let rng = Rng::new();
-        for len in 0..=16 {
-            let mut reached = [0_u32; 16];
-            for _ in 0..if CHECKER { 40 } else { 400 } {
-                let mut items: std::vec::Vec<u32> = (0..len).collect();
-                rng.shuffle(&mut items);
-                for (place, &item) in reached.iter_mut().zip(&items) {
-                    *place |= 1 << item;
-                }
-                items.sort_unstable();
-                assert!(items.into_iter().eq(0..len));
-            }
-            let everywhere = (1_u32 << len) - 1;
-            assert!(CHECKER || reached[..len as usize].iter().all(|&items| items == everywhere), "{len}");
-        }
-    }
-
-    #[test]
-    fn the_surplus_is_what_two_to_the_64_leaves_over() {
-        assert_eq!(SURPLUS[..6], [0, 0, 0, 4, 16, 16]);
-        for (count, &surplus) in SURPLUS.iter().enumerate().skip(1) {
-            let orders: u128 = (1..=count as u128).product();
-            assert_eq!(u128::from(surplus), (1 << 64) % orders);
-        }
-    }
-
     use super::super::chacha::block;
     use super::*;
     use crate::os::testing::{Birth, Ending, in_child};

@@ -46,6 +46,20 @@ pub fn at_hand_zeroed(size: usize) -> Option<NonNull<u8>> {
     heap::at_hand(size, Terms::of(Fill::Zero))
 }
 
+/// As [`allocate`], for those who have asked [`at_hand`] in vain.
+#[inline(always)]
+#[must_use]
+pub fn allocate_slowly(size: usize) -> *mut u8 {
+    heap::allocate_slow(size, Terms::of(Fill::Any))
+}
+
+/// The same, filled with zeros.
+#[inline(always)]
+#[must_use]
+pub fn allocate_zeroed_slowly(size: usize) -> *mut u8 {
+    heap::allocate_slow(size, Terms::of(Fill::Zero))
+}
+
 /// As [`allocate`], filled with zeros.
 #[inline(always)]
 #[must_use]
@@ -117,6 +131,13 @@ pub fn operator_new(size: usize, operator: Operator) -> *mut u8 {
 #[must_use]
 pub fn operator_new_at_hand(size: usize, operator: Operator) -> Option<NonNull<u8>> {
     heap::at_hand(size, Terms::of_operator(operator.origin()))
+}
+
+/// As [`operator_new`], for those who have asked [`operator_new_at_hand`] in vain.
+#[inline(always)]
+#[must_use]
+pub fn operator_new_slowly(size: usize, operator: Operator) -> *mut u8 {
+    heap::allocate_slow(size, Terms::of_operator(operator.origin()))
 }
 
 /// As [`operator_new`], aligned to `align`; null as well if that is no power of two.

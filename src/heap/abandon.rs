@@ -121,7 +121,7 @@ fn take_back(heap: &Heap, page: &'static Page, owned: &Owned) -> bool {
     false
 }
 
-/// Adopts an abandoned page of `class` for the heap, if there is one.
+/// Adopts an abandoned page of `class` for the heap, if there is one with room.
 pub(super) fn adopt(heap: &'static Heap, class: Class) -> Option<&'static Page> {
     if WAITING.get(class.index())?.load(Relaxed) == 0 {
         return None;
@@ -129,7 +129,9 @@ pub(super) fn adopt(heap: &'static Heap, class: Class) -> Option<&'static Page> 
     for segment in shared_segments().filter(|segment| segment.is_at(heap.home())) {
         for slice in segment.abandoned.iter() {
             let Some(page) = segment.page_at(slice) else { continue };
-            if page.face.kind() != Kind::Blocks(class) || page.face.owner.load() != Owner::Abandoned {
+            // Full pages stay where they are: who took one would need another at once.
+            let is_wanted = page.face.kind() == Kind::Blocks(class) && page.may_have_room();
+            if !is_wanted || page.face.owner.load() != Owner::Abandoned {
                 continue;
             }
             if let Some(claimed) = page.face.owner.claim::<All>() {

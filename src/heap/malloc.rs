@@ -81,7 +81,7 @@ pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
 pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
     match pop(size) {
         Some((block, page)) => terms.hand_out(block, page, size),
-        None => allocate_slow(size, GRANULE, terms),
+        None => allocate_slow(size, terms),
     }
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
 /// The same on any terms.
 #[inline(always)]
 pub(crate) fn allocate_aligned_on(size: usize, align: usize, terms: Terms) -> *mut u8 {
-    if align <= GRANULE { allocate_on(size, terms) } else { allocate_slow(size, align, terms) }
+    if align <= GRANULE { allocate_on(size, terms) } else { allocate_slow_aligned(size, align, terms) }
 }
 
 /// Whether a block for `size` bytes is found in the table of the small ones.
@@ -146,22 +146,42 @@ pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, terms:
     }
 }
 
-/// Everything that is not a pop from a page that is ready.
+/// What `allocate_on` does when its fast path has no block: another one, which needs no frame either, for sizes that are not small.
 #[cold]
 #[inline(never)]
-fn allocate_slow(size: usize, align: usize, terms: Terms) -> *mut u8 {
+pub(crate) fn allocate_slow(size: usize, terms: Terms) -> *mut u8 {
+    match pop_medium(size) {
+        Some((block, page)) => terms.hand_out(block, page, size),
+        None => allocate_slowly(Heap::current(), size, GRANULE, terms),
+    }
+}
+
+/// The fast path for sizes that are not small.
+#[inline(always)]
+fn pop_medium(size: usize) -> Option<(Block, &'static Page)> {
+    if is_small(size) {
+        return None;
+    }
+    let page = Heap::current()?.direct_of(Class::of(padded(size))?);
+    // SAFETY: as in `pop_small`.
+    let owned = unsafe { Owned::known() };
+    page.pop(&owned).ok().map(|block| (block, page))
+}
+
+#[cold]
+#[inline(never)]
+fn allocate_slow_aligned(size: usize, align: usize, terms: Terms) -> *mut u8 {
     allocate_slowly(Heap::current(), size, align, terms)
 }
 
-/// The same for a heap.
 #[cold]
 #[inline(never)]
 fn allocate_slow_in(heap: &'static Heap, size: usize, align: usize, terms: Terms) -> *mut u8 {
     allocate_slowly(Some(heap), size, align, terms)
 }
 
-/// The same for a heap of this thread; none if it has none yet.
-#[inline(always)]
+/// Everything that is not a pop from a page that is ready, for a heap of this thread; none if it has none yet.
+#[inline(never)]
 fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, terms: Terms) -> *mut u8 {
     if !align.is_power_of_two() {
         return ptr::null_mut();
@@ -179,7 +199,7 @@ fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, terms
 /// The fast path for sizes that are not small, and for alignments.
 fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     let page = heap.direct_of(class);
-    // SAFETY: as in `pop`.
+    // SAFETY: as in `pop_small`.
     let owned = unsafe { Owned::known() };
     match page.pop(&owned) {
         Ok(block) => Some((block, page)),
@@ -188,12 +208,16 @@ fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     }
 }
 
-/// A short list runs out often, and what the thread itself has freed is at hand.
+/// A short list runs out often, and what the thread itself has freed is at hand, or room for more blocks. (Not before what others
+/// have freed was taken back.)
 #[inline(never)]
 fn pop_refilled(heap: &'static Heap, page: &'static Page) -> Option<(Block, &'static Page)> {
-    // SAFETY: as in `pop`.
+    // SAFETY: as in `pop_small`.
     let owned = unsafe { Owned::known() };
-    if is_turn(&heap.refills, REFILLS) || !page.is_current() || !heap.may_hurry(page) || !page.refill(&owned) {
+    if is_turn(&heap.refills, REFILLS) || !page.is_current() || !heap.may_hurry(page) {
+        return None;
+    }
+    if !page.refill(&owned) && (page.summary().load(Relaxed) != 0 || !heap.extend(page, &owned)) {
         return None;
     }
     let popped = page.pop(&owned);
@@ -379,7 +403,7 @@ impl Heap {
         let (page, owned) = segment::bear(&run, class, self.me(), &self.rng)?;
         let owned = owned.unwrap_or_else(|granule| mail::die_of_double_free(page, granule));
         self.enter(page, class, &owned);
-        page.extend(&owned, &self.rng).then_some(page)
+        self.extend(page, &owned).then_some(page)
     }
 
     /// Gets something onto the page's free list. False: the page has nothing to give.
@@ -391,7 +415,12 @@ impl Heap {
             return true;
         }
         mail::collect_page(self, page, owned);
-        page.refill(owned) || page.extend(owned, &self.rng)
+        page.refill(owned) || self.extend(page, owned)
+    }
+
+    /// Makes more blocks of the page. False: it has them all.
+    fn extend(&self, page: &'static Page, owned: &Owned) -> bool {
+        page.extend(owned, &self.rng).unwrap_or_else(|refused| die_of_damage(page, refused, Operation::Malloc))
     }
 
     /// What every slow path of malloc does besides.

@@ -55,7 +55,7 @@ pub use handle::HeapHandle;
 pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, new_at, set_default};
 pub(crate) use malloc::{
     Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_on,
-    allocate_zeroed, at_hand,
+    allocate_slow, allocate_zeroed, at_hand,
 };
 pub(crate) use resize::{
     Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,

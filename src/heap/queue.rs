@@ -196,7 +196,7 @@ impl Heap {
         }
     }
 
-    /// An empty page is put aside, for it has its key and its order already; or given up, if there are too many of them.
+    /// An empty page is put aside, for it has its key and its memory already; or given up, if there are too many of them.
     fn shelve(&self, page: &'static Page, class: Class, owned: Owned) {
         let slices = page.face.slices();
         if self.idle_slices.load(Relaxed).wrapping_add(slices) > IDLE_MAX {
@@ -214,11 +214,13 @@ impl Heap {
         self.idle_slices.store(self.idle_slices.load(Relaxed).wrapping_add(slices), Relaxed);
     }
 
-    /// An idle page of the class comes back, if there is one.
+    /// An idle page of the class comes back, if there is one. Its blocks are made anew: the order in which a program frees what
+    /// it has is not one to allocate in again.
     pub(super) fn reuse(&'static self, class: Class) -> Option<&'static Page> {
         let page = self.idle.iter().find(|page| page.face.kind() == Kind::Blocks(class))?;
         let owned = self.own(page, Operation::Malloc);
         self.leave(page, class);
+        page.unmake(&owned);
         self.enter(page, class, &owned);
         Some(page)
     }

@@ -58,6 +58,12 @@ impl Page {
         self.hot.used.load(Relaxed)
     }
 
+    /// Whether malloc may find something here: a free block, one yet to be made, or one that another thread has freed. Callable by any
+    /// thread, as `used` is.
+    pub(crate) fn may_have_room(&self) -> bool {
+        self.used() < self.hot.reserved.load(Relaxed) || self.summary().load(Relaxed) != 0
+    }
+
     /// What the page holds, for any thread: as of the owner's last stores that have become visible.
     pub(crate) fn held(&self) -> Held {
         // First the owner's count: were it read last, a collect in between would be subtracted twice.

@@ -2,25 +2,23 @@
 
 use super::face::{Extent, end_guard};
 use super::hot::{NEVER, WHEN_EMPTY};
-use super::link::encode;
-use super::{Origin, Page, Tables};
-use crate::entropy::{self, Rng};
+use super::link::{Wild, encode};
+use super::{Block, Origin, Page, Refused, Tables};
+use crate::entropy::{self, Order, PLACES, Rng};
 use crate::geometry::{Class, SLICE};
 use crate::mitigations::MITIGATIONS;
 use crate::remote::{self, All, Mailbox, Owned};
 use crate::sync::Relaxed;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 /// Blocks are made this many bytes at a time, so that a page that stays small touches little memory.
 const MAKE_BYTES: usize = 4096;
-/// Blocks are shuffled within windows of this many bytes. The processor fetches ahead of a program that goes through its
+/// Blocks are put in order within windows of about this many bytes. The processor fetches ahead of a program that goes through its
 /// blocks in the order in which it got them, but not if that leaps about further: measured with blocks of 64 bytes, a list in
 /// memory that is not cached costs 1.9 ns a block in order, 2.1 in windows of 512 bytes, 6.4 in 1 KiB, 31 in 2 KiB.
-const WINDOW_BYTES: usize = 512;
-/// At least so many blocks are shuffled together: with fewer the order would be no secret.
-const SHUFFLED_MIN: usize = 4;
-/// And at most so many.
-const SHUFFLED_MAX: usize = 16;
+const WINDOW_BYTES: usize = 640;
+/// At least so many blocks are drawn together: with fewer the order would be no secret.
+const WINDOW_MIN: usize = 4;
 
 /// What the slices of a page are known to hold at its birth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,19 +53,49 @@ pub(crate) const fn roomy(blocks: u32) -> u32 {
     if least == 0 { 1 } else { least }
 }
 
-/// How many blocks of so many bytes are shuffled together. Where only one or two would fit a window, nothing is to be had by it.
+/// Within how many blocks of so many bytes their order is drawn. Where only one to three would fit a window, nothing is to be had
+/// by it.
 const fn window(block_size: usize) -> usize {
     match WINDOW_BYTES.checked_div(block_size) {
-        Some(count) if count < 3 || count > SHUFFLED_MAX => SHUFFLED_MAX,
-        Some(count) if count < SHUFFLED_MIN => SHUFFLED_MIN,
-        Some(count) => count,
-        None => SHUFFLED_MIN,
+        Some(4..8) => 4,
+        Some(8..16) => 8,
+        _ => PLACES,
     }
 }
 
 /// The numbers of so many blocks after the first `before`.
 fn numbers(before: u32, count: u32) -> impl DoubleEndedIterator<Item = u32> + Clone {
     (before..before.wrapping_add(count)).map(|before| before.wrapping_add(1))
+}
+
+/// What the owner's line says of blocks, read once: in a loop the compiler would read it anew for each, since it cannot know
+/// that they lie elsewhere.
+#[derive(Clone, Copy)]
+struct Mold {
+    base: *mut u8,
+    size: usize,
+    key: u64,
+}
+
+impl Mold {
+    /// The name of the block with this number, and the block.
+    #[inline(always)]
+    fn cast(self, number: u32) -> (u32, Block) {
+        let offset = (number as usize).wrapping_mul(self.size);
+        // SAFETY: `base` lies one block before the first, and the number is that of one of the page's, so not 0.
+        let start = unsafe { NonNull::new_unchecked(self.base.wrapping_byte_add(offset)) };
+        // SAFETY: the callers hold the token, and the block is not live.
+        let block = unsafe { Block::new(start) };
+        (if MITIGATIONS.free_checks { number } else { offset as u32 }, block)
+    }
+
+    /// Links the block with this number before the one called `head`.
+    #[inline(always)]
+    fn link(self, number: u32, head: u32) -> u32 {
+        let (name, block) = self.cast(number);
+        block.set_first_word(encode(self.key, name, head));
+        name
+    }
 }
 
 impl Page {
@@ -176,6 +204,7 @@ impl Page {
         hot.births.store(births, Relaxed);
         hot.generation.store(generation, Relaxed);
         hot.quarantined.store(0, Relaxed);
+        hot.made.store(0, Relaxed);
         self.draw_canary_keys(generation);
         hot.free.store(0, Relaxed);
         hot.untouched.store(false, Relaxed);
@@ -197,63 +226,105 @@ impl Page {
         }
     }
 
+    /// All blocks are free, and on no list from now on: they are made anew as they are needed, in another order.
+    pub(crate) fn unmake(&self, _owned: &Owned) {
+        let hot = &self.hot;
+        hot.capacity.store(0, Relaxed);
+        hot.free.store(0, Relaxed);
+        hot.local.store(0, Relaxed);
+    }
+
     /// Makes more blocks and puts them on the free list, which is empty. False: the page has all its blocks.
-    pub(crate) fn extend(&self, _owned: &Owned, rng: &Rng) -> bool {
+    ///
+    /// # Errors
+    /// One of them was made before, and written to since it was freed.
+    pub(crate) fn extend(&self, _owned: &Owned, rng: &Rng) -> Result<bool, Refused> {
         let hot = &self.hot;
         let capacity = hot.capacity.load(Relaxed);
         let left = hot.reserved.load(Relaxed).wrapping_sub(capacity) as usize;
         if left == 0 {
-            return false;
+            return Ok(false);
         }
-        let least = if MITIGATIONS.random_order { SHUFFLED_MIN } else { 1 };
+        let least = if MITIGATIONS.random_order { WINDOW_MIN } else { 1 };
         let fitting = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
-        let unit = if MITIGATIONS.random_order { window(self.face.block_size()) } else { 1 };
-        // Whole windows, so that none is small.
-        let wanted = fitting.wrapping_sub(fitting.checked_rem(unit).filter(|_| fitting > unit).unwrap_or(0));
+        // About as many whole hands, so that no window is small.
+        let wanted = match fitting.wrapping_add(PLACES / 2) & !(PLACES - 1) {
+            hands if MITIGATIONS.random_order && hands != 0 => hands,
+            _ => fitting,
+        };
         let count = wanted.min(left) as u32;
-        hot.capacity.store(capacity.wrapping_add(count), Relaxed);
+        let (made, end) = (hot.made.load(Relaxed), capacity.wrapping_add(count));
+        self.inspect(numbers(capacity, count.min(made.saturating_sub(capacity))), made)?;
+        hot.capacity.store(end, Relaxed);
+        hot.made.store(made.max(end), Relaxed);
         if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {
             // What an earlier page's blocks left: a link in each, if nothing else.
-            numbers(capacity, count).for_each(|number| self.wipe(self.nth(number)));
+            numbers(capacity, count)
+                .skip_while(|&number| number <= made)
+                .for_each(|number| self.wipe(self.nth(number)));
         }
         self.chain(numbers(capacity, count), rng);
-        hot.untouched.store(true, Relaxed);
-        hot.zeroed.store(hot.fresh.load(Relaxed), Relaxed);
-        true
+        hot.untouched.store(made <= capacity, Relaxed);
+        hot.zeroed.store(made <= capacity && hot.fresh.load(Relaxed), Relaxed);
+        Ok(true)
+    }
+
+    /// Whether the blocks with these numbers, some of so many that were made, are as they were when they were freed: to be asked
+    /// before new links hide it.
+    fn inspect(&self, numbers: impl Iterator<Item = u32>, made: u32) -> Result<(), Refused> {
+        let mold = self.mold();
+        for number in numbers {
+            let (name, block) = mold.cast(number);
+            if MITIGATIONS.encoded_links && Wild::new(block.first_word()).decode(mold.key, name) > u64::from(made) {
+                return Err(Refused::Corrupt(block.address()));
+            }
+            if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
+                return Err(Refused::Written(block.address()));
+            }
+        }
+        Ok(())
     }
 
     /// Puts the blocks with these numbers before the free list's head: in the order of their addresses or, with
     /// `random-order`, in windows that are, each in an order of its own.
     fn chain(&self, numbers: impl DoubleEndedIterator<Item = u32>, rng: &Rng) {
         let hot = &self.hot;
-        let key = hot.key.load(Relaxed);
+        let mold = self.mold();
         let mut head = hot.free.load(Relaxed);
-        let mut link = |number| {
-            let name = self.name(number);
-            self.block_at(name).set_first_word(encode(key, name, head));
-            head = name;
-        };
         let mut numbers = numbers.rev();
         if MITIGATIONS.random_order {
-            let size = window(self.face.block_size());
-            let mut places = [0; SHUFFLED_MAX];
+            let window = window(self.face.block_size());
+            let mut hand = [0; PLACES];
             loop {
                 let mut count = 0_usize;
-                for (place, number) in places.iter_mut().take(size).zip(&mut numbers) {
+                for (place, number) in hand.iter_mut().zip(&mut numbers) {
                     *place = number;
                     count = count.wrapping_add(1);
                 }
                 if count == 0 {
                     break;
                 }
-                let drawn = places.get_mut(..count).unwrap_or(&mut []);
-                rng.shuffle(drawn);
-                drawn.iter().for_each(|&number| link(number));
+                // Where there are fewer than a window has, no larger one than they need.
+                let window = window.min(count.next_power_of_two()).max(WINDOW_MIN);
+                let mut order = Order::of(rng.next_u64(), window);
+                // The places of a window come together.
+                for _ in 0..count.next_multiple_of(window) {
+                    let place = order.next();
+                    if place < count {
+                        head = mold.link(hand.get(place).copied().unwrap_or(0), head);
+                    }
+                }
             }
         } else {
-            numbers.for_each(link);
+            numbers.for_each(|number| head = mold.link(number, head));
         }
         hot.free.store(head, Relaxed);
+    }
+
+    /// What makes this page's blocks.
+    fn mold(&self) -> Mold {
+        let hot = &self.hot;
+        Mold { base: hot.base.load(Relaxed), size: hot.size.load(Relaxed) as usize, key: hot.key() }
     }
 
     /// Whether the page's lists were made in this process: not so in the child of a fork.

@@ -1,7 +1,8 @@
 //! The owner's line of a page.
 
 use super::Tables;
-use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
+use crate::mitigations::MITIGATIONS;
+use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Relaxed};
 use core::ptr;
 
 /// `trigger` of a page in its queue: free goes the slow way when the last block comes back.
@@ -46,11 +47,13 @@ pub(crate) struct Hot {
     pub(super) dealt: AtomicU32,
     /// How often the page was born; part of the key.
     pub(super) births: AtomicU32,
+    /// Blocks that were ever made in this life. Those beyond the capacity lie as they were freed, a link in each.
+    pub(super) made: AtomicU32,
     /// The free list holds only blocks that were never handed out.
     pub(super) untouched: AtomicBool,
     /// And they lie in memory that was zero.
     pub(super) zeroed: AtomicBool,
-    /// Blocks that are yet to be made lie in memory that is zero.
+    /// Blocks that were never made lie in memory that is zero.
     pub(super) fresh: AtomicBool,
     /// The page's thread was alive at a fork and is not in this process: its lists may be torn.
     pub(super) torn: AtomicBool,
@@ -69,6 +72,12 @@ pub(crate) struct Hot {
 }
 
 impl Hot {
+    /// What the page's links are mixed with; nobody reads it where they are plain.
+    #[inline(always)]
+    pub(super) fn key(&self) -> u64 {
+        if MITIGATIONS.encoded_links { self.key.load(Relaxed) } else { 0 }
+    }
+
     #[allow(clippy::declare_interior_mutable_const, reason = "the initial value of the one empty page")]
     pub(super) const EMPTY: Hot = Hot {
         free: AtomicU32::new(0),
@@ -87,6 +96,7 @@ impl Hot {
         generation: AtomicU32::new(0),
         dealt: AtomicU32::new(0),
         births: AtomicU32::new(0),
+        made: AtomicU32::new(0),
         untouched: AtomicBool::new(false),
         zeroed: AtomicBool::new(false),
         fresh: AtomicBool::new(false),

@@ -56,19 +56,21 @@ impl Page {
             return Err(Refused::Empty);
         }
         let block = self.block_at(name);
-        let next = Wild::new(block.first_word()).decode(hot.key.load(Relaxed), name);
-        if MITIGATIONS.free_checks && next > u64::from(hot.capacity.load(Relaxed)) {
+        let (link, key) = (Wild::new(block.first_word()), hot.key());
+        if MITIGATIONS.free_checks && link.decode(key, name) > u64::from(hot.capacity.load(Relaxed)) {
             return Err(Refused::Corrupt(block.address()));
         }
         if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
             return Err(Refused::Written(block.address()));
         }
-        let spot = self.spot(Granule::of(block.address()));
-        if let Err(NotLive) = spot.give::<All>(self.summary(), owned) {
-            return Err(Refused::Corrupt(block.address()));
+        if MITIGATIONS.free_checks {
+            let spot = self.spot(Granule::of(block.address()));
+            if let Err(NotLive) = spot.give::<All>(self.summary(), owned) {
+                return Err(Refused::Corrupt(block.address()));
+            }
         }
         block.set_first_word(0);
-        hot.free.store(next as u32, Relaxed);
+        hot.free.store(link.guess(key), Relaxed);
         hot.used.store(hot.used.load(Relaxed).wrapping_add(1), Relaxed);
         Ok(block)
     }
@@ -81,7 +83,7 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_back(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<bool, NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        self.clean(self.face.block(address));
+        self.clean(address);
         Ok(self.push(address, owned))
     }
 
@@ -92,7 +94,7 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_to_quarantine(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<(), NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        self.clean(self.face.block(address));
+        self.clean(address);
         self.count_quarantined(1);
         Ok(())
     }
@@ -135,7 +137,11 @@ impl Page {
 
     /// Leaves nothing in a block that the owner takes back: first nobody may look at its canary, then it goes with the rest.
     #[inline(always)]
-    fn clean(&self, block: Block) {
+    fn clean(&self, address: usize) {
+        if !MITIGATIONS.canaries && !MITIGATIONS.zero_on_free {
+            return;
+        }
+        let block = self.face.block(address);
         if MITIGATIONS.canaries {
             self.clear_slack(self.tables(), block);
             // A fork of another thread may come between any two stores.
@@ -185,7 +191,7 @@ impl Page {
         let start = unsafe { NonNull::new_unchecked(base.with_addr(address)) };
         // SAFETY: the caller holds the token, and the block is not live any more.
         let block = unsafe { Block::new(start) };
-        block.set_first_word(encode(hot.key.load(Relaxed), name, list.load(Relaxed)));
+        block.set_first_word(encode(hot.key(), name, list.load(Relaxed)));
         list.store(name, Relaxed);
         let used = used.wrapping_sub(1);
         hot.used.store(used, Relaxed);
@@ -196,7 +202,7 @@ impl Page {
     pub(crate) fn free_all(&self, owned: &Owned) {
         if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
             let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
-            out.for_each(|number| self.clean(self.nth(number)));
+            out.for_each(|number| self.clean(self.nth(number).address()));
         }
         remote::release(&self.bits(), self.summary(), owned);
         self.hot.used.store(0, Relaxed);
@@ -380,7 +386,7 @@ mod tests {
                 .expect("nothing was freed late");
             self.page.bits().state.iter().for_each(|word| word.store(0, Relaxed));
             let mut blocks = std::vec::Vec::new();
-            while self.page.extend(&owned, &self.rng) {
+            while self.page.extend(&owned, &self.rng).expect("nothing was written") {
                 while let Ok(block) = self.page.pop(&owned) {
                     blocks.push(block.address());
                 }

@@ -47,7 +47,8 @@ impl<'a> Spot<'a> {
     /// Whether another thread has freed it and the owner has not taken it back.
     #[inline(always)]
     pub(crate) fn is_posted(&self) -> bool {
-        self.remote.load(Acquire).wrapping_shr(self.bit) & 1 != 0
+        // Turned, not masked: this is asked rarely, and the mask would be made before it is known whether.
+        self.remote.load(Acquire).rotate_right(self.bit) & 1 != 0
     }
 
     /// Whether a live block starts here.
@@ -80,13 +81,14 @@ impl<'a> Spot<'a> {
             return Ok(());
         }
         let word = self.state.load(Relaxed);
-        if word.wrapping_shr(self.bit) & 1 != 0 {
+        let given = word | self.mask();
+        if given == word {
             return Err(NotLive);
         }
         if R::POP_TESTS_REMOTE && summary.load(Acquire) != 0 && self.is_posted() {
             return Err(NotLive);
         }
-        self.state.store(word | self.mask(), Relaxed);
+        self.state.store(given, Relaxed);
         Ok(())
     }
 }

@@ -88,7 +88,7 @@ mod tests {
             let run = claim(Home::ANY, 1).expect("memory");
             let (page, owned) = bear(&run, class, me, &rng).expect("a page");
             let owned = owned.expect("nothing was freed late");
-            while page.extend(&owned, &rng) && usage == Use::All {}
+            while page.extend(&owned, &rng).expect("nothing was written") && usage == Use::All {}
             run
         };
         (0..2 * LARGE_HEAP / SLICE).map(make).collect()

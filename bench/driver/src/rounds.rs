@@ -133,7 +133,7 @@ impl Plan {
                 let now = fingerprint(&setting.peers);
                 same && (now.is_none() || now == fingerprint(&old.peers))
             };
-            runs = known.filter(fits).collect();
+            known.filter(fits).for_each(|run| replace(&mut runs, run));
             if same {
                 let left_out =
                     old.peers.into_iter().filter(|(name, _)| !setting.peers.iter().any(|(now, _)| now == name));
@@ -178,16 +178,16 @@ impl Log {
                 let mut peers: Vec<&Peer> = plan.peers.iter().filter(|peer| bench.fits(peer)).collect();
                 random.shuffle(&mut peers);
                 let todo = |peer: &&&Peer| !done.contains_key(&(bench.name.clone(), peer.name.clone(), round));
-                let left: Vec<&&Peer> = peers.iter().filter(todo).collect();
-                bar.inc((peers.len() - left.len()) as u64);
-                // The baseline belongs to the round: if others are to be run later, it is run with them again.
-                if left.is_empty() {
+                let is_done = !peers.iter().any(|peer| todo(&peer));
+                if is_done {
+                    bar.inc(peers.len() as u64);
                     continue;
                 }
+                // All that is compared is of one and the same round: if some are to be run, all are run again.
                 if round == 0 {
                     self.warm_up(bench, plan);
                 }
-                for peer in left {
+                for peer in peers {
                     bar.set_message(format!("{} {}", bench.name, peer.name));
                     self.add(one(bench, peer, plan, round))?;
                     bar.inc(1);
@@ -212,10 +212,16 @@ impl Log {
             writeln!(file, "{}", serde_json::to_string(&run)?)?;
         }
         if let Ok(mut runs) = self.runs.lock() {
-            runs.push(run);
+            replace(&mut runs, run);
         }
         Ok(())
     }
+}
+
+/// A run that was made again is worth nothing any more.
+fn replace(runs: &mut Vec<Run>, run: Run) {
+    runs.retain(|old| (&old.bench, &old.peer, old.round) != (&run.bench, &run.peer, run.round));
+    runs.push(run);
 }
 
 fn one(bench: &Bench, peer: &Peer, plan: &Plan, round: u32) -> Run {

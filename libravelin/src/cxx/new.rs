@@ -48,7 +48,7 @@ fn first_try(size: usize, operator: Operator) -> *mut c_void {
 #[cold]
 #[inline(never)]
 fn first_slow_try(size: usize, operator: Operator) -> *mut c_void {
-    let block = raw::operator_new(size, operator);
+    let block = raw::operator_new_slowly(size, operator);
     if block.is_null() {
         // SAFETY: the last act of this function: a test of the finished library looks for the jump. So what `failed` throws
         // never meets this frame, and a declaration that promises no unwinding into it is true.

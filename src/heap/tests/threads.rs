@@ -76,6 +76,25 @@ fn a_thread_adopts_a_few_pages_by_freeing_into_them_and_leaves_the_rest_to_other
 }
 
 #[test]
+fn a_thread_adopts_a_page_with_room_and_leaves_full_ones() {
+    alone("heap::tests::threads::a_thread_adopts_a_page_with_room_and_leaves_full_ones", || {
+        // Several that are full, and one that is not.
+        let full = if CHECKER { 1 } else { 5 } * page_holds(3000);
+        let mut blocks = of_an_ended_thread(full + 1, 3000);
+        let pages = abandon::count();
+        let roomy = blocks[full].page();
+        for _ in 0..3 {
+            let block = of_an_ended_thread(1, 3000).remove(0);
+            assert!(core::ptr::eq(block.page(), roomy));
+            assert_eq!(abandon::count(), pages);
+            blocks.push(block);
+        }
+        free_all(blocks);
+        assert_eq!(abandon::count(), 0);
+    });
+}
+
+#[test]
 fn a_collection_looks_after_abandoned_pages() {
     let _turn = turn();
     let mut blocks = of_an_ended_thread(20, 700);

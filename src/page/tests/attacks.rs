@@ -115,7 +115,8 @@ proptest! {
             if knows { forge(&room, block, next) } else { block.set_first_word(random) }
         }
         for _ in 0..gets {
-            if !(room.page.has_free() || room.page.refill(&room.owned) || room.page.extend(&room.owned, &room.rng)) {
+            if !(room.page.has_free() || room.page.refill(&room.owned) || room.page.extend(&room.owned, &room.rng) == Ok(true))
+            {
                 break;
             }
             // Where a write is noticed the process stops; here the attacker gets another try.

@@ -79,7 +79,10 @@ impl Room {
 
     /// As malloc does: a block, made if need be. None: the page is full.
     fn get(&self) -> Option<Block> {
-        if !(self.page.has_free() || self.page.refill(&self.owned) || self.page.extend(&self.owned, &self.rng)) {
+        if !(self.page.has_free()
+            || self.page.refill(&self.owned)
+            || self.page.extend(&self.owned, &self.rng).expect("nothing was written"))
+        {
             return None;
         }
         Some(self.page.pop(&self.owned).expect("a sound list"))

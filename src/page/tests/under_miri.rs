@@ -175,11 +175,11 @@ fn every_life_of_a_page_has_its_own_key() {
     let mut keys = BTreeSet::new();
     for _ in 0..if CHECKER { 4 } else { 64 } {
         assert!(keys.insert(room.page.hot.key.load(Relaxed)), "two lives share a key");
-        room.page.extend(&room.owned, &room.rng);
+        room.page.extend(&room.owned, &room.rng).expect("nothing was written");
         let link = room.page.block_at(room.page.hot.free.load(Relaxed)).first_word();
         room.bear_again(Contents::Unknown);
         // A link of one life is worthless in the next.
-        room.page.extend(&room.owned, &room.rng);
+        room.page.extend(&room.owned, &room.rng).expect("nothing was written");
         let head = room.page.block_at(room.page.hot.free.load(Relaxed));
         head.set_first_word(link);
         assert_eq!(room.page.pop(&room.owned).err(), Some(Refused::Corrupt(head.address())));
@@ -346,5 +346,49 @@ fn a_page_says_which_sizes_its_blocks_are_for() {
         assert!(!room.page.face.fits(size + 1) && !room.page.face.fits(usize::MAX));
         assert!(room.class.least() == 0 || !room.page.face.fits(room.class.least() - 1));
         assert_eq!(room.page.face.kind(), Kind::Blocks(room.class));
+    }
+}
+
+/// Frees so many blocks in a drawn order, and has them made anew.
+fn unmake(room: &Room, mut blocks: Vec<Block>) {
+    while !blocks.is_empty() {
+        let index = room.rng.below(blocks.len() as u32) as usize;
+        room.give(blocks.swap_remove(index)).expect("a live block");
+    }
+    room.page.unmake(&room.owned);
+    room.holds(0, 0);
+}
+
+#[test]
+fn blocks_that_are_made_anew_come_in_the_order_of_new_ones() {
+    let room = Room::new(64);
+    unmake(&room, room.get_many(100));
+    let blocks = room.get_many(100);
+    let start = room.page.face.start().addr();
+    // Whole windows lie in the order of their addresses.
+    for (index, window) in blocks.chunks(8).enumerate() {
+        let places = window.iter().map(|block| (block.address() - start) / 64);
+        assert!(places.clone().all(|place| place / 8 == index), "{:?}", places.collect::<Vec<_>>());
+    }
+    room.holds(100, 0);
+}
+
+#[test]
+fn a_block_that_was_written_to_is_not_made_anew() {
+    let is_noticed = |word: usize| if word == 0 { MITIGATIONS.encoded_links } else { MITIGATIONS.zero_on_free };
+    for word in [0, 1, 7] {
+        let room = Room::new(64);
+        let blocks = room.get_many(100);
+        let victim = blocks[50];
+        unmake(&room, blocks);
+        // SAFETY: within the block, which is the test's memory.
+        unsafe { victim.start().as_ptr().cast::<u64>().add(word).write(0x4141_4141) };
+        let end = core::iter::repeat_with(|| room.page.extend(&room.owned, &room.rng)).find(|made| *made != Ok(true));
+        let expected = match word {
+            _ if !is_noticed(word) => Ok(false),
+            0 => Err(Refused::Corrupt(victim.address())),
+            _ => Err(Refused::Written(victim.address())),
+        };
+        assert_eq!(end, Some(expected));
     }
 }
