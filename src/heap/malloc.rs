@@ -58,7 +58,7 @@ impl Terms {
             unsafe { block.clear(page.face.block_size()) };
         }
         if MITIGATIONS.canaries {
-            page.plant(page.tables(), block, size, self.origin);
+            page.plant(page.tables(), block, page.own_block_size(), size, self.origin);
         }
         block.start().as_ptr()
     }
