@@ -9,6 +9,7 @@ use super::abandon;
 use super::start::{FORKS, die_without_randomness};
 use super::thread::Thread;
 use crate::entropy;
+use crate::os::valgrind::quiet;
 use crate::remote::Owner;
 use crate::segment::space;
 use crate::sync::{AtomicBool, Relaxed};
@@ -33,6 +34,7 @@ pub(super) extern "C" fn after_in_parent() {
 }
 
 pub(super) extern "C" fn after_in_child() {
+    let _quiet = quiet();
     space::release_after_fork();
     FORKS.fetch_add(1, Relaxed);
     if entropy::renew().is_err() {

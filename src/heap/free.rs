@@ -5,12 +5,16 @@ use super::thread::Thread;
 use super::{abandon, diagnose, fork, sample, skew};
 use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind::{self, quiet};
 use crate::os::{self, Caller};
 use crate::page::{Block, Kind, Origin, Page, padded};
 use crate::remote::{All, NotLive, Out, Owned, Posted, post};
 use crate::report::{self, Operation};
 use crate::segment::{self, Sampled, Segment, SingleShape, map};
 use core::sync::atomic::{Ordering, fence};
+
+/// Whether a free of the owner's wants to know the block's size.
+const WANTS_ROOM: bool = MITIGATIONS.canaries || MITIGATIONS.zero_on_free || MITIGATIONS.quarantine;
 
 /// Frees the block that `pointer` points to; null is ignored. Anything but a live block stops the process.
 #[inline(always)]
@@ -40,6 +44,8 @@ pub(crate) fn free_with_layout(pointer: UserPtr, size: usize, align: usize) {
 
 #[inline(always)]
 pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim) {
+    valgrind::block_ends(pointer.address());
+    let _quiet = quiet();
     let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
     // Only a set state bit says that the slice has a page: nothing else of it may be believed before.
     let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
@@ -58,7 +64,7 @@ pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim)
         };
     };
     // Read once: whoever reads it again does not know that the block is still no longer than that.
-    let room = page.face.block_size();
+    let room = if WANTS_ROOM { page.face.block_size() } else { 0 };
     if MITIGATIONS.canaries && !claim.is_plain(segment, page, page.own_block(pointer.address(), &owned), room) {
         let (form, size, align) = claim.parts();
         return free_doubtful(pointer, operation, form, size, align);

@@ -3,8 +3,9 @@
 use super::thread::{Heap, Thread};
 use super::{Collect, abandon, deferred, free, mail, sample, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
-use crate::mitigations::MITIGATIONS;
-use crate::os::{self, Caller};
+use crate::mitigations::{MITIGATIONS, VALGRIND};
+use crate::os::Caller;
+use crate::os::valgrind::{self, Holds, quiet};
 use crate::page::{Block, Contents, Origin, Page, Refused, TRAILER, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
@@ -24,6 +25,17 @@ pub(crate) enum Fill {
     Any,
     /// Zeros.
     Zero,
+}
+
+impl Fill {
+    /// What a program may count on.
+    #[inline(always)]
+    pub(super) const fn holds(self) -> Holds {
+        match self {
+            Fill::Any => Holds::Anything,
+            Fill::Zero => Holds::Something,
+        }
+    }
 }
 
 /// On what terms a block is handed out.
@@ -58,7 +70,11 @@ impl Terms {
             unsafe { block.clear(page.face.block_size()) };
         }
         if MITIGATIONS.canaries {
-            page.plant(page.tables(), block, page.own_block_size(), size, self.origin);
+            page.plant(page.tables(), block, page.face.block_size(), size, self.origin);
+        }
+        // The compiler keeps an atomic load that nobody needs.
+        if VALGRIND {
+            valgrind::block_begins(block.start(), size, page.face.block_size(), self.fill.holds());
         }
         block.start().as_ptr()
     }
@@ -79,6 +95,7 @@ pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
 /// The same on any terms.
 #[inline(always)]
 pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
+    let _quiet = quiet();
     match pop(size) {
         Some((block, page)) => terms.hand_out(block, page, size),
         None => allocate_slow(size, terms),
@@ -88,6 +105,7 @@ pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
 /// The same, if the fast path has one.
 #[inline(always)]
 pub(crate) fn at_hand(size: usize, terms: Terms) -> Option<NonNull<u8>> {
+    let _quiet = quiet();
     let (block, page) = pop(size)?;
     terms.hand_out(block, page, size);
     Some(block.start())
@@ -108,6 +126,7 @@ pub(crate) fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
 /// The same on any terms.
 #[inline(always)]
 pub(crate) fn allocate_aligned_on(size: usize, align: usize, terms: Terms) -> *mut u8 {
+    let _quiet = quiet();
     if align <= GRANULE { allocate_on(size, terms) } else { allocate_slow_aligned(size, align, terms) }
 }
 
@@ -139,6 +158,7 @@ fn pop_small(heap: &'static Heap, size: usize) -> Option<(Block, &'static Page)>
 /// or no such block.
 #[inline]
 pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, terms: Terms) -> *mut u8 {
+    let _quiet = quiet();
     let is_small = is_small(size) && align <= GRANULE;
     match is_small.then(|| pop_small(heap, size)).flatten() {
         Some((block, page)) => terms.hand_out(block, page, size),
@@ -146,26 +166,21 @@ pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, terms:
     }
 }
 
-/// What `allocate_on` does when its fast path has no block: another one, which needs no frame either, for sizes that are not small.
+/// What `allocate_on` does when its fast path has no block.
 #[cold]
 #[inline(never)]
 pub(crate) fn allocate_slow(size: usize, terms: Terms) -> *mut u8 {
-    match pop_medium(size) {
+    let _quiet = quiet();
+    let heap = Heap::current();
+    let popped = match heap {
+        Some(heap) if is_small(size) => pop_refilled(heap, heap.direct(padded(size))),
+        Some(heap) => Class::of(padded(size)).and_then(|class| pop_of(heap, class)),
+        None => None,
+    };
+    match popped {
         Some((block, page)) => terms.hand_out(block, page, size),
-        None => allocate_slowly(Heap::current(), size, GRANULE, terms),
+        None => allocate_anew(heap, size, GRANULE, Class::of(padded(size)), terms),
     }
-}
-
-/// The fast path for sizes that are not small.
-#[inline(always)]
-fn pop_medium(size: usize) -> Option<(Block, &'static Page)> {
-    if is_small(size) {
-        return None;
-    }
-    let page = Heap::current()?.direct_of(Class::of(padded(size))?);
-    // SAFETY: as in `pop_small`.
-    let owned = unsafe { Owned::known() };
-    page.pop(&owned).ok().map(|block| (block, page))
 }
 
 #[cold]
@@ -190,13 +205,11 @@ fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, terms
     if let Some((block, page)) = heap.zip(class).and_then(|(heap, class)| pop_of(heap, class)) {
         return terms.hand_out(block, page, size);
     }
-    let errno = os::errno();
-    let pointer = allocate_slower(heap, size, align, class, terms);
-    os::set_errno(errno);
-    pointer
+    allocate_anew(heap, size, align, class, terms)
 }
 
 /// The fast path for sizes that are not small, and for alignments.
+#[inline(always)]
 fn pop_of(heap: &'static Heap, class: Class) -> Option<(Block, &'static Page)> {
     let page = heap.direct_of(class);
     // SAFETY: as in `pop_small`.
@@ -217,6 +230,9 @@ fn pop_refilled(heap: &'static Heap, page: &'static Page) -> Option<(Block, &'st
     if is_turn(&heap.refills, REFILLS) || !page.is_current() || !heap.may_hurry(page) {
         return None;
     }
+    if page.has_free() {
+        return None; // there was one, and it is damaged
+    }
     if !page.refill(&owned) && (page.summary().load(Relaxed) != 0 || !heap.extend(page, &owned)) {
         return None;
     }
@@ -227,8 +243,19 @@ fn pop_refilled(heap: &'static Heap, page: &'static Page) -> Option<(Block, &'st
     popped.ok().map(|block| (block, page))
 }
 
-/// No page is ready.
+/// No page is ready. errno stays as it was.
 #[inline(never)]
+fn allocate_anew(
+    heap: Option<&'static Heap>,
+    size: usize,
+    align: usize,
+    class: Option<Class>,
+    terms: Terms,
+) -> *mut u8 {
+    free::preserving_errno(|| allocate_slower(heap, size, align, class, terms))
+}
+
+#[inline(always)]
 fn allocate_slower(
     heap: Option<&'static Heap>,
     size: usize,
@@ -322,6 +349,7 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
         let page = segment.page_of(granule);
         page.replant(segment.tables(), page.face.block(single.start.addr().get()), size, terms.origin);
     }
+    valgrind::block_begins(single.start, size, single.size, terms.fill.holds());
     single.start.as_ptr()
 }
 

@@ -41,6 +41,7 @@
 //! | `futex` | wait and wake |
 //! | `fault` | who is told when an access faults |
 //! | `maps`, `stack` | what is mapped; who called |
+//! | `valgrind` | whom memcheck listens to |
 //! | `random`, `clock`, `stderr`, `error`, `environment`, `constructor` | one small thing each |
 //!
 //! Read [`Span`], then `linux/memory.rs`, then [`Lock`].
@@ -53,6 +54,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 mod usage;
+pub(crate) mod valgrind;
 
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
 #[allow(dead_code, reason = "only tests decide what fails, and ask what is protected")]

@@ -128,7 +128,7 @@ impl Page {
 
     /// Blocks made so far.
     pub(crate) fn capacity(&self) -> u32 {
-        self.hot.capacity.load(Relaxed)
+        self.hot.capacity.load(Relaxed) as u32
     }
 
     /// Whether a block just popped holds zeros.

@@ -137,8 +137,7 @@ impl Page {
         hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
         hot.base.store(self.face.start().wrapping_byte_sub(size), Relaxed);
         hot.size.store(size as u32, Relaxed);
-        hot.reciprocal
-            .store((u64::from(u32::MAX).checked_div(size as u64).unwrap_or(0) as u32).wrapping_add(1), Relaxed);
+        hot.reciprocal.store(u64::from(u32::MAX).checked_div(size as u64).unwrap_or(0).wrapping_add(1), Relaxed);
         hot.reserved.store(reserved, Relaxed);
     }
 
@@ -187,7 +186,7 @@ impl Page {
 
     /// When free is to call on the slow path.
     pub(crate) fn attend(&self, attention: Attention) {
-        let capacity = self.hot.capacity.load(Relaxed);
+        let capacity = self.capacity();
         let trigger = match attention {
             Attention::WhenEmpty => WHEN_EMPTY,
             Attention::WhenRoomy => capacity.wrapping_sub(roomy(capacity)) as i32,
@@ -240,7 +239,7 @@ impl Page {
     /// One of them was made before, and written to since it was freed.
     pub(crate) fn extend(&self, _owned: &Owned, rng: &Rng) -> Result<bool, Refused> {
         let hot = &self.hot;
-        let capacity = hot.capacity.load(Relaxed);
+        let capacity = self.capacity();
         let left = hot.reserved.load(Relaxed).wrapping_sub(capacity) as usize;
         if left == 0 {
             return Ok(false);
@@ -255,7 +254,7 @@ impl Page {
         let count = wanted.min(left) as u32;
         let (made, end) = (hot.made.load(Relaxed), capacity.wrapping_add(count));
         self.inspect(numbers(capacity, count.min(made.saturating_sub(capacity))), made)?;
-        hot.capacity.store(end, Relaxed);
+        hot.capacity.store(u64::from(end), Relaxed);
         hot.made.store(made.max(end), Relaxed);
         if MITIGATIONS.zero_on_free && !hot.fresh.load(Relaxed) {
             // What an earlier page's blocks left: a link in each, if nothing else.
@@ -324,7 +323,11 @@ impl Page {
     /// What makes this page's blocks.
     fn mold(&self) -> Mold {
         let hot = &self.hot;
-        Mold { base: hot.base.load(Relaxed), size: hot.size.load(Relaxed) as usize, key: hot.key() }
+        Mold {
+            base: hot.base.load(Relaxed),
+            size: hot.size.load(Relaxed) as usize,
+            key: if MITIGATIONS.encoded_links { hot.key.load(Relaxed) } else { 0 },
+        }
     }
 
     /// Whether the page's lists were made in this process: not so in the child of a fork.
@@ -382,8 +385,8 @@ impl Page {
         self.measure(tables);
         remote::settle(&self.bits(), self.summary(), owned);
         // Caught while it was being extended, a page may have counted blocks whose links are not made: none is live.
-        let capacity = hot.capacity.load(Relaxed).min(hot.reserved.load(Relaxed));
-        hot.capacity.store(capacity, Relaxed);
+        let capacity = self.capacity().min(hot.reserved.load(Relaxed));
+        hot.capacity.store(u64::from(capacity), Relaxed);
         self.draw(rng);
         hot.fresh.store(false, Relaxed);
         // A thread that is no more may have been in the middle of wiping one.

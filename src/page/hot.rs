@@ -2,7 +2,8 @@
 
 use super::Tables;
 use crate::mitigations::MITIGATIONS;
-use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Relaxed};
+use crate::remote::Owned;
+use crate::sync::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 use core::ptr;
 
 /// `trigger` of a page in its queue: free goes the slow way when the last block comes back.
@@ -23,22 +24,22 @@ pub(crate) struct Hot {
     pub(super) base: AtomicPtr<u8>,
     pub(super) key: AtomicU64,
     pub(super) tables: AtomicPtr<Tables>,
+    /// ceil(2^32 / bytes of a block): a block's offset times this is 2^32 times its number, and a little.
+    pub(super) reciprocal: AtomicU64,
+    /// Blocks made so far.
+    pub(super) capacity: AtomicU64,
     /// Bytes of a block.
     pub(super) size: AtomicU32,
-    /// ceil(2^32 / bytes of a block): a block's offset times this is 2^32 times its number, and a little.
-    pub(super) reciprocal: AtomicU32,
-    /// Blocks made so far.
-    pub(super) capacity: AtomicU32,
     /// The owner's free goes the slow way when no more than this many blocks are used.
     pub(super) trigger: AtomicI32,
     /// What the owner has freed since.
     pub(super) local: AtomicU32,
     /// Blocks among the used ones that wait in the quarantine.
     pub(super) quarantined: AtomicU32,
-    /// What the free list is cut by.
-    pub(super) coins: AtomicU64,
 
     // The slow path's half.
+    /// What the free list is cut by.
+    pub(super) coins: AtomicU64,
     /// Blocks that the page has room for.
     pub(super) reserved: AtomicU32,
     /// The fork generation under which key and order were drawn.
@@ -71,11 +72,44 @@ pub(crate) struct Hot {
     pub(crate) previous: AtomicPtr<super::Page>,
 }
 
+/// A word of this line.
+pub(super) trait Word {
+    type Value;
+    fn place(&self) -> *const Self::Value;
+}
+
+macro_rules! words {
+    ($($atomic:ty: $value:ty),*) => { $(impl Word for $atomic {
+        type Value = $value;
+        #[inline(always)]
+        fn place(&self) -> *const $value {
+            self.as_ptr()
+        }
+    })* };
+}
+words!(AtomicU32: u32, AtomicI32: i32, AtomicU64: u64);
+
+impl<T> Word for AtomicPtr<T> {
+    type Value = *mut T;
+    #[inline(always)]
+    fn place(&self) -> *const *mut T {
+        self.as_ptr()
+    }
+}
+
+/// What the page's owner reads in its own line. A plain read, which the compiler makes a part of the instruction that wants it, as it does
+/// with no atomic load.
+#[inline(always)]
+pub(super) fn own<W: Word>(word: &W, _owned: &Owned) -> W::Value {
+    // SAFETY: nobody but the owner writes here, and the caller is the owner: other threads at most read, which is no race.
+    unsafe { word.place().read() }
+}
+
 impl Hot {
     /// What the page's links are mixed with; nobody reads it where they are plain.
     #[inline(always)]
-    pub(super) fn key(&self) -> u64 {
-        if MITIGATIONS.encoded_links { self.key.load(Relaxed) } else { 0 }
+    pub(super) fn key(&self, owned: &Owned) -> u64 {
+        if MITIGATIONS.encoded_links { own(&self.key, owned) } else { 0 }
     }
 
     #[allow(clippy::declare_interior_mutable_const, reason = "the initial value of the one empty page")]
@@ -86,8 +120,8 @@ impl Hot {
         key: AtomicU64::new(0),
         tables: AtomicPtr::new(ptr::null_mut()),
         size: AtomicU32::new(0),
-        reciprocal: AtomicU32::new(0),
-        capacity: AtomicU32::new(0),
+        reciprocal: AtomicU64::new(0),
+        capacity: AtomicU64::new(0),
         trigger: AtomicI32::new(0),
         local: AtomicU32::new(0),
         coins: AtomicU64::new(0),

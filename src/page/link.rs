@@ -7,7 +7,7 @@
 //!
 //! What is left of the plaintext after the own number was taken off is the next one, if the page has so many blocks: one
 //! comparison judges all 64 bits. The own number makes a link worthless in any other block. The zeros, and the
-//! multiplication, which carries every changed bit upwards, make an overwritten bit, byte or half word fail: `FACTOR` was
+//! multiplication, which carries every changed bit upwards, make an overwritten bit, byte or half word fail: `INVERSE` was
 //! chosen so that no change over one or two whole bytes leaves a number within the page (the test proves it over all of
 //! them, for it does not depend on the key). A link replaced as a whole passes with 2^-51 at most. Whoever knows the key
 //! can write a link that passes; DESIGN of what he gains: [`super::lists`].
@@ -22,11 +22,12 @@ const NUMBER_BITS: u32 = 16;
 /// The most blocks that a page has: granules of a slice. Pages of several slices have large blocks, and few.
 pub(crate) const BLOCKS_MAX: u32 = (SLICE / GRANULE) as u32;
 const _: () = assert!(BLOCKS_MAX < 1 << NUMBER_BITS);
-/// Odd, so that it can be undone; and 1 modulo 2^16, which leaves the next number as it is, but for the key.
-const FACTOR: u64 = 0x9e37_79b9_7f4b_0001;
-const _: () = assert!(FACTOR % (1 << NUMBER_BITS) == 1);
+/// What undoes the multiplication: odd, so that there is a factor, and 1 modulo 2^16, which leaves the next number as it is, but
+/// for the key. It fits an instruction of its own, and so is the number that was chosen.
+const INVERSE: u64 = 0x6a09_0001;
+const _: () = assert!(INVERSE % (1 << NUMBER_BITS) == 1 && INVERSE <= i32::MAX as u64);
 /// FACTOR * INVERSE = 1 modulo 2^64.
-const INVERSE: u64 = inverse(FACTOR);
+const FACTOR: u64 = inverse(INVERSE);
 
 /// Newton's iteration doubles the right bits each time: 3, 6, 12, 24, 48, 96.
 const fn inverse(odd: u64) -> u64 {

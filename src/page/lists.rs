@@ -6,10 +6,12 @@
 //! him anyway; a live block is never handed out twice, because the bits lie out of his reach. What he can lose is free
 //! blocks: that is why every walk of a list is bounded by the page's capacity.
 
+use super::hot::own;
 use super::link::{Wild, encode};
 use super::{Block, Page};
 use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind;
 use crate::remote::{self, All, NotLive, Out, Owned};
 use crate::sync::{Relaxed, Release};
 use core::ptr::NonNull;
@@ -51,16 +53,17 @@ impl Page {
     #[inline(always)]
     pub(crate) fn pop(&self, owned: &Owned) -> Result<Block, Refused> {
         let hot = &self.hot;
-        let name = hot.free.load(Relaxed);
+        let name = own(&hot.free, owned);
         if name == 0 {
             return Err(Refused::Empty);
         }
-        let block = self.block_at(name);
-        let (link, key) = (Wild::new(block.first_word()), hot.key());
-        if MITIGATIONS.free_checks && link.decode(key, name) > u64::from(hot.capacity.load(Relaxed)) {
+        let block = self.own_block_at(name, owned);
+        let (link, key) = (Wild::new(block.first_word()), hot.key(owned));
+        if MITIGATIONS.free_checks && link.decode(key, name) > own(&hot.capacity, owned) {
             return Err(Refused::Corrupt(block.address()));
         }
-        if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
+        // SAFETY: the block's size; free blocks of a page are wiped.
+        if MITIGATIONS.zero_on_free && !unsafe { block.is_wiped(own(&hot.size, owned) as usize) } {
             return Err(Refused::Written(block.address()));
         }
         if MITIGATIONS.free_checks {
@@ -170,7 +173,7 @@ impl Page {
     #[inline(always)]
     pub(super) fn is_wiped(&self, block: Block) -> bool {
         // SAFETY: the block's size; free blocks of a page are wiped.
-        unsafe { block.is_wiped(self.own_block_size()) }
+        unsafe { block.is_wiped(self.face.block_size()) }
     }
 
     /// Whether a free block is still wiped, and has no link yet.
@@ -188,28 +191,29 @@ impl Page {
 
     /// Puts a block that is not live any more on a local list. Result as `take_back`.
     #[inline(always)]
-    pub(crate) fn push(&self, address: usize, _owned: &Owned) -> bool {
+    pub(crate) fn push(&self, address: usize, owned: &Owned) -> bool {
         let hot = &self.hot;
-        let base = hot.base.load(Relaxed);
-        let name = self.name_at(address.wrapping_sub(base.addr()));
-        let used = hot.used.load(Relaxed);
-        let list = &hot.local;
+        let base = own(&hot.base, owned);
+        let name = self.name_at(address.wrapping_sub(base.addr()), owned);
         // SAFETY: the address is that of a block of this page, so not null.
         let start = unsafe { NonNull::new_unchecked(base.with_addr(address)) };
         // SAFETY: the caller holds the token, and the block is not live any more.
         let block = unsafe { Block::new(start) };
-        block.set_first_word(encode(hot.key(), name, list.load(Relaxed)));
-        list.store(name, Relaxed);
-        let used = used.wrapping_sub(1);
+        block.set_first_word(encode(hot.key(owned), name, own(&hot.local, owned)));
+        hot.local.store(name, Relaxed);
+        let used = own(&hot.used, owned).wrapping_sub(1);
         hot.used.store(used, Relaxed);
-        used as i32 <= hot.trigger.load(Relaxed)
+        used as i32 <= own(&hot.trigger, owned)
     }
 
     /// All blocks are free from now on, whoever holds them, and on no list: the page is about to be given up.
     pub(crate) fn free_all(&self, owned: &Owned) {
         if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
             let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
-            out.for_each(|number| self.clean(self.nth(number).address(), self.own_block_size(), owned));
+            out.map(|number| self.nth(number).address()).for_each(|address| {
+                valgrind::block_ends(address);
+                self.clean(address, self.face.block_size(), owned);
+            });
         }
         remote::release(&self.bits(), self.summary(), owned);
         self.hot.used.store(0, Relaxed);
@@ -242,7 +246,7 @@ impl Page {
     fn cut(&self, first: u32) -> Cut {
         let hot = &self.hot;
         // Blocks on the list, and some that wait elsewhere.
-        let free = hot.capacity.load(Relaxed).wrapping_sub(hot.used.load(Relaxed));
+        let free = self.capacity().wrapping_sub(hot.used.load(Relaxed));
         // Of a short list little is kept, or it would soon run out again.
         let within = (free / 4).wrapping_add(1).min(CUT_WITHIN);
         // A linear congruential generator, drawn at birth; its high bits are the good ones.
@@ -265,7 +269,7 @@ impl Page {
     #[inline(never)]
     pub(crate) fn note_dealt(&self) {
         let hot = &self.hot;
-        let free = hot.capacity.load(Relaxed).wrapping_sub(hot.used.load(Relaxed)).wrapping_add(1);
+        let free = self.capacity().wrapping_sub(hot.used.load(Relaxed)).wrapping_add(1);
         let kept = if hot.local.load(Relaxed) == 0 { 0 } else { u32::from(hot.kept.load(Relaxed)) };
         hot.dealt.store(free.saturating_sub(kept), Relaxed);
     }
@@ -314,26 +318,32 @@ impl Page {
     /// That is number * size, and the reciprocal is (2^32 + e) / size with e < size: so the product is
     /// number * 2^32 + number * e, whose last part is less than the bytes of a page and one block, hence than 2^32.
     #[inline(always)]
-    fn name_at(&self, offset: usize) -> u32 {
+    fn name_at(&self, offset: usize, owned: &Owned) -> u32 {
         if !MITIGATIONS.free_checks {
             return offset as u32;
         }
-        ((offset as u64).wrapping_mul(u64::from(self.hot.reciprocal.load(Relaxed))) >> 32) as u32
+        ((offset as u64).wrapping_mul(own(&self.hot.reciprocal, owned)) >> 32) as u32
+    }
+
+    /// The block with this name, for the owner.
+    #[inline(always)]
+    fn own_block_at(&self, name: u32, owned: &Owned) -> Block {
+        let hot = &self.hot;
+        let offset = if MITIGATIONS.free_checks { name.wrapping_mul(own(&hot.size, owned)) } else { name };
+        let start = own(&hot.base, owned).wrapping_byte_add(offset as usize);
+        // SAFETY: as in `block_at`.
+        let start = unsafe { NonNull::new_unchecked(start) };
+        // SAFETY: as in `block_at`.
+        unsafe { Block::new(start) }
     }
 
     /// The block at `address`, one of this page's, without a look at the face: for the owner alone.
     #[inline(always)]
-    pub(crate) fn own_block(&self, address: usize, _owned: &Owned) -> Block {
+    pub(crate) fn own_block(&self, address: usize, owned: &Owned) -> Block {
         // SAFETY: the address is that of a block of this page, so not null.
-        let start = unsafe { NonNull::new_unchecked(self.hot.base.load(Relaxed).with_addr(address)) };
+        let start = unsafe { NonNull::new_unchecked(own(&self.hot.base, owned).with_addr(address)) };
         // SAFETY: the caller holds the token, and takes the block back, or looks whether it may.
         unsafe { Block::new(start) }
-    }
-
-    /// The same of the size of its blocks.
-    #[inline(always)]
-    pub(crate) fn own_block_size(&self) -> usize {
-        self.hot.size.load(Relaxed) as usize
     }
 
     /// The block with this name.
@@ -416,13 +426,13 @@ mod tests {
             let (free, live): (BTreeSet<_>, BTreeSet<_>) = blocks.iter().partition(|_| self.rng.below(3) == 0);
             for &address in &free {
                 let out = self.page.spot(Granule::of(address)).look().unwrap();
-                let _ = self.page.take_back(address, self.page.own_block_size(), &out, &owned).unwrap();
+                let _ = self.page.take_back(address, self.page.face.block_size(), &out, &owned).unwrap();
             }
             (owned, live, free)
         }
 
         fn number_of(&self, address: usize) -> u32 {
-            self.page.name_at(address - self.page.hot.base.load(Relaxed).addr())
+            self.page.number_of(self.page.face.block(address))
         }
 
         /// Writes a link that passes every check of its own block, as whoever has the key can.

@@ -66,7 +66,7 @@ pub(crate) use tally::Tally;
 
 use crate::entropy::Rng;
 use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};
-use crate::os::Span;
+use crate::os::{Span, valgrind};
 use crate::page::{Contents, Extent, Page, Tables};
 use crate::remote::{Mailbox, Owned, Owner};
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
@@ -283,7 +283,9 @@ pub(crate) fn bear(
     rng: &Rng,
 ) -> Option<(&'static Page, Result<Owned, usize>)> {
     let page = run.segment.page_at(run.first)?;
-    let start = run.segment.span(run.first, run.count)?.start();
+    let span = run.segment.span(run.first, run.count)?;
+    valgrind::blocks_will_be(span);
+    let start = span.start();
     run.segment.set_heads(run.first, run.count);
     let extent = Extent { first_slice: run.first, slices: run.count, segment_number: run.segment.number(), start };
     let owned = page.bear(&run.segment.tables, class, &extent, run.contents, me, rng);

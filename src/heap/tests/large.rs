@@ -67,6 +67,8 @@ fn a_large_block_lies_between_inaccessible_pages_and_is_so_itself_when_it_is_fre
 fn protections_guard_as_well_where_the_kernel_has_no_guards() {
     alone("heap::tests::large::protections_guard_as_well_where_the_kernel_has_no_guards", || {
         os::mock::set_guards(false);
+        // Where the kernel was asked for them stays a map of its own.
+        options::set(Setting::HugePages, 0);
         for _ in 0..2 {
             every_shape_is_guarded();
             free_all([1000, 100_000].map(Held::of));
