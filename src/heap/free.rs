@@ -2,7 +2,7 @@
 
 use super::claim::{Claim, Form};
 use super::thread::Thread;
-use super::{abandon, diagnose, fork, sample, skew};
+use super::{abandon, diagnose, sample, skew};
 use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os::valgrind::{self, quiet};
@@ -146,9 +146,6 @@ fn attend(page: &'static Page, owned: Owned) {
 fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
     if !MITIGATIONS.canaries && page.face.kind() == Kind::Single {
         return free_single(pointer, operation, Claim::Any, segment, page);
-    }
-    if os::local().is_null() {
-        fork::remember_stranger();
     }
     let granule = Granule::of(pointer.address());
     if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
