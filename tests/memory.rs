@@ -158,7 +158,8 @@ fn large_blocks_are_given_back_after_a_peak() {
             go_on(Duration::from_millis(900));
             let left = resident().saturating_sub(before);
             println!("blocks of {size} bytes: {held} bytes resident, {left} a second later");
-            assert!(left <= 6 * MIB, "{left} of {held} bytes are still resident");
+            // What is known of the segments stays, 640 KiB for each 32 MiB that were ever used.
+            assert!(left <= 6 * MIB + held / 50, "{left} of {held} bytes are still resident");
         }
     });
 }

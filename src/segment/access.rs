@@ -91,12 +91,14 @@ impl Segment {
         let window = first - first % WINDOW;
         let end = first.wrapping_add(count).next_multiple_of(WINDOW);
         let (start, length) = Self::usable(window, end.wrapping_sub(window));
-        let fresh = self.takes_marks() && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
+        // Slices that are not writable may hold a block all the same, opened as a part of them.
+        let others = self.used.count(start, length).wrapping_sub(self.used.count(first, count));
+        let fresh = others == 0 && !self.writable.has_any(start, length) && !self.dirty.has_any(start, length);
+        if fresh && rest == Rest::Broad && self.broaden(start, length) && self.make_writable(start, length).is_ok() {
+            return Ok(());
+        }
         // Less than a window may be left of what the process is allowed to write.
-        if fresh && self.make_writable(start, length).is_ok() {
-            if rest == Rest::Broad && self.broaden(start, length) {
-                return Ok(());
-            }
+        if fresh && self.takes_marks() && self.make_writable(start, length).is_ok() {
             let behind = first.wrapping_add(count);
             let before = (start, first.saturating_sub(start));
             if [before, (behind, start.wrapping_add(length).saturating_sub(behind))]
@@ -124,15 +126,23 @@ impl Segment {
         Ok(())
     }
 
-    /// Asks the kernel for huge pages in windows that were just opened. False: there is no reason for it, or it refuses.
+    /// Asks the kernel for huge pages in windows that are about to be opened. False: there is no reason for it, or it refuses.
     fn broaden(&'static self, first: usize, count: usize) -> bool {
-        let before = self.broad.borders(first, count);
-        let is_broad = broad::is_time(self) && may_split() && broad::want(self.span(first, count));
-        if is_broad {
-            self.broad.add(first, count);
-            BORDERS.fetch_add(self.broad.borders(first, count).wrapping_sub(before), Relaxed);
+        broad::is_time(self)
+            && self.may_split()
+            && !self.is_brought()
+            && self.set_broad(first, count, self.span(first, count))
+    }
+
+    /// Asks the kernel for huge pages in `span`, which lies in these slices. It is a map of its own from then on.
+    fn set_broad(&self, first: usize, count: usize, span: Option<Span>) -> bool {
+        if !broad::want(span) {
+            return false;
         }
-        is_broad
+        let before = self.broad.borders(first, count);
+        self.broad.add(first, count);
+        BORDERS.fetch_add(self.broad.borders(first, count).wrapping_sub(before), Relaxed);
+        true
     }
 
     /// Puts guards on slices that nobody uses. False: not on all.
@@ -254,6 +264,9 @@ impl Segment {
             let is_closed = !(was_marked || self.writable.has_any(first, count)) || self.close(first, count);
             // SAFETY: part of our slices.
             if is_closed && unsafe { os::open(inner) }.is_ok() {
+                if broad::is_worth_it(len) && !self.is_brought() {
+                    self.set_broad(first, count, Some(span));
+                }
                 BORDERS.fetch_add(APART_BEHIND_PROTECTIONS, Relaxed);
                 self.apart.add(first, 1);
                 return Ok(());
@@ -363,6 +376,15 @@ impl Segment {
         self.remove_guards(first, count, inner)?;
         self.guarded.add(first, count);
         Ok(has_guards() && (sealed || around.into_iter().flatten().all(|span| guard(span).is_ok())))
+    }
+
+    /// The memory of all slices is about to be unmapped, and their protections with it.
+    pub(super) fn forget_protections(&self) {
+        self.mark_writable(0, SLICES, false);
+        BORDERS.fetch_sub(self.broad.borders(0, SLICES), Relaxed);
+        for set in [&self.broad, &self.guarded, &self.apart, &self.bare] {
+            set.clear();
+        }
     }
 
     /// Slices that need no change of protection to be used: at a limit of the system they may be all that is left.

@@ -99,21 +99,32 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_broad_from_when_the_heap_is_large() {
-        alone("segment::broad::tests::windows_are_broad_from_when_the_heap_is_large", || {
-            let runs = grow(Use::All);
-            let (small, large) = runs.split_at(runs.len() / 2);
-            assert!(!small.iter().any(is_broad));
-            // The window that was begun is gone on with.
-            let broad = large.iter().filter(|run| is_broad(run)).count();
-            let expected = if MITIGATIONS.page_guards { 0 } else { large.len() - WINDOW };
-            assert!(broad >= expected && (expected != 0 || broad == 0), "{broad} of {expected}");
-            for run in large.iter().filter(|run| is_broad(run)) {
-                let place = run.segment.span(run.first, 1).expect("a slice").start().as_ptr();
-                // `None` where the kernel keeps no such list.
-                assert_ne!(os::testing::has_map_flag(place, "hg"), Some(false));
-            }
+    #[cfg(all(ravelin_mock, not(miri)))]
+    fn it_needs_no_guards_that_are_marks() {
+        alone("segment::broad::tests::it_needs_no_guards_that_are_marks", || {
+            os::mock::set_guards(false);
+            windows_become_broad();
         });
+    }
+
+    #[test]
+    fn windows_are_broad_from_when_the_heap_is_large() {
+        alone("segment::broad::tests::windows_are_broad_from_when_the_heap_is_large", windows_become_broad);
+    }
+
+    fn windows_become_broad() {
+        let runs = grow(Use::All);
+        let (small, large) = runs.split_at(runs.len() / 2);
+        assert!(!small.iter().any(is_broad));
+        // The window that was begun is gone on with.
+        let broad = large.iter().filter(|run| is_broad(run)).count();
+        let expected = if MITIGATIONS.page_guards { 0 } else { large.len() - WINDOW };
+        assert!(broad >= expected && (expected != 0 || broad == 0), "{broad} of {expected}");
+        for run in large.iter().filter(|run| is_broad(run)) {
+            let place = run.segment.span(run.first, 1).expect("a slice").start().as_ptr();
+            // `None` where the kernel keeps no such list.
+            assert_ne!(os::testing::has_map_flag(place, "hg"), Some(false));
+        }
     }
 
     #[test]

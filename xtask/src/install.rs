@@ -24,7 +24,7 @@ pub struct Args {
     /// Where the files will be found
     #[arg(long, default_value = "/usr/local")]
     prefix: PathBuf,
-    /// Which builds of the library: hardened, fast, paranoid, debug
+    /// Which builds of the library: hardened, fast, paranoid, debug, valgrind
     #[arg(long, value_delimiter = ',', default_value = "hardened")]
     builds: Vec<String>,
     /// Leave out what bears mimalloc's name for CMake and pkg-config
@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn by_name(name: &str) -> Result<Build> {
-    let known = Build::all()?.into_iter().chain([Build::Debug]);
+    let known = Build::all()?.into_iter().chain([Build::Debug, Build::Valgrind]);
     known.into_iter().find(|build| build.name() == name).with_context(|| format!("there is no build {name}"))
 }
 
