@@ -35,13 +35,15 @@ pub(crate) struct Face {
     span: AtomicUsize,
     /// Bytes that a block has room for.
     block_size: AtomicUsize,
-    /// The first block.
-    start: AtomicPtr<u8>,
+    /// What the canaries that are planted now are mixed with.
+    canary: [AtomicU64; 2],
     first_slice: AtomicU16,
     slices: AtomicU16,
     class: AtomicU8,
     group_shift: AtomicU8,
     mail_bit: AtomicU8,
+
+    // A line that frees and mallocs do without.
     /// log2 of the alignment that the block was asked for, if it stands alone.
     align_shift: AtomicU8,
     /// And by what.
@@ -53,8 +55,8 @@ pub(crate) struct Face {
     born: AtomicU32,
     /// Of a page of one block that is neither live nor waits: the thread that is making or ending it, and 1; else 0.
     hand: AtomicUsize,
-    /// What the canaries that are planted now are mixed with.
-    canary: [AtomicU64; 2],
+    /// The first block.
+    start: AtomicPtr<u8>,
 }
 
 /// What `Face::describe` is told of a page about to be born.
