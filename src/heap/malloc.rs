@@ -70,7 +70,7 @@ impl Terms {
             unsafe { block.clear(page.face.block_size()) };
         }
         if MITIGATIONS.canaries {
-            page.plant(page.tables(), block, size, self.origin);
+            page.plant(page.tables(), block, page.face.block_size(), size, self.origin);
         }
         // The compiler keeps an atomic load that nobody needs.
         if VALGRIND {
@@ -339,7 +339,7 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
         segment::allocate_single(&shape, padded(size), singles)
     });
     let Ok(single) = single else { return ptr::null_mut() };
-    if (terms.fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
+    if terms.fill == Fill::Zero && single.contents == Contents::Unknown {
         // SAFETY: a block that was just made, and has room for that much.
         unsafe { single.start.as_ptr().write_bytes(0, single.size) };
     }

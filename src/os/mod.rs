@@ -115,7 +115,7 @@ pub(crate) use backend::memory::{
     close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, purge, release, renew, reserve,
     reserve_table, seal, unguard, want_huge_pages, wipe_on_fork,
 };
-pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id, usage};
+pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, is_only_thread, process_id, usage};
 pub(crate) use backend::random::random;
 pub(crate) use backend::stack::{capture, follows_a_call};
 pub(crate) use backend::stderr::{keep_error, write_error, write_kept_error};

@@ -305,7 +305,9 @@ impl Page {
                 }
                 // Where there are fewer than a window has, no larger one than they need.
                 let window = window.min(count.next_power_of_two()).max(WINDOW_MIN);
-                let mut order = Order::of(rng.next_u64(), window);
+                // Half of the bits are the switches of eight places.
+                let bits = if count <= PLACES / 2 { u64::from(rng.next_u32()) } else { rng.next_u64() };
+                let mut order = Order::of(bits, window);
                 // The places of a window come together.
                 for _ in 0..count.next_multiple_of(window) {
                     let place = order.next();
