@@ -364,6 +364,10 @@ impl Page {
         self.hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
         self.hot.torn.store(true, Relaxed);
         self.hot.heap.store(ptr::null_mut(), Relaxed);
+        // Nor is it on any list of that heap's.
+        self.hot.full.store(false, Relaxed);
+        self.hot.idle.store(false, Relaxed);
+        self.hot.patience.store(0, Relaxed);
         self.suspect_all();
     }
 
