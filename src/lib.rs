@@ -62,10 +62,10 @@
 //!
 //! | | fast | hardened |
 //! |---|---|---|
-//! | malloc(16), free | 54 | 101 |
-//! | malloc(48), free | 55 | 105 |
-//! | malloc(1024), free | 84 | 156 |
-//! | free of another thread's 48 bytes | 86 | 96 |
+//! | malloc(16), free | 49 | 92 |
+//! | malloc(48), free | 50 | 96 |
+//! | malloc(1024), free | 74 | 140 |
+//! | free of another thread's 48 bytes | 86 | 95 |
 //!
 //! # Platforms
 //!

@@ -54,6 +54,9 @@ pub const MITIGATIONS: Mitigations = Mitigations {
 /// start can have. Not a defence, but a feature, and features are read here.
 pub(crate) const DYNAMIC_TLS: bool = cfg!(feature = "dynamic-tls");
 
+/// Whether memcheck is told of every block, where a program runs under valgrind. Not a defence either.
+pub(crate) const VALGRIND: bool = cfg!(feature = "valgrind");
+
 /// The first build that has a defence.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Since {

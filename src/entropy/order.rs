@@ -74,6 +74,19 @@ mod tests {
     use super::*;
     use crate::sync::CHECKER;
 
+    #[test]
+    fn half_of_the_bits_are_the_switches_of_eight_places() {
+        let places = |bits: u64| {
+            let mut order = Order::of(bits, 8);
+            [(); 8].map(|()| order.next())
+        };
+        let rng = Rng::new();
+        for _ in 0..100 {
+            let (bits, more) = (rng.next_u32(), rng.next_u32());
+            assert_eq!(places(u64::from(bits)), places(u64::from(bits) | u64::from(more) << 32));
+        }
+    }
+
     fn drawn(rng: &Rng, window: usize) -> [usize; PLACES] {
         let mut order = Order::of(rng.next_u64(), window);
         core::array::from_fn(|_| order.next())

@@ -3,7 +3,7 @@
 use super::{diagnose, free};
 use crate::geometry::{GRANULE, UserPtr};
 use crate::mitigations::MITIGATIONS;
-use crate::page::{Origin, Page};
+use crate::page::{Block, Origin, Page};
 use crate::report::Operation;
 use crate::segment::Segment;
 
@@ -20,7 +20,40 @@ pub(crate) enum Claim {
     Layout { size: usize, align: usize },
 }
 
+/// A claim but for its numbers: who hands these on one by one needs no memory for them, and so no frame in the fast path of free.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    Any,
+    Operator(Origin),
+    SizedOperator(Origin),
+    Sized,
+    Layout,
+}
+
 impl Claim {
+    /// Its form, its size and its alignment, where it has them.
+    #[inline(always)]
+    pub(super) const fn parts(self) -> (Form, usize, usize) {
+        match self {
+            Claim::Any => (Form::Any, 0, 0),
+            Claim::Operator { origin, size: None } => (Form::Operator(origin), 0, 0),
+            Claim::Operator { origin, size: Some(size) } => (Form::SizedOperator(origin), size, 0),
+            Claim::Sized { size } => (Form::Sized, size, 0),
+            Claim::Layout { size, align } => (Form::Layout, size, align),
+        }
+    }
+
+    /// The claim of these parts.
+    pub(super) const fn of_parts(form: Form, size: usize, align: usize) -> Claim {
+        match form {
+            Form::Any => Claim::Any,
+            Form::Operator(origin) => Claim::Operator { origin, size: None },
+            Form::SizedOperator(origin) => Claim::Operator { origin, size: Some(size) },
+            Form::Sized => Claim::Sized { size },
+            Form::Layout => Claim::Layout { size, align },
+        }
+    }
+
     /// Where the block came from, if the claim is true, and in most cases anyway.
     #[inline(always)]
     pub(super) const fn origin(self) -> Origin {
@@ -39,6 +72,12 @@ impl Claim {
             Claim::Layout { size, .. } | Claim::Sized { size } => Some(size),
             Claim::Operator { size, .. } => size,
         }
+    }
+
+    /// Whether it is plainly true of a live block of a page that the calling thread owns. If not, `check` says what is wrong, if anything.
+    #[inline(always)]
+    pub(super) fn is_plain(self, segment: &'static Segment, page: &'static Page, block: Block, room: usize) -> bool {
+        page.is_block_whole(segment.tables(), block, room, self.origin(), self.size())
     }
 
     /// Stops the process unless the claim is true of the live block, as far as this build can tell, and its canary whole.

@@ -6,6 +6,7 @@
 
 use super::Collect;
 use super::thread::Thread;
+use crate::os::valgrind::aloud;
 use crate::sync::{Acquire, AtomicPtr, Relaxed, Release};
 use core::{mem, ptr};
 
@@ -39,7 +40,7 @@ fn call(pointer: *mut (), how: Collect) {
     thread.heartbeat.store(beat.wrapping_add(1), Relaxed);
     // SAFETY: the pointer is not null, and the only other value ever stored is a `Deferred` cast to a pointer in `set_deferred`.
     let deferred = unsafe { mem::transmute::<*mut (), Deferred>(pointer) };
-    deferred(how, beat);
+    aloud(|| deferred(how, beat));
     thread.in_deferred.store(false, Relaxed);
 }
 

@@ -2,29 +2,28 @@
 //!
 //! In the child every thread but one is gone, between any two of its stores. What they left in the state and remote bits
 //! is the truth; counters and lists may be torn. So their pages are marked as abandoned and torn, and whoever adopts one
-//! rebuilds it from the bits (`page::grow`). The one thread's own pages are sound, but their keys and orders are known to
+//! rebuilds it from the bits (`page::grow`). Large blocks that they were making or freeing come to an end
+//! (`segment::end_orphans`). The one thread's own pages are sound, but their keys and orders are known to
 //! the parent: its heaps' tables are emptied, so that the slow path meets each page, and redraws it, before it is popped from.
 
 use super::abandon;
+use super::free::preserving_errno;
 use super::start::{FORKS, die_without_randomness};
 use super::thread::Thread;
 use crate::entropy;
+use crate::os::{self, valgrind::quiet};
 use crate::remote::Owner;
-use crate::segment::space;
+use crate::segment::{self, space};
 use crate::sync::{AtomicBool, Relaxed};
 use core::ptr;
 
-/// Whether a thread without a heap has ever freed a block of another's.
-static STRANGERS: AtomicBool = AtomicBool::new(false);
-
-/// The calling thread has no heap, and is about to free a block of another's.
-#[cold]
-pub(super) fn remember_stranger() {
-    STRANGERS.store(true, Relaxed);
-}
+/// Whether the process had but one thread when it forked: then nobody was in the middle of anything, not even a thread without a
+/// heap, of which nothing is known here. Written while the lock is held.
+static ALONE: AtomicBool = AtomicBool::new(false);
 
 pub(super) extern "C" fn before() {
     space::hold_over_fork();
+    ALONE.store(preserving_errno(os::is_only_thread), Relaxed);
 }
 
 pub(super) extern "C" fn after_in_parent() {
@@ -33,6 +32,7 @@ pub(super) extern "C" fn after_in_parent() {
 }
 
 pub(super) extern "C" fn after_in_child() {
+    let _quiet = quiet();
     space::release_after_fork();
     FORKS.fetch_add(1, Relaxed);
     if entropy::renew().is_err() {
@@ -41,8 +41,7 @@ pub(super) extern "C" fn after_in_child() {
     let me = Thread::current();
     let is_me = |thread: &'static Thread| me.is_some_and(|me| ptr::eq(me, thread));
     let others = Thread::all().filter(|thread| thread.is_active() && !is_me(thread));
-    // A thread without a heap may have been in the middle of a free.
-    let mut had_others = STRANGERS.load(Relaxed);
+    let mut had_others = !ALONE.load(Relaxed);
     for thread in others {
         had_others = true;
         thread.mailbox().take();
@@ -51,6 +50,7 @@ pub(super) extern "C" fn after_in_child() {
     }
     if had_others {
         orphan_pages(me);
+        segment::end_orphans();
     }
     if let Some(me) = me {
         for heap in me.heaps() {

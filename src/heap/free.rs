@@ -1,16 +1,20 @@
 //! free.
 
-use super::claim::Claim;
+use super::claim::{Claim, Form};
 use super::thread::Thread;
-use super::{abandon, diagnose, fork, sample, skew};
+use super::{abandon, diagnose, sample, skew};
 use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind::{self, quiet};
 use crate::os::{self, Caller};
-use crate::page::{Kind, Origin, Page, padded};
+use crate::page::{Block, Kind, Origin, Page, padded};
 use crate::remote::{All, NotLive, Out, Owned, Posted, post};
 use crate::report::{self, Operation};
 use crate::segment::{self, Sampled, Segment, SingleShape, map};
 use core::sync::atomic::{Ordering, fence};
+
+/// Whether a free of the owner's wants to know the block's size.
+const WANTS_ROOM: bool = MITIGATIONS.canaries || MITIGATIONS.zero_on_free || MITIGATIONS.quarantine;
 
 /// Frees the block that `pointer` points to; null is ignored. Anything but a live block stops the process.
 #[inline(always)]
@@ -40,6 +44,8 @@ pub(crate) fn free_with_layout(pointer: UserPtr, size: usize, align: usize) {
 
 #[inline(always)]
 pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim) {
+    valgrind::block_ends(pointer.address());
+    let _quiet = quiet();
     let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
     // Only a set state bit says that the slice has a page: nothing else of it may be believed before.
     let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
@@ -50,38 +56,78 @@ pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim)
         claim.check(pointer, segment, page, operation);
     }
     let Some(owned) = page.owned_by(os::local().cast()) else {
-        if MITIGATIONS.canaries {
-            if page.face.kind() == Kind::Single {
-                return free_single(pointer, operation, claim, segment, page);
-            }
-            claim.check(pointer, segment, page, operation);
-        }
-        return free_remotely(pointer, operation, segment, page);
+        return if MITIGATIONS.canaries {
+            let (form, size, align) = claim.parts();
+            free_foreign(pointer, operation, form, size, align)
+        } else {
+            free_remotely(pointer, operation, segment, page)
+        };
     };
-    if MITIGATIONS.canaries {
-        claim.check(pointer, segment, page, operation);
+    // Read once: whoever reads it again does not know that the block is still no longer than that.
+    let room = if WANTS_ROOM { page.face.block_size() } else { 0 };
+    if MITIGATIONS.canaries && !claim.is_plain(segment, page, page.own_block(pointer.address(), &owned), room) {
+        let (form, size, align) = claim.parts();
+        return free_doubtful(pointer, operation, form, size, align);
     }
+    if MITIGATIONS.zero_on_free && !Block::is_wiped_quickly(room) {
+        return free_own(pointer, operation);
+    }
+    take_back(pointer, operation, page, &out, owned, room);
+}
+
+/// The owner's free of a block of which everything else was checked.
+#[inline(always)]
+fn take_back(pointer: UserPtr, operation: Operation, page: &'static Page, out: &Out<'_>, owned: Owned, room: usize) {
     if MITIGATIONS.quarantine {
-        return detain(pointer, operation, page, &out, &owned);
+        match page.take_to_quarantine(pointer.address(), room, out, &owned) {
+            Ok(()) => {
+                if let Some(thread) = Thread::current() {
+                    thread.detain(page, pointer.address(), room);
+                }
+            }
+            Err(NotLive) => refuse(pointer, operation),
+        }
+        return;
     }
-    match page.take_back(pointer.address(), &out, &owned) {
+    match page.take_back(pointer.address(), room, out, &owned) {
         Ok(false) => {}
         Ok(true) => attend(page, owned),
         Err(NotLive) => refuse(pointer, operation),
     }
 }
 
-/// The owner's free, with a quarantine.
-#[inline(always)]
-fn detain(pointer: UserPtr, operation: Operation, page: &'static Page, out: &Out<'_>, owned: &Owned) {
-    match page.take_to_quarantine(pointer.address(), out, owned) {
-        Ok(()) => {
-            if let Some(thread) = Thread::current() {
-                thread.detain(page, pointer.address(), page.face.block_size());
-            }
-        }
-        Err(NotLive) => refuse(pointer, operation),
+/// The same, found once more: for blocks for which the fast path would need a frame, because they are wiped by a call.
+#[inline(never)]
+fn free_own(pointer: UserPtr, operation: Operation) {
+    let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
+    let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
+    let page = segment.page_of(granule);
+    match page.owned_by(os::local().cast()) {
+        Some(owned) => take_back(pointer, operation, page, &out, owned, page.face.block_size()),
+        None => free_remotely(pointer, operation, segment, page),
     }
+}
+
+/// The owner's free of a block of which not everything is plain.
+#[cold]
+#[inline(never)]
+fn free_doubtful(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
+    if let Some((segment, granule)) = map::find(pointer) {
+        Claim::of_parts(form, size, align).check(pointer, segment, segment.page_of(granule), operation);
+    }
+    free_own(pointer, operation);
+}
+
+/// With canaries: the block lies in a page of another thread, or of none.
+#[inline(never)]
+fn free_foreign(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
+    let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
+    let (page, claim) = (segment.page_of(granule), Claim::of_parts(form, size, align));
+    if page.face.kind() == Kind::Single {
+        return free_single(pointer, operation, claim, segment, page);
+    }
+    claim.check(pointer, segment, page, operation);
+    free_remotely(pointer, operation, segment, page);
 }
 
 /// The slow way of the owner's free.
@@ -100,9 +146,6 @@ fn attend(page: &'static Page, owned: Owned) {
 fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
     if !MITIGATIONS.canaries && page.face.kind() == Kind::Single {
         return free_single(pointer, operation, Claim::Any, segment, page);
-    }
-    if os::local().is_null() {
-        fork::remember_stranger();
     }
     let granule = Granule::of(pointer.address());
     if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {

@@ -21,6 +21,7 @@ use super::queue::class_of;
 use super::thread::{Heap, Thread};
 use super::{Collect, abandon, start};
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind::quiet;
 use crate::report::{self, Operation};
 use crate::segment::{self, ArenaId, Home, meta, space};
 use crate::sync::{AtomicPtr, Relaxed};
@@ -95,6 +96,7 @@ pub(crate) fn set_default(handle: HeapHandle) -> Option<HeapHandle> {
 /// Takes back what other threads have freed in this heap's pages, and gives empty ones back.
 pub(crate) fn collect(handle: HeapHandle, how: Collect) {
     let heap = handle.expect_own(Operation::Collect);
+    let _quiet = quiet();
     if let Some(thread) = heap.thread() {
         mail::take(thread);
         heap.collect();
@@ -111,6 +113,7 @@ pub(crate) fn collect(handle: HeapHandle, how: Collect) {
 /// Ends the heap; its live blocks are the backing heap's from now on. The backing heap itself stays.
 pub(crate) fn delete(handle: HeapHandle) {
     let heap = handle.expect_own(Operation::HeapDelete);
+    let _quiet = quiet();
     report::die_if_dying();
     if let Some(thread) = heap.thread().filter(|_| !heap.is_backing()) {
         if MITIGATIONS.quarantine && heap.home() != Home::ANY {
@@ -126,6 +129,7 @@ pub(crate) fn delete(handle: HeapHandle) {
 /// Ends the heap, and frees all its blocks. The backing heap stays, and so do its blocks.
 pub(crate) fn destroy(handle: HeapHandle) {
     let heap = handle.expect_own(Operation::HeapDestroy);
+    let _quiet = quiet();
     report::die_if_dying();
     if let Some(thread) = heap.thread().filter(|_| !heap.is_backing()) {
         heap.free_pages();

@@ -3,8 +3,9 @@
 use super::thread::{Heap, Thread};
 use super::{Collect, abandon, deferred, free, mail, sample, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
-use crate::mitigations::MITIGATIONS;
+use crate::mitigations::{MITIGATIONS, VALGRIND};
 use crate::os::Caller;
+use crate::os::valgrind::{self, Holds, quiet};
 use crate::page::{Block, Contents, Origin, Page, Refused, TRAILER, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
@@ -24,6 +25,17 @@ pub(crate) enum Fill {
     Any,
     /// Zeros.
     Zero,
+}
+
+impl Fill {
+    /// What a program may count on.
+    #[inline(always)]
+    pub(super) const fn holds(self) -> Holds {
+        match self {
+            Fill::Any => Holds::Anything,
+            Fill::Zero => Holds::Something,
+        }
+    }
 }
 
 /// On what terms a block is handed out.
@@ -88,7 +100,11 @@ impl Terms {
             unsafe { block.clear(page.face.block_size()) };
         }
         if MITIGATIONS.canaries {
-            page.plant(page.tables(), block, size, self.origin);
+            page.plant(page.tables(), block, page.face.block_size(), size, self.origin);
+        }
+        // The compiler keeps an atomic load that nobody needs.
+        if VALGRIND {
+            valgrind::block_begins(block.start(), size, page.face.block_size(), self.fill.holds());
         }
         block.start().as_ptr()
     }
@@ -109,6 +125,7 @@ pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
 /// The same on any terms.
 #[inline(always)]
 pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
+    let _quiet = quiet();
     match pop(size, terms) {
         Some((block, page)) => terms.hand_out(block, page, size),
         None => allocate_slow(size, terms),
@@ -118,6 +135,7 @@ pub(crate) fn allocate_on(size: usize, terms: Terms) -> *mut u8 {
 /// The same, if the fast path has one.
 #[inline(always)]
 pub(crate) fn at_hand(size: usize, terms: Terms) -> Option<NonNull<u8>> {
+    let _quiet = quiet();
     let (block, page) = pop(size, terms)?;
     terms.hand_out(block, page, size);
     Some(block.start())
@@ -138,6 +156,7 @@ pub(crate) fn allocate_aligned_zeroed(size: usize, align: usize) -> *mut u8 {
 /// The same on any terms.
 #[inline(always)]
 pub(crate) fn allocate_aligned_on(size: usize, align: usize, terms: Terms) -> *mut u8 {
+    let _quiet = quiet();
     if align <= GRANULE { allocate_on(size, terms) } else { allocate_slow_aligned(size, align, terms) }
 }
 
@@ -169,6 +188,7 @@ fn pop_small(heap: &'static Heap, size: usize) -> Option<(Block, &'static Page)>
 /// or no such block.
 #[inline]
 pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, terms: Terms) -> *mut u8 {
+    let _quiet = quiet();
     let is_small = is_small(size) && align <= GRANULE;
     match is_small.then(|| pop_small(heap, size)).flatten() {
         Some((block, page)) => terms.hand_out(block, page, size),
@@ -180,6 +200,7 @@ pub(crate) fn allocate_in(heap: &'static Heap, size: usize, align: usize, terms:
 #[cold]
 #[inline(never)]
 pub(crate) fn allocate_slow(size: usize, terms: Terms) -> *mut u8 {
+    let _quiet = quiet();
     let heap = terms.heap();
     let popped = match heap {
         Some(heap) if is_small(size) => pop_refilled(heap, heap.direct(padded(size))),
@@ -348,7 +369,7 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
         segment::allocate_single(&shape, padded(size), singles)
     });
     let Ok(single) = single else { return ptr::null_mut() };
-    if (terms.fill == Fill::Zero || MITIGATIONS.zero_on_free) && single.contents == Contents::Unknown {
+    if terms.fill == Fill::Zero && single.contents == Contents::Unknown {
         // SAFETY: a block that was just made, and has room for that much.
         unsafe { single.start.as_ptr().write_bytes(0, single.size) };
     }
@@ -358,6 +379,7 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
         let page = segment.page_of(granule);
         page.replant(segment.tables(), page.face.block(single.start.addr().get()), size, terms.origin);
     }
+    valgrind::block_begins(single.start, size, single.size, terms.fill.holds());
     single.start.as_ptr()
 }
 

@@ -69,6 +69,7 @@ pub use verify::{Census, Corruption, Fault};
 pub use visit::{HeapArea, Visit, Visited};
 pub(crate) use visit::{check_owned, contains, visit};
 
+use crate::os::valgrind::quiet;
 use crate::segment;
 
 /// How much `collect` does.
@@ -94,6 +95,7 @@ pub(crate) fn threads() -> usize {
 /// Takes blocks that other threads have freed back into the calling thread's pages, and gives empty pages and free memory
 /// back.
 pub(crate) fn collect(how: Collect) {
+    let _quiet = quiet();
     deferred::call_deferred(how);
     Thread::with_one(|thread| {
         thread.collect(how);

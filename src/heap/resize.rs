@@ -6,6 +6,7 @@ use super::thread::{Heap, Thread};
 use super::{diagnose, free, malloc, sample, skew, start};
 use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind::{self, Holds, quiet};
 use crate::page::{Kind, Origin, Page, TRAILER, is_possible_slack, padded};
 use crate::remote::NotLive;
 use crate::report::{self, Operation};
@@ -56,6 +57,7 @@ pub(crate) fn usable_size(pointer: UserPtr) -> usize {
     if pointer.address() == 0 {
         return 0;
     }
+    let _quiet = quiet();
     live(pointer, Operation::UsableSize).holds(pointer, Operation::UsableSize, Claim::Any)
 }
 
@@ -156,6 +158,7 @@ impl Target {
 /// # Safety
 /// - as `reallocate`.
 pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target) -> *mut u8 {
+    let _quiet = quiet();
     if pointer.address() == 0 {
         return target.allocate(size, Terms::of(target.fill));
     }
@@ -188,7 +191,7 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
     if target.lead() == 0
         && let Some(new) = live.grows_to(pointer, size, &target, terms)
     {
-        return resized.settle(new);
+        return resized.settle(pointer, new);
     }
     let new = if padded > room { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
     if new.is_null() && is_aligned && padded <= room && is_possible_slack(room.wrapping_sub(size)) {
@@ -212,6 +215,7 @@ pub(crate) unsafe fn reallocate_with_layout(
     align: usize,
     size: usize,
 ) -> *mut u8 {
+    let _quiet = quiet();
     let live = live(pointer, Operation::Realloc);
     if live.lead != 0 {
         skew::refuse_layout(pointer, live.page, Operation::Realloc);
@@ -229,7 +233,7 @@ pub(crate) unsafe fn reallocate_with_layout(
         return live.stays(pointer, resized);
     }
     if let Some(new) = live.grows_to(pointer, size, &target, terms) {
-        return resized.settle(new);
+        return resized.settle(pointer, new);
     }
     let new = if size > old { target.allocate_grown(size, terms) } else { target.allocate(size, terms) };
     // SAFETY: both blocks have room for that much, and the caller uses neither meanwhile.
@@ -263,11 +267,14 @@ impl Resized {
     }
 
     /// The same for a block that has got another page.
-    fn settle(self, new: NonNull<u8>) -> *mut u8 {
+    fn settle(self, old: UserPtr, new: NonNull<u8>) -> *mut u8 {
         if MITIGATIONS.canaries
             && let Some((segment, granule)) = map::find(UserPtr::new(new.as_ptr()))
         {
-            self.plant(segment, segment.page_of(granule), new.addr().get());
+            let page = segment.page_of(granule);
+            self.plant(segment, page, new.addr().get());
+            valgrind::block_ends(old.address());
+            valgrind::block_begins(new, self.size, page.face.block_size(), Holds::Something);
         }
         new.as_ptr()
     }
@@ -306,6 +313,8 @@ impl Live {
     fn stays(&self, pointer: UserPtr, resized: Resized) -> *mut u8 {
         if MITIGATIONS.canaries {
             resized.plant(self.segment, self.page, pointer.address());
+            let room = self.page.face.block_size();
+            valgrind::block_changes(pointer.address(), resized.held, resized.size, room);
         }
         self.start(pointer)
     }

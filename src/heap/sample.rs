@@ -16,6 +16,7 @@ use crate::entropy::Rng;
 use crate::geometry::{Class, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
+use crate::os::valgrind::{self, Holds};
 use crate::os::{self, Caller};
 use crate::page::{Origin, Page};
 use crate::report::{self, Kind, Operation, Report};
@@ -66,7 +67,9 @@ pub(super) fn allocate(
     if let Some(heap) = heap {
         heap.beat(class);
     }
-    segment::allocate_sampled(size, align, origin, heap.map(|heap| &heap.singles), caller)
+    let block = segment::allocate_sampled(size, align, origin, heap.map(|heap| &heap.singles), caller)?;
+    valgrind::block_begins(block, size, size, Holds::Something);
+    Some(block)
 }
 
 /// Sees to it that faults are explained: installed at the first, and looked after now and then.

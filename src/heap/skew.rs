@@ -19,11 +19,12 @@ use super::thread::Heap;
 use super::{diagnose, free};
 use crate::geometry::UserPtr;
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind::{self, quiet};
 use crate::page::{Kind, Page, padded};
 use crate::remote::Owner;
 use crate::report::{self, Operation, Report};
 use crate::segment::{Segment, SingleShape, map};
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 /// Larger alignments are served without an offset only.
 const MOST: usize = 16 << 20;
@@ -57,11 +58,19 @@ pub(crate) fn allocate_at(
     let Some(shape) = SingleShape::of(padded(inner), align).and_then(|shape| shape.beyond(beyond)) else {
         return ptr::null_mut();
     };
+    let _quiet = quiet();
     let start = malloc::allocate_alone(heap, inner, shape, terms);
     if let Some((segment, granule)) = map::find(UserPtr::new(start)) {
         segment.page_of(granule).face.set_skew(skew);
     }
-    if start.is_null() { start } else { start.wrapping_add(skew) }
+    match NonNull::new(start).and_then(|start| NonNull::new(start.as_ptr().wrapping_add(skew))) {
+        Some(pointer) => {
+            valgrind::block_ends(start.addr());
+            valgrind::block_begins(pointer, size, size, fill.holds());
+            pointer.as_ptr()
+        }
+        None => ptr::null_mut(),
+    }
 }
 
 /// The live block of this pointer, if it is one with a lead: its segment and its page.

@@ -5,6 +5,7 @@ use super::{abandon, fork};
 use crate::entropy::{self, NoSecret, Renewed};
 use crate::options;
 use crate::os;
+use crate::os::valgrind::quiet;
 use crate::report::{self, Kind, Operation, Report};
 use crate::sync::{AtomicBool, AtomicU64, Relaxed, SeqCst};
 use core::ffi::c_void;
@@ -108,6 +109,7 @@ pub(super) fn warn_once(said: &AtomicBool, words: &[u8]) {
 extern "C" fn end_of_thread(value: *mut c_void) {
     // SAFETY: null or what was armed: a thread's metadata, which is never unmapped.
     let Some(thread) = (unsafe { value.cast::<Thread>().as_ref() }) else { return };
+    let _quiet = quiet();
     match Thread::current() {
         // With `dynamic-tls` the word may have been cleared before this destructor ran.
         None => os::set_local(value),

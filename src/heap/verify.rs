@@ -5,6 +5,7 @@ use super::quarantine::Waiting;
 use super::thread::Thread;
 use super::{abandon, sample};
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind::quiet;
 use crate::page::{Kind, Page, PageFault};
 use crate::remote::Owner;
 use crate::report::{self, BlockFacts, Operation};
@@ -122,6 +123,7 @@ impl core::error::Error for Corruption {}
 
 /// Checks every page of the calling thread and every abandoned page.
 pub(crate) fn check_heap() -> Result<Census, Corruption> {
+    let _quiet = quiet();
     // Without memory for a moment's heap there is none to check.
     Thread::with_one(check_with).unwrap_or(Ok(Census::default()))
 }

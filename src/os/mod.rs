@@ -41,6 +41,7 @@
 //! | `futex` | wait and wake |
 //! | `fault` | who is told when an access faults |
 //! | `maps`, `stack` | what is mapped; who called |
+//! | `valgrind` | whom memcheck listens to |
 //! | `random`, `clock`, `stderr`, `error`, `environment`, `constructor` | one small thing each |
 //!
 //! Read [`Span`], then `linux/memory.rs`, then [`Lock`].
@@ -53,6 +54,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 mod usage;
+pub(crate) mod valgrind;
 
 #[cfg(any(miri, ravelin_mock, ravelin_loom))]
 #[allow(dead_code, reason = "only tests decide what fails, and ask what is protected")]
@@ -113,7 +115,7 @@ pub(crate) use backend::memory::{
     close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, purge, release, renew, reserve,
     reserve_table, seal, unguard, want_huge_pages, wipe_on_fork,
 };
-pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, process_id, usage};
+pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, is_only_thread, process_id, usage};
 pub(crate) use backend::random::random;
 pub(crate) use backend::stack::{capture, follows_a_call};
 pub(crate) use backend::stderr::{keep_error, write_error, write_kept_error};

@@ -6,8 +6,6 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::compiler_fence;
 
-/// Up to so many bytes a block is wiped in place, without a call.
-const WIPED_HERE: usize = 512;
 /// What is wiped and looked at at a time.
 const LINE: usize = 64;
 
@@ -16,12 +14,21 @@ const LINE: usize = 64;
 pub(crate) struct Block(NonNull<u8>);
 
 impl Block {
+    /// Up to so many bytes a block is wiped in place, without a call.
+    const WIPED_HERE: usize = 512;
+
     /// # Safety
     /// - `start` is the start of a block of a page that the caller owns, or of one that is being made;
     /// - the block is not live, or the caller is the one who hands it out or takes it back.
     #[inline(always)]
     pub(crate) const unsafe fn new(start: NonNull<u8>) -> Self {
         Self(start)
+    }
+
+    /// Whether to wipe a block of so many bytes is no call.
+    #[inline(always)]
+    pub(crate) const fn is_wiped_quickly(size: usize) -> bool {
+        size <= Self::WIPED_HERE
     }
 
     /// Its start.
@@ -63,7 +70,7 @@ impl Block {
             // What is about to be freed must not look like it to the compiler, nor a loop of this like a memset.
             compiler_fence(SeqCst);
         };
-        if len > WIPED_HERE {
+        if len > Self::WIPED_HERE {
             clear(0, len);
         } else if len < LINE {
             // One, two or three granules, without a question which.
@@ -105,10 +112,10 @@ impl Block {
         // Sums side by side, for vectors.
         let mut sums = [0, second, 0, 0];
         let mut add = |at: usize| {
-            let ([first, second], [third, fourth]) = (granule(at), granule(at.wrapping_add(GRANULE)));
-            for (sum, word) in sums.iter_mut().zip([first, second, third, fourth]) {
-                *sum |= word;
-            }
+            // SAFETY: two granules of the block.
+            let words = unsafe { self.0.as_ptr().wrapping_add(at).cast::<[u64; 4]>().read() };
+            let ([first, second, third, fourth], [a, b, c, d]) = (sums, words);
+            sums = [first | a, second | b, third | c, fourth | d];
         };
         add(GRANULE);
         add(LINE / 2);

@@ -12,7 +12,8 @@
 //! is zero, so that a string that fills the block ends there and shows no secret.
 //!
 //! How much was requested stands in a table of the segment's metadata, where no overflow of user memory can change it: one byte at
-//! the granule that the block starts on, four for blocks of 256 bytes and more, which have that many granules to themselves.
+//! the granule that the block starts on; if the slack is more than that can say, in four bytes behind it, where the block has granules
+//! to itself.
 //! Whoever brings the size with the block (a `Layout`, a sized `delete`) needs no look there: the trailer is at that distance
 //! and of that size, or it is not the block's size.
 //!
@@ -121,14 +122,13 @@ impl Page {
     ///
     /// Its slack is 0 until then: in the child of a fork in between, the block is live, and nobody's, and not looked at.
     #[inline(always)]
-    pub(crate) fn plant(&self, tables: &Tables, block: Block, requested: usize, origin: Origin) {
-        let size = self.face.block_size();
+    pub(crate) fn plant(&self, tables: &Tables, block: Block, size: usize, requested: usize, origin: Origin) {
         let word = word(self.face.canary_keys(), block.address(), requested, origin);
         // SAFETY: the callers have chosen the block for `padded(requested)` bytes, and it is theirs.
         unsafe { block.plant(requested, size, word) }
         // Whoever sees the slack sees the trailer.
         fence(Release);
-        tables.set_slack(Granule::of(block.address()), size, size.wrapping_sub(requested));
+        tables.set_slack(Granule::of(block.address()), size.wrapping_sub(requested));
     }
 
     /// The same for a block that is live already and changes its size or its origin.
@@ -136,7 +136,7 @@ impl Page {
         self.clear_slack(tables, block);
         // Whoever has seen anything of what follows sees that the slack was unknown before.
         fence(Release);
-        self.plant(tables, block, requested, origin);
+        self.plant(tables, block, self.face.block_size(), requested, origin);
     }
 
     /// What stands alone has margins instead, and starts at any granule: no place for it in the table.
@@ -148,19 +148,19 @@ impl Page {
     /// From now on nobody looks at the trailer: the block is being changed, or freed by a thread that does not own it.
     #[inline(always)]
     pub(crate) fn clear_slack(&self, tables: &Tables, block: Block) {
-        tables.set_slack(Granule::of(block.address()), self.face.block_size(), 0);
+        tables.set_slack(Granule::of(block.address()), 0);
     }
 
     /// The block is about to change its size, by which its slack is measured: nobody looks at it until then, or until `show_slack`.
     pub(crate) fn hide_slack(&self, tables: &Tables, address: usize) -> usize {
-        let slack = tables.slack(Granule::of(address), self.face.block_size());
+        let slack = tables.slack(Granule::of(address));
         self.clear_slack(tables, self.face.block(address));
         slack
     }
 
     /// It has not.
     pub(crate) fn show_slack(&self, tables: &Tables, address: usize, slack: usize) {
-        tables.set_slack(Granule::of(address), self.face.block_size(), slack);
+        tables.set_slack(Granule::of(address), slack);
     }
 
     /// What the program may use of a live block: with `canaries` what it has requested, else all of it.
@@ -170,28 +170,38 @@ impl Page {
         if !MITIGATIONS.canaries || self.has_no_canary() {
             return size;
         }
-        size.wrapping_sub(tables.slack(Granule::of(address), size))
+        size.wrapping_sub(tables.slack(Granule::of(address)))
     }
 
     /// Whether the trailer of the live block is whole, given its origin, and its size if the caller knows it. If not, it may still be
-    /// that the block is another than the caller thinks: `examine` tells.
+    /// that the block is another than the caller thinks, or stands alone and has none: `examine` tells.
     #[inline(always)]
     pub(crate) fn is_whole(&self, tables: &Tables, address: usize, origin: Origin, requested: Option<usize>) -> bool {
-        if self.has_no_canary() {
-            return false;
-        }
-        let size = self.face.block_size();
+        !self.has_no_canary()
+            && self.is_block_whole(tables, self.face.block(address), self.face.block_size(), origin, requested)
+    }
+
+    /// The same for a block of `size` bytes that does not stand alone.
+    #[inline(always)]
+    pub(crate) fn is_block_whole(
+        &self,
+        tables: &Tables,
+        block: Block,
+        size: usize,
+        origin: Origin,
+        requested: Option<usize>,
+    ) -> bool {
         let slack = match requested {
             Some(requested) => size.wrapping_sub(requested),
-            None => tables.slack(Granule::of(address), size),
+            None => tables.slack(Granule::of(block.address())),
         };
         if slack.wrapping_sub(TRAILER) > size.wrapping_sub(TRAILER) {
             return false;
         }
         let requested = size.wrapping_sub(slack);
-        let word = word(self.face.canary_keys(), address, requested, origin);
+        let word = word(self.face.canary_keys(), block.address(), requested, origin);
         // SAFETY: the slack is at least that of a trailer, and at most the block.
-        unsafe { self.face.block(address).is_planted(requested, size, word) }
+        unsafe { block.is_planted(requested, size, word) }
     }
 
     /// What is found behind what was requested of the live block. Slow; reads again until what it says was so at one moment.
@@ -215,7 +225,7 @@ impl Page {
 
     fn examine_once(&self, tables: &Tables, address: usize) -> Found {
         let (size, granule) = (self.face.block_size(), Granule::of(address));
-        let slack = tables.slack(granule, size);
+        let slack = tables.slack(granule);
         if slack.wrapping_sub(TRAILER) > size.wrapping_sub(TRAILER) {
             return Found::Busy;
         }
@@ -243,7 +253,7 @@ impl Page {
             }
         }
         fence(Acquire);
-        if tables.slack(granule, size) != slack {
+        if tables.slack(granule) != slack {
             return Found::Busy;
         }
         Found::Damaged { requested, offset: furthest }

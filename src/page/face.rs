@@ -35,13 +35,15 @@ pub(crate) struct Face {
     span: AtomicUsize,
     /// Bytes that a block has room for.
     block_size: AtomicUsize,
-    /// The first block.
-    start: AtomicPtr<u8>,
+    /// What the canaries that are planted now are mixed with.
+    canary: [AtomicU64; 2],
     first_slice: AtomicU16,
     slices: AtomicU16,
     class: AtomicU8,
     group_shift: AtomicU8,
     mail_bit: AtomicU8,
+
+    // A line that frees and mallocs do without.
     /// log2 of the alignment that the block was asked for, if it stands alone.
     align_shift: AtomicU8,
     /// And by what.
@@ -51,8 +53,10 @@ pub(crate) struct Face {
     skew: AtomicU32,
     /// The process's generation at the page's birth: no older canary can be in it.
     born: AtomicU32,
-    /// What the canaries that are planted now are mixed with.
-    canary: [AtomicU64; 2],
+    /// Of a page of one block that is neither live nor waits: the thread that is making or ending it, and 1; else 0.
+    hand: AtomicUsize,
+    /// The first block.
+    start: AtomicPtr<u8>,
 }
 
 /// What `Face::describe` is told of a page about to be born.
@@ -84,6 +88,7 @@ impl Face {
             segment_number: AtomicU32::new(0),
             skew: AtomicU32::new(0),
             born: AtomicU32::new(0),
+            hand: AtomicUsize::new(0),
             canary: [AtomicU64::new(0), AtomicU64::new(0)],
         }
     }
@@ -164,6 +169,22 @@ impl Face {
         self.group_shift.store(words.div_ceil(64).next_power_of_two().trailing_zeros() as u8, Relaxed);
         self.segment_number.store(extent.segment_number, Relaxed);
         self.mail_bit.store((extent.segment_number & 63) as u8, Relaxed);
+    }
+
+    /// The calling thread begins to make or to end the page's one block.
+    pub(crate) fn take_in_hand(&self) {
+        self.hand.store(hand_of_this_thread(), Relaxed);
+    }
+
+    /// It has done so.
+    pub(crate) fn put_down(&self) {
+        self.hand.store(0, Relaxed);
+    }
+
+    /// Whether another thread has begun and not ended that.
+    pub(crate) fn is_in_anothers_hand(&self) -> bool {
+        let hand = self.hand.load(Relaxed);
+        hand != 0 && hand != hand_of_this_thread()
     }
 
     /// The page begins a life, in which this generation's canaries are the oldest.
@@ -248,6 +269,11 @@ impl Face {
     pub(crate) fn segment_number(&self) -> u32 {
         self.segment_number.load(Relaxed)
     }
+}
+
+/// Not 0, even for a thread that has no part in the allocator.
+fn hand_of_this_thread() -> usize {
+    os::local().addr() | 1
 }
 
 /// Bytes at the end of every page of blocks that are left to a guard. None where the system's pages are as large as a slice.

@@ -34,12 +34,12 @@ pub(crate) struct Hot {
     pub(super) trigger: AtomicI32,
     /// What the owner has freed since.
     pub(super) local: AtomicU32,
+    /// Blocks among the used ones that wait in the quarantine.
+    pub(super) quarantined: AtomicU32,
 
     // The slow path's half.
     /// What the free list is cut by.
     pub(super) coins: AtomicU64,
-    /// Blocks among the used ones that wait in the quarantine.
-    pub(super) quarantined: AtomicU32,
     /// Blocks that the page has room for.
     pub(super) reserved: AtomicU32,
     /// The fork generation under which key and order were drawn.

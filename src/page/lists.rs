@@ -11,6 +11,7 @@ use super::link::{Wild, encode};
 use super::{Block, Page};
 use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
+use crate::os::valgrind;
 use crate::remote::{self, All, NotLive, Out, Owned};
 use crate::sync::{Relaxed, Release};
 use core::ptr::NonNull;
@@ -61,7 +62,8 @@ impl Page {
         if MITIGATIONS.free_checks && link.decode(key, name) > own(&hot.capacity, owned) {
             return Err(Refused::Corrupt(block.address()));
         }
-        if MITIGATIONS.zero_on_free && !self.is_wiped(block) {
+        // SAFETY: the block's size; free blocks of a page are wiped.
+        if MITIGATIONS.zero_on_free && !unsafe { block.is_wiped(own(&hot.size, owned) as usize) } {
             return Err(Refused::Written(block.address()));
         }
         if MITIGATIONS.free_checks {
@@ -76,26 +78,32 @@ impl Page {
         Ok(block)
     }
 
-    /// Takes a block that was handed out back from the program. True: the page wants to be looked at, because it became
+    /// Takes a block of `size` bytes that was handed out back from the program. True: the page wants to be looked at, because it became
     /// empty, or is in the list of full pages and has room again.
     ///
     /// # Errors
     /// [`NotLive`] if another thread has freed the block already; nothing is changed then.
     #[inline(always)]
-    pub(crate) fn take_back(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<bool, NotLive> {
+    pub(crate) fn take_back(&self, address: usize, size: usize, out: &Out<'_>, owned: &Owned) -> Result<bool, NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        self.clean(address);
+        self.clean(address, size, owned);
         Ok(self.push(address, owned))
     }
 
-    /// Takes a block back that is to wait before it comes to a list. Until then it counts as used.
+    /// Takes a block of `size` bytes back that is to wait before it comes to a list. Until then it counts as used.
     ///
     /// # Errors
     /// As `take_back`.
     #[inline(always)]
-    pub(crate) fn take_to_quarantine(&self, address: usize, out: &Out<'_>, owned: &Owned) -> Result<(), NotLive> {
+    pub(crate) fn take_to_quarantine(
+        &self,
+        address: usize,
+        size: usize,
+        out: &Out<'_>,
+        owned: &Owned,
+    ) -> Result<(), NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        self.clean(address);
+        self.clean(address, size, owned);
         self.count_quarantined(1);
         Ok(())
     }
@@ -138,18 +146,19 @@ impl Page {
 
     /// Leaves nothing in a block that the owner takes back: first nobody may look at its canary, then it goes with the rest.
     #[inline(always)]
-    fn clean(&self, address: usize) {
+    fn clean(&self, address: usize, size: usize, owned: &Owned) {
         if !MITIGATIONS.canaries && !MITIGATIONS.zero_on_free {
             return;
         }
-        let block = self.face.block(address);
+        let block = self.own_block(address, owned);
         if MITIGATIONS.canaries {
             self.clear_slack(self.tables(), block);
             // A fork of another thread may come between any two stores.
             fence(Release);
         }
         if MITIGATIONS.zero_on_free {
-            self.wipe(block);
+            // SAFETY: the callers' size is that of the page's blocks; the block is the owner's.
+            unsafe { block.wipe(size) }
         }
     }
 
@@ -201,7 +210,10 @@ impl Page {
     pub(crate) fn free_all(&self, owned: &Owned) {
         if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
             let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
-            out.for_each(|number| self.clean(self.nth(number).address()));
+            out.map(|number| self.nth(number).address()).for_each(|address| {
+                valgrind::block_ends(address);
+                self.clean(address, self.face.block_size(), owned);
+            });
         }
         remote::release(&self.bits(), self.summary(), owned);
         self.hot.used.store(0, Relaxed);
@@ -325,6 +337,15 @@ impl Page {
         unsafe { Block::new(start) }
     }
 
+    /// The block at `address`, one of this page's, without a look at the face: for the owner alone.
+    #[inline(always)]
+    pub(crate) fn own_block(&self, address: usize, owned: &Owned) -> Block {
+        // SAFETY: the address is that of a block of this page, so not null.
+        let start = unsafe { NonNull::new_unchecked(own(&self.hot.base, owned).with_addr(address)) };
+        // SAFETY: the caller holds the token, and takes the block back, or looks whether it may.
+        unsafe { Block::new(start) }
+    }
+
     /// The block with this name.
     #[inline(always)]
     pub(super) fn block_at(&self, name: u32) -> Block {
@@ -405,7 +426,7 @@ mod tests {
             let (free, live): (BTreeSet<_>, BTreeSet<_>) = blocks.iter().partition(|_| self.rng.below(3) == 0);
             for &address in &free {
                 let out = self.page.spot(Granule::of(address)).look().unwrap();
-                let _ = self.page.take_back(address, &out, &owned).unwrap();
+                let _ = self.page.take_back(address, self.page.face.block_size(), &out, &owned).unwrap();
             }
             (owned, live, free)
         }

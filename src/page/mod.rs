@@ -27,8 +27,9 @@
 //! its place, with `random-order` but for some of its first blocks. So a block is not reused while others are free, and the
 //! regular emptiness of the free list is what brings the slow path about.
 //!
-//! With `random-order` blocks are made in windows of half a KiB or of 16 blocks, each in an order drawn for it; the windows
-//! lie in the order of their addresses, so that the processor can fetch ahead of a program that walks through its blocks.
+//! With `random-order` blocks are made in windows of 4, 8 or 16, of about 640 bytes where they are small, each in an order drawn
+//! for it; the windows lie in the order of their addresses, so that the processor can fetch ahead of a program that walks through
+//! its blocks.
 //!
 //! # Numbers
 //!

@@ -4,15 +4,17 @@
 use crate::geometry::{GRANULES, Granule, SLICE_WORDS, SLICES, WORDS};
 use crate::mitigations::MITIGATIONS;
 use crate::remote::{Bits, Spot};
-use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Relaxed};
+use crate::sync::{Acquire, AtomicU8, AtomicU32, AtomicU64, Relaxed, Release};
+use core::sync::atomic::fence;
 
 /// Words that hold one bit for each slice.
 const SLICE_MAP: usize = SLICES.div_ceil(64);
 
 /// Entries of the slack table. It lies last, and only what is written to takes memory: 4 KiB for a slice in use.
 const SLACKS: usize = if MITIGATIONS.canaries { GRANULES } else { 0 };
-/// A slack of this much takes more than a byte. Blocks of that size start on every fourth granule at most.
-const WIDE: usize = 256;
+/// An entry for a slack of this much or more, which stands four entries further on.
+const WIDE: u8 = u8::MAX;
+const WIDE_AT: usize = 4;
 
 /// The tables of one segment. Valid when all its bytes are zero.
 #[derive(Debug)]
@@ -61,24 +63,37 @@ impl Tables {
         1_u64.wrapping_shl(slice as u32 & 63)
     }
 
-    /// The slack of the block of `size` bytes at `granule`: what it has beyond the requested bytes. 0 while nobody may say.
+    /// The slack of the block at `granule`: what it has beyond the requested bytes. 0 while nobody may say.
     #[inline(always)]
-    pub(crate) fn slack(&self, granule: Granule, size: usize) -> usize {
-        if size < WIDE {
-            self.narrow(granule).load(Relaxed) as usize
-        } else {
-            self.wide(granule).load(Relaxed) as usize
+    pub(crate) fn slack(&self, granule: Granule) -> usize {
+        match self.narrow(granule).load(Relaxed) {
+            WIDE => self.wide_slack(granule),
+            slack => slack as usize,
         }
+    }
+
+    #[cold]
+    fn wide_slack(&self, granule: Granule) -> usize {
+        fence(Acquire);
+        self.wide(granule).load(Relaxed) as usize
     }
 
     /// Sets it.
     #[inline(always)]
-    pub(crate) fn set_slack(&self, granule: Granule, size: usize, slack: usize) {
-        if size < WIDE {
+    pub(crate) fn set_slack(&self, granule: Granule, slack: usize) {
+        if slack < WIDE as usize {
             self.narrow(granule).store(slack as u8, Relaxed);
         } else {
-            self.wide(granule).store(slack as u32, Relaxed);
+            self.set_wide_slack(granule, slack);
         }
+    }
+
+    #[cold]
+    fn set_wide_slack(&self, granule: Granule, slack: usize) {
+        self.wide(granule).store(slack as u32, Relaxed);
+        // Whoever sees that it is wide sees how wide.
+        fence(Release);
+        self.narrow(granule).store(WIDE, Relaxed);
     }
 
     #[inline(always)]
@@ -87,11 +102,10 @@ impl Tables {
         unsafe { self.slack.get_unchecked(granule.index()) }
     }
 
-    #[inline(always)]
     fn wide(&self, granule: Granule) -> &AtomicU32 {
-        let first = self.slack.as_ptr().wrapping_add(granule.index()).cast::<AtomicU32>();
-        // SAFETY: such a block starts at a multiple of four granules, and it has all of them to itself; atomics of another
-        // width are never used for entries of a block of its size.
+        let first = self.slack.as_ptr().wrapping_add(granule.index().wrapping_add(WIDE_AT)).cast::<AtomicU32>();
+        // SAFETY: a block with so much slack is larger, starts at a multiple of four granules, and has these eight to itself; the entries
+        // behind its first four are not used otherwise.
         unsafe { &*first }
     }
 

@@ -127,6 +127,7 @@ pub(crate) fn finish() -> ! {
     }
     TAKEN.fetch_max(SLOW_PATHS.wrapping_sub(SLOW_PATHS_RAISED), Relaxed);
     start_grace();
+    os::valgrind::speak_up();
     os::abort()
 }
 

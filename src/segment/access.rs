@@ -378,6 +378,15 @@ impl Segment {
         Ok(has_guards() && (sealed || around.into_iter().flatten().all(|span| guard(span).is_ok())))
     }
 
+    /// The memory of all slices is about to be unmapped, and their protections with it.
+    pub(super) fn forget_protections(&self) {
+        self.mark_writable(0, SLICES, false);
+        BORDERS.fetch_sub(self.broad.borders(0, SLICES), Relaxed);
+        for set in [&self.broad, &self.guarded, &self.apart, &self.bare] {
+            set.clear();
+        }
+    }
+
     /// Slices that need no change of protection to be used: at a limit of the system they may be all that is left.
     pub(super) fn within_reach(&self) -> &SliceSet {
         &self.writable

@@ -19,6 +19,8 @@ struct Arena {
     segments: AtomicU32,
     /// Segments taken.
     used: AtomicU64,
+    /// Those of them that were unmapped.
+    gone: AtomicU64,
     next: AtomicPtr<Arena>,
     /// The area that the program knows it by; 0 for those that we have reserved ourselves.
     area: AtomicU32,
@@ -104,24 +106,74 @@ pub(super) fn take(home: Home, locked: &Locked) -> Result<Plot, Errno> {
 
 /// Whether the span meets an arena.
 pub(super) fn overlaps(span: Span) -> bool {
-    arenas().any(|arena| {
-        let start = arena.base.load(Relaxed).addr();
-        let end = start.wrapping_add((arena.segments.load(Relaxed) as usize).wrapping_mul(SEGMENT));
-        span.address() < end && start < span.address().wrapping_add(span.len())
-    })
+    let end = span.address().wrapping_add(span.len());
+    arenas().flat_map(Arena::plots).any(|plot| plot.addr() < end && span.address() < plot.addr().wrapping_add(SEGMENT))
 }
 
 /// The memory of a segment comes back, untouched.
 pub(super) fn put_back(base: NonNull<u8>, _locked: &Locked) {
-    for arena in arenas() {
-        let index = base.addr().get().wrapping_sub(arena.base.load(Relaxed).addr()) / SEGMENT;
-        if index < arena.segments.load(Relaxed) as usize {
-            arena.used.store(arena.used.load(Relaxed) & !1_u64.wrapping_shl(index as u32), Relaxed);
-        }
+    if let Some((arena, mask)) = find(base) {
+        arena.used.store(arena.used.load(Relaxed) & !mask, Relaxed);
     }
 }
 
+/// The memory of a segment, which has nothing in it and which nobody knows any more, goes back to the system.
+pub(super) fn unmap(base: NonNull<u8>, locked: &Locked) {
+    if let Some((arena, mask)) = find(base) {
+        arena.unmap(mask, locked);
+    }
+}
+
+/// The same for what was reserved at our own wish and never used.
+pub(super) fn unmap_rest(locked: &Locked) {
+    for arena in arenas().filter(|arena| arena.area.load(Relaxed) == 0) {
+        // Read first: with its last segment the arena is forgotten.
+        let (used, segments) = (arena.used.load(Relaxed), arena.segments.load(Relaxed));
+        let free = (0..segments).map(|index| 1_u64.wrapping_shl(index)).filter(|mask| used & mask == 0);
+        arena.used.store(free.clone().fold(used, |all, mask| all | mask), Relaxed);
+        free.for_each(|mask| arena.unmap(mask, locked));
+    }
+}
+
+/// The arena of a segment in use, and the segment's bit there.
+fn find(base: NonNull<u8>) -> Option<(&'static Arena, u64)> {
+    arenas().find_map(|arena| {
+        let index = arena.plots().position(|plot| plot.addr() == base.addr().get())?;
+        Some((arena, 1_u64.wrapping_shl(index as u32)))
+    })
+}
+
 impl Arena {
+    /// Where its segments lie, used or not; null for those that are gone.
+    fn plots(&'static self) -> impl Iterator<Item = *mut u8> {
+        let (base, gone) = (self.base.load(Relaxed), self.gone.load(Relaxed));
+        (0..self.segments.load(Relaxed)).map(move |index| match gone & 1_u64.wrapping_shl(index) {
+            0 => base.wrapping_add((index as usize).wrapping_mul(SEGMENT)),
+            _ => ptr::null_mut(),
+        })
+    }
+
+    /// The memory of the segment with this bit, which is used by nobody, goes back to the system; with the last of them the arena is
+    /// none any more, and its description waits for the next.
+    fn unmap(&'static self, mask: u64, _locked: &Locked) {
+        let Some(start) = self.plots().nth(mask.trailing_zeros() as usize).and_then(NonNull::new) else { return };
+        // SAFETY: the segment's part of a mapping of ours, which is given up.
+        unsafe { os::release(Span::new(start, SEGMENT)) };
+        RESERVED.fetch_sub(SEGMENT, Relaxed);
+        self.gone.store(self.gone.load(Relaxed) | mask, Relaxed);
+        if self.gone.load(Relaxed).count_ones() < self.segments.load(Relaxed) {
+            return;
+        }
+        let links = || core::iter::once(&ARENAS).chain(arenas().map(|arena| &arena.next));
+        if let Some(link) = links().find(|link| ptr::eq(link.load(Relaxed), self)) {
+            link.store(self.next.load(Relaxed), Relaxed);
+        }
+        self.used.store(0, Relaxed);
+        self.gone.store(0, Relaxed);
+        self.next.store(SPARE.load(Relaxed), Relaxed);
+        SPARE.store(ptr::from_ref(self).cast_mut(), Relaxed);
+    }
+
     fn draw(&self) -> Option<Plot> {
         let used = self.used.load(Relaxed);
         let count = self.segments.load(Relaxed);

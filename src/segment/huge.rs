@@ -119,7 +119,7 @@ fn with_description(
     locked: &Locked,
     make: impl FnOnce(&'static Segment) -> Result<Single, Errno>,
 ) -> Result<Single, Errno> {
-    let segment = space::take_description(locked)?;
+    let segment = space::take_huge_description(locked)?;
     let made = make(segment);
     if made.is_err() {
         segment.unmap_huge(locked);

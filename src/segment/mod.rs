@@ -20,7 +20,7 @@
 //! given up, never on the paths of malloc and free.
 //!
 //! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`budget`], [`access`], [`broad`], [`body`], [`zone`], [`space`], [`single`], [`singles`],
-//! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
+//! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`vacant`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
 //! [`tally`], [`peak`].
 
 mod access;
@@ -44,6 +44,7 @@ mod slices;
 pub(crate) mod space;
 mod tally;
 mod trace;
+mod vacant;
 mod zone;
 
 pub use area::{ArenaId, Brought, NoArena, Use};
@@ -58,7 +59,8 @@ pub(crate) use sampled::{
     visit as visit_sampled, waiting as sampled_waiting,
 };
 pub(crate) use single::{
-    SingleShape, allocate as allocate_single, claim as claim_single, resize as resize_single, retire as retire_single,
+    SingleShape, allocate as allocate_single, claim as claim_single, end_orphans, resize as resize_single,
+    retire as retire_single,
 };
 pub(crate) use singles::Singles;
 pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
@@ -66,10 +68,10 @@ pub(crate) use tally::Tally;
 
 use crate::entropy::Rng;
 use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};
-use crate::os::Span;
+use crate::os::{Span, valgrind};
 use crate::page::{Contents, Extent, Page, Tables};
 use crate::remote::{Mailbox, Owned, Owner};
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
+use crate::sync::{Acquire, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use arena::Nature;
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
@@ -200,7 +202,7 @@ impl Segment {
     }
 
     pub(crate) fn role(&self) -> Role {
-        match self.role.load(Relaxed) {
+        match self.role.load(Acquire) {
             SHARED => Role::Shared,
             HUGE => Role::Huge,
             _ => Role::Covered,
@@ -283,7 +285,9 @@ pub(crate) fn bear(
     rng: &Rng,
 ) -> Option<(&'static Page, Result<Owned, usize>)> {
     let page = run.segment.page_at(run.first)?;
-    let start = run.segment.span(run.first, run.count)?.start();
+    let span = run.segment.span(run.first, run.count)?;
+    valgrind::blocks_will_be(span);
+    let start = span.start();
     run.segment.set_heads(run.first, run.count);
     let extent = Extent { first_slice: run.first, slices: run.count, segment_number: run.segment.number(), start };
     let owned = page.bear(&run.segment.tables, class, &extent, run.contents, me, rng);

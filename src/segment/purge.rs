@@ -12,6 +12,7 @@
 use super::Segment;
 use super::quarantine;
 use super::space::{self, Locked};
+use super::vacant;
 use crate::options::{self, Setting};
 use crate::os;
 use crate::sync::{AtomicU64, Relaxed};
@@ -95,6 +96,11 @@ fn come_by(now: u64) {
     }
     let delay = options::milliseconds(Setting::PurgeDelay).unwrap_or(0);
     come_by_ranges(now, delay);
+    come_by_segments(now, delay);
+    vacant::give_back(vacant::Which::Segments);
+}
+
+fn come_by_segments(now: u64, delay: u64) {
     for segment in space::segments() {
         if segment.due.load(Relaxed) == 0 {
             continue;
@@ -157,6 +163,7 @@ pub(crate) fn everything() {
             }
         }
     }
+    vacant::give_back(vacant::Which::All);
 }
 
 /// Purges about a batch of slices. True: none is left.

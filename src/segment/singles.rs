@@ -11,6 +11,7 @@
 use super::area::Home;
 use super::space::{Locked, lock};
 use super::{purge, segment_of, single};
+use crate::os::valgrind;
 use crate::page::Page;
 use crate::sync::{AtomicPtr, AtomicU32, Relaxed};
 use core::ptr;
@@ -110,6 +111,7 @@ impl Singles {
             let Some(segment) = segment_of(page) else { continue };
             // Whoever was faster waits for the lock, and gives the page up himself.
             if single::claim(segment, page).is_ok() {
+                valgrind::block_ends(page.face.start().addr().wrapping_add(page.face.skew()));
                 single::give_up(segment, page, single::hide(segment, page), &locked);
             }
         }

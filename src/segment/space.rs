@@ -19,7 +19,7 @@ static DICE: Rng = Rng::new();
 static ROOM: Room = Room::new();
 /// All segments by their number modulo 64, as a mailbox names them.
 static ALL: [AtomicPtr<Segment>; 64] = [const { AtomicPtr::new(ptr::null_mut()) }; 64];
-/// Descriptions of huge blocks that were unmapped.
+/// Descriptions of segments that were unmapped.
 static STOCK: AtomicPtr<Segment> = AtomicPtr::new(ptr::null_mut());
 /// What the map says of segments that a huge mapping covers and its block does not start in.
 static COVERED: AtomicPtr<Segment> = AtomicPtr::new(ptr::null_mut());
@@ -278,7 +278,7 @@ fn enter_room(segment: &'static Segment, _locked: &Locked) {
     list.store(ptr::from_ref(segment).cast_mut(), Relaxed);
 }
 
-fn leave_room(segment: &'static Segment, _locked: &Locked) {
+pub(super) fn leave_room(segment: &'static Segment, _locked: &Locked) {
     if segment.in_room.swap(0, Relaxed) == 0 {
         return;
     }
@@ -298,17 +298,12 @@ fn leave_room(segment: &'static Segment, _locked: &Locked) {
 fn add_segment(zone: Zone, home: Home, locked: &Locked) -> Result<&'static Segment, Errno> {
     map::start(locked)?;
     let plot = arena::take(home, locked)?;
-    match describe(zone, &plot, locked) {
-        Ok(segment) => {
-            enlist(segment, locked);
-            enter_room(segment, locked);
-            Ok(segment)
-        }
-        Err(error) => {
-            arena::put_back(plot.base, locked);
-            Err(error)
-        }
+    let made = describe(zone, &plot, locked);
+    match made {
+        Ok(segment) => enter_room(segment, locked),
+        Err(_) => arena::put_back(plot.base, locked),
     }
+    made
 }
 
 /// Metadata for the segment in this memory, entered in the map.
@@ -322,7 +317,7 @@ fn describe(zone: Zone, plot: &Plot, locked: &Locked) -> Result<&'static Segment
         }
         trace::stock(locked)?;
     }
-    let segment = meta::allocate::<Segment>(locked)?;
+    let segment = take_description(locked)?;
     if zone == Zone::Sampled {
         trace::give_to(segment, locked);
     }
@@ -330,7 +325,6 @@ fn describe(zone: Zone, plot: &Plot, locked: &Locked) -> Result<&'static Segment
     segment.base.store(plot.base.as_ptr(), Relaxed);
     segment.area.store(plot.area, Relaxed);
     segment.nature.store(plot.nature.0, Relaxed);
-    segment.role.store(SHARED, Relaxed);
     for edge in [0, SLICES.wrapping_sub(1)] {
         segment.used.add(edge, 1);
     }
@@ -340,6 +334,7 @@ fn describe(zone: Zone, plot: &Plot, locked: &Locked) -> Result<&'static Segment
     if plot.nature.has(Nature::COMMITTED) {
         segment.writable.add(0, SLICES);
     }
+    segment.role.store(SHARED, Release);
     map::set(number, 1, Some(segment), locked)?;
     Ok(segment)
 }
@@ -354,23 +349,29 @@ fn enlist(segment: &'static Segment, _locked: &Locked) {
     }
 }
 
-/// A description for a huge block, used again if there is one in stock.
-pub(super) fn take_description(locked: &Locked) -> Result<&'static Segment, Errno> {
+/// A description for a huge block.
+pub(super) fn take_huge_description(locked: &Locked) -> Result<&'static Segment, Errno> {
     map::start(locked)?;
+    let segment = take_description(locked)?;
+    segment.nature.store(0, Relaxed);
+    segment.role.store(HUGE, Release);
+    Ok(segment)
+}
+
+/// A description without memory: used again if there is one in stock.
+fn take_description(locked: &Locked) -> Result<&'static Segment, Errno> {
     let head = STOCK.load(Relaxed);
     // SAFETY: null or a segment's metadata, which is never unmapped.
     if let Some(segment) = unsafe { head.as_ref() } {
         STOCK.store(segment.room_next.load(Relaxed), Relaxed);
-        segment.role.store(HUGE, Relaxed);
         return Ok(segment);
     }
     let segment = meta::allocate::<Segment>(locked)?;
-    segment.role.store(HUGE, Relaxed);
     enlist(segment, locked);
     Ok(segment)
 }
 
-/// The mapping of a huge block is gone: its description waits for the next.
+/// The memory of a segment is gone: its description waits for the next.
 pub(super) fn give_description(segment: &'static Segment, _locked: &Locked) {
     segment.role.store(0, Relaxed);
     segment.span_base.store(ptr::null_mut(), Relaxed);

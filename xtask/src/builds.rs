@@ -17,6 +17,8 @@ pub enum Build {
     Paranoid,
     /// All that the sources have, and the compiler's own checks of overflows and of unsafe operations: for a developer, not for use.
     Debug,
+    /// Hardened, and memcheck is told of every block: to run a program under valgrind.
+    Valgrind,
 }
 
 impl Build {
@@ -33,6 +35,7 @@ impl Build {
             Build::Hardened => "hardened",
             Build::Paranoid => "paranoid",
             Build::Debug => "debug",
+            Build::Valgrind => "valgrind",
         }
     }
 
@@ -43,6 +46,7 @@ impl Build {
             Build::Hardened => "libravelin",
             Build::Paranoid => "libravelin-paranoid",
             Build::Debug => "libravelin-debug",
+            Build::Valgrind => "libravelin-valgrind",
         }
     }
 
@@ -52,6 +56,7 @@ impl Build {
             Build::Fast => cargo.arg("--no-default-features"),
             Build::Hardened => cargo,
             Build::Paranoid => cargo.args(["--features", "paranoid"]),
+            Build::Valgrind => cargo.args(["--features", "valgrind"]),
             Build::Debug => {
                 cargo.env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
                 cargo.env("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PREFIX/lib/libravelin.so.0.1.0  .so.0  .so      the same with -fast, -paranoid, -debug for the other builds
-//!            libravelin.a  libravelin.o           archive, and object for static override
+//!            libravelin.a  libravelin.o           archive, and object for static override; also mimalloc.o
 //!            cmake/ravelin/  cmake/mimalloc/      find_package(ravelin), find_package(mimalloc)
 //!            pkgconfig/ravelin.pc  mimalloc.pc
 //! PREFIX/include/ravelin.h  mimalloc.h  mimalloc-override.h  mimalloc-new-delete.h
@@ -24,7 +24,7 @@ pub struct Args {
     /// Where the files will be found
     #[arg(long, default_value = "/usr/local")]
     prefix: PathBuf,
-    /// Which builds of the library: hardened, fast, paranoid, debug
+    /// Which builds of the library: hardened, fast, paranoid, debug, valgrind
     #[arg(long, value_delimiter = ',', default_value = "hardened")]
     builds: Vec<String>,
     /// Leave out what bears mimalloc's name for CMake and pkg-config
@@ -69,6 +69,8 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.without_mimalloc {
         write("mimalloc-config.cmake", &lib.join("cmake/mimalloc/mimalloc-config.cmake"), *first)?;
         write("mimalloc-config-version.cmake", &lib.join("cmake/mimalloc/mimalloc-config-version.cmake"), *first)?;
+        // Programs link `${MIMALLOC_OBJECT_DIR}/mimalloc.o` by this name.
+        dist::link(&lib.join(first.library()).with_extension("o"), &lib.join("mimalloc.o"))?;
         write("mimalloc.pc", &lib.join("pkgconfig/mimalloc.pc"), *first)?;
     }
     if args.mimalloc_soname {
@@ -79,7 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn by_name(name: &str) -> Result<Build> {
-    let known = Build::all()?.into_iter().chain([Build::Debug]);
+    let known = Build::all()?.into_iter().chain([Build::Debug, Build::Valgrind]);
     known.into_iter().find(|build| build.name() == name).with_context(|| format!("there is no build {name}"))
 }
 

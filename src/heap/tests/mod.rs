@@ -8,6 +8,7 @@
 //! | `large` | large and huge blocks: guards, quarantine, purge, resizing |
 //! | `first_class` | heaps that the program makes, deletes and destroys |
 //! | `sampled` | blocks that stand alone between guards: faults, reports, handlers, coverage |
+//! | `forks` | what other threads were in the middle of when the process forked |
 //! | `arenas` | memory that the program brings or has reserved, and heaps that live there |
 //! | `many_heaps` | sequences over several heaps in several threads, against a shadow (proptest) |
 //! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
@@ -23,6 +24,8 @@ mod canaries;
 #[cfg(all(ravelin_mock, not(miri)))]
 mod exhaustion;
 mod first_class;
+#[cfg(not(any(miri, ravelin_mock)))]
+mod forks;
 #[cfg(all(ravelin_mock, not(miri)))]
 mod injection;
 mod large;

@@ -3,6 +3,7 @@
 use super::error::last;
 use super::memory::page_size;
 use crate::os::calls::{COUNTERS, counted};
+use crate::os::valgrind::quiet;
 use crate::os::{Errno, GIGANTIC, Span};
 use core::ptr::{self, NonNull};
 use libc::{c_int, c_ulong, c_void};
@@ -18,6 +19,8 @@ pub(crate) fn is_mapped(span: Span) -> bool {
     if span.len() == 0 || (span.address() | span.len()) & page != 0 {
         return false;
     }
+    // memcheck would have the program know beforehand.
+    let _quiet = quiet();
     // Asynchronous: nothing is written now that would not be written anyway.
     // SAFETY: the call touches no memory; it fails where nothing is mapped.
     unsafe { libc::msync(span.start().as_ptr().cast(), span.len(), libc::MS_ASYNC) == 0 }

@@ -21,3 +21,4 @@ pub(super) mod stderr;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(super) mod thread;
+pub(super) mod valgrind;

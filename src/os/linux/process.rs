@@ -9,6 +9,19 @@ pub(crate) fn process_id() -> u32 {
     getpid().cast_unsigned()
 }
 
+/// Whether the calling thread is the only one of its process. No, if the kernel does not say.
+pub(crate) fn is_only_thread() -> bool {
+    let mut folder = mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: a C string, and room for the answer.
+    if unsafe { libc::stat(c"/proc/self/task".as_ptr(), folder.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call has succeeded, and so written it.
+    let names = unsafe { folder.assume_init() }.st_nlink;
+    // A folder for each thread, and as any folder has: its own name, and its name within.
+    names == 2 + 1
+}
+
 /// What the process has used so far. All zero if the kernel does not say.
 pub(crate) fn usage() -> Usage {
     // SAFETY: zeros are a valid value of this plain C type.
@@ -111,6 +124,16 @@ mod tests {
     use super::super::testing::{Birth, Ending, in_child, shared_words};
     use super::*;
     use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
+
+    #[test]
+    fn a_thread_is_alone_until_there_is_another() {
+        let ending = in_child(Birth::Fork, || {
+            let before = is_only_thread();
+            let other = std::thread::spawn(|| i32::from(is_only_thread()));
+            i32::from(!before) + other.join().expect("the thread does not panic") * 2
+        });
+        assert_eq!(ending, Some(Ending::Exit(0)));
+    }
 
     const KILLED: Option<Ending> = Some(Ending::Signal(libc::SIGABRT));
 

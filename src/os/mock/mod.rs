@@ -27,6 +27,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub(super) mod thread;
+pub(super) mod valgrind;
 
 /// What tests decide, and what they ask.
 #[cfg(test)]

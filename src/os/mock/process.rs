@@ -8,6 +8,11 @@ pub(crate) fn process_id() -> u32 {
     std::process::id()
 }
 
+/// Nobody knows.
+pub(crate) fn is_only_thread() -> bool {
+    false
+}
+
 /// Nothing is used here.
 pub(crate) fn usage() -> Usage {
     Usage::default()

@@ -14,6 +14,8 @@ pub fn cases() -> Vec<Case> {
     let mut cases = vec![
         Case::survives("i8_works_in_512_mib_of_address_space", works_in_little).arranged(in_little_address_space),
         Case::survives("i8_works_with_256_mib_of_data", works_in_little).arranged(with_little_data),
+        Case::survives("i8_address_space_of_small_blocks_serves_others", serves_others)
+            .arranged(in_little_address_space),
         Case::survives("i6_all_memory_locked_now_and_later", locked),
         Case::survives("i9_65000_maps_in_use", || with_maps_used_up(500, exercise_without_huge)),
         Case::survives("i9_65000_maps_in_use_without_guards_of_the_kernels", || {
@@ -163,6 +165,24 @@ fn exhaust_once(size: usize) -> usize {
     }
     collect(ravelin::Collect::Fully);
     count
+}
+
+/// What small blocks had of the address space is there for a huge one, and then for a mapping of the program's own.
+fn serves_others() {
+    if !is_limited() {
+        skip("to be played under a limit only: it would take all memory of the machine");
+    }
+    for size in [100, 8_000] {
+        exhaust_once(size);
+        Block::new(200 * MIB).free();
+        collect(ravelin::Collect::Fully);
+        let (flags, protection) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_NONE);
+        // SAFETY: a new mapping, which replaces nothing.
+        let start = unsafe { libc::mmap(ptr::null_mut(), 300 * MIB, protection, flags, -1, 0) };
+        assert_ne!(start, libc::MAP_FAILED, "after blocks of {size} bytes");
+        // SAFETY: that mapping, which nobody uses.
+        unsafe { libc::munmap(start, 300 * MIB) };
+    }
 }
 
 /// I6.

@@ -1,0 +1,102 @@
+//! What other threads were in the middle of when the process forked.
+
+use super::*;
+use crate::os::testing::{Birth, Ending, in_child};
+use crate::segment::{self, Role};
+use crate::testing::alone;
+use core::sync::atomic::Ordering::AcqRel;
+use std::sync::Barrier;
+use std::thread;
+
+/// Does `deed` in another thread, which then waits while a child of this process does `work`.
+fn forked_after(deed: impl FnOnce() + Send, work: impl FnOnce() -> i32) {
+    let barrier = Barrier::new(2);
+    let ending = thread::scope(|scope| {
+        scope.spawn(|| {
+            deed();
+            barrier.wait();
+            barrier.wait();
+        });
+        barrier.wait();
+        let ending = in_child(Birth::Fork, work);
+        barrier.wait();
+        ending
+    });
+    assert_eq!(ending, Some(Ending::Exit(0)));
+}
+
+/// Whether a large block that starts there has kept its slices or its mapping.
+fn is_kept(segment: &Segment, slice: usize) -> bool {
+    segment.role() == Role::Huge || segment.is_used(slice)
+}
+
+#[test]
+fn what_a_thread_without_a_heap_has_freed_half_is_taken_back() {
+    alone("heap::tests::forks::what_a_thread_without_a_heap_has_freed_half_is_taken_back", || {
+        let blocks = many(5, 700);
+        let page = blocks[0].page();
+        let before = page.used();
+        let spot = blocks[0].segment().tables().spot(Granule::of(blocks[0].address()));
+        let post = || {
+            spot.remote.fetch_or(spot.mask(), AcqRel); // and is stopped before it tells anybody
+        };
+        forked_after(post, || {
+            collect(Collect::Gently);
+            i32::from(page.used() != before - 1)
+        });
+    });
+}
+
+#[test]
+fn a_large_block_that_a_thread_was_freeing_is_given_back() {
+    alone("heap::tests::forks::a_large_block_that_a_thread_was_freeing_is_given_back", || {
+        for size in [200_000, LARGE_MAX + 1] {
+            let block = Held::of(size);
+            let (segment, page) = (block.segment(), block.page());
+            let slice = page.face.first_slice();
+            forked_after(
+                || segment::claim_single(segment, page).expect("it is live"),
+                || {
+                    collect(Collect::Fully);
+                    let is_kept = is_kept(segment, slice);
+                    is_well();
+                    i32::from(is_kept)
+                },
+            );
+        }
+    });
+}
+
+#[test]
+fn a_large_block_that_a_thread_was_making_is_given_back() {
+    alone("heap::tests::forks::a_large_block_that_a_thread_was_making_is_given_back", || {
+        for size in [200_000, LARGE_MAX + 1] {
+            let block = Held::of(size);
+            let (segment, page) = (block.segment(), block.page());
+            let slice = page.face.first_slice();
+            // As far as a thread is that has just made it of a freed one, and not put it down.
+            forked_after(
+                || page.face.take_in_hand(),
+                || {
+                    collect(Collect::Fully);
+                    let is_kept = is_kept(segment, slice);
+                    is_well();
+                    i32::from(is_kept)
+                },
+            );
+        }
+    });
+}
+
+#[test]
+fn an_empty_page_that_another_threads_heap_kept_serves_the_child() {
+    alone("heap::tests::forks::an_empty_page_that_another_threads_heap_kept_serves_the_child", || {
+        let some = || free_all(many(3 * page_holds(700), 700));
+        forked_after(some, || {
+            some();
+            collect(Collect::Fully);
+            is_well();
+            0
+        });
+    });
+}
