@@ -2,7 +2,8 @@
 //!
 //! In the child every thread but one is gone, between any two of its stores. What they left in the state and remote bits
 //! is the truth; counters and lists may be torn. So their pages are marked as abandoned and torn, and whoever adopts one
-//! rebuilds it from the bits (`page::grow`). The one thread's own pages are sound, but their keys and orders are known to
+//! rebuilds it from the bits (`page::grow`). Large blocks that they were making or freeing come to an end
+//! (`segment::end_orphans`). The one thread's own pages are sound, but their keys and orders are known to
 //! the parent: its heaps' tables are emptied, so that the slow path meets each page, and redraws it, before it is popped from.
 
 use super::abandon;

@@ -246,11 +246,9 @@ impl Page {
         }
         let least = if MITIGATIONS.random_order { WINDOW_MIN } else { 1 };
         let fitting = MAKE_BYTES.checked_div(self.face.block_size()).unwrap_or(0).max(least);
-        // About as many whole hands, so that no window is small.
-        let wanted = match fitting.wrapping_add(PLACES / 2) & !(PLACES - 1) {
-            hands if MITIGATIONS.random_order && hands != 0 => hands,
-            _ => fitting,
-        };
+        // About as many whole hands, if that is one, so that no window is small.
+        let hands = fitting.wrapping_add(PLACES / 2) & !(PLACES - 1);
+        let wanted = if MITIGATIONS.random_order && fitting >= PLACES { hands } else { fitting };
         let count = wanted.min(left) as u32;
         let (made, end) = (hot.made.load(Relaxed), capacity.wrapping_add(count));
         self.inspect(numbers(capacity, count.min(made.saturating_sub(capacity))), made)?;
@@ -366,6 +364,10 @@ impl Page {
         self.hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
         self.hot.torn.store(true, Relaxed);
         self.hot.heap.store(ptr::null_mut(), Relaxed);
+        // Nor is it on any list of that heap's.
+        self.hot.full.store(false, Relaxed);
+        self.hot.idle.store(false, Relaxed);
+        self.hot.patience.store(0, Relaxed);
         self.suspect_all();
     }
 

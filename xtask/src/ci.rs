@@ -8,8 +8,8 @@ use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
 use crate::{
-    aarch64, bench, corpus, dist, features, fuzz, instructions, loom, memcheck, miri, mock, musl, packages, panics,
-    release, seccomp, shell,
+    aarch64, bench, corpus, dist, features, fuzz, instructions, loom, memcheck, mimalloc_tests, miri, mock, musl,
+    packages, panics, release, seccomp, shell,
 };
 
 #[derive(clap::Args)]
@@ -49,6 +49,7 @@ pub const STEPS: &[Step] = &[
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
     ("dist", dist::run),
     ("packages", packages::run),
+    ("mimalloc's tests", mimalloc_tests::run),
     ("memcheck", || memcheck::run(memcheck::All::ButSlow)),
     ("no panics", panics::run),
     ("release", release::run),

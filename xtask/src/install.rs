@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PREFIX/lib/libravelin.so.0.1.0  .so.0  .so      the same with -fast, -paranoid, -debug for the other builds
-//!            libravelin.a  libravelin.o           archive, and object for static override
+//!            libravelin.a  libravelin.o           archive, and object for static override; also mimalloc.o
 //!            cmake/ravelin/  cmake/mimalloc/      find_package(ravelin), find_package(mimalloc)
 //!            pkgconfig/ravelin.pc  mimalloc.pc
 //! PREFIX/include/ravelin.h  mimalloc.h  mimalloc-override.h  mimalloc-new-delete.h
@@ -69,6 +69,8 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.without_mimalloc {
         write("mimalloc-config.cmake", &lib.join("cmake/mimalloc/mimalloc-config.cmake"), *first)?;
         write("mimalloc-config-version.cmake", &lib.join("cmake/mimalloc/mimalloc-config-version.cmake"), *first)?;
+        // Programs link `${MIMALLOC_OBJECT_DIR}/mimalloc.o` by this name.
+        dist::link(&lib.join(first.library()).with_extension("o"), &lib.join("mimalloc.o"))?;
         write("mimalloc.pc", &lib.join("pkgconfig/mimalloc.pc"), *first)?;
     }
     if args.mimalloc_soname {

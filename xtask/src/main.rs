@@ -17,6 +17,7 @@ mod install;
 mod instructions;
 mod loom;
 mod memcheck;
+mod mimalloc_tests;
 mod miri;
 mod mock;
 mod musl;
@@ -56,6 +57,8 @@ enum Task {
     Packages,
     /// Run the tests in C and C++, and misuses, under valgrind's memcheck, which is told of every block
     Memcheck,
+    /// Build and run mimalloc's own tests against every build
+    MimallocTests,
     /// Run unmodified programs with and without the library and compare what they print
     RealPrograms(real_programs::Args),
     /// Build published programs that use Rust's mimalloc crate with Ravelin in its place, and run them (minutes)
@@ -107,6 +110,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Dist => dist::run(),
         Task::Install(args) => install::run(args),
         Task::Packages => packages::run(),
+        Task::MimallocTests => mimalloc_tests::run(),
         Task::Memcheck => memcheck::run(memcheck::All::ButSlow),
         Task::RealPrograms(args) => real_programs::run(args),
         Task::Release => release::run(),

@@ -87,3 +87,16 @@ fn a_large_block_that_a_thread_was_making_is_given_back() {
         }
     });
 }
+
+#[test]
+fn an_empty_page_that_another_threads_heap_kept_serves_the_child() {
+    alone("heap::tests::forks::an_empty_page_that_another_threads_heap_kept_serves_the_child", || {
+        let some = || free_all(many(3 * page_holds(700), 700));
+        forked_after(some, || {
+            some();
+            collect(Collect::Fully);
+            is_well();
+            0
+        });
+    });
+}
