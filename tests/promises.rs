@@ -1,0 +1,98 @@
+//! Every promise of SECURITY.md has the names of what shows it beside it, and all of them exist.
+//!
+//! In a column `shown by` there are, in backquotes: `FILE::NAME`, a function of that file; `corpus::NAME`, cases of the corpus (their names
+//! begin with it); a file; and command lines of `cargo xtask TASK` and `cargo test`.
+
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a test, and a panic is how it fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The last cell of each row of the tables whose last column is `shown by`, after the row itself.
+fn shown(text: &str) -> Vec<(&str, &str)> {
+    let mut within = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let Some(row) = line.strip_prefix('|').and_then(|row| row.strip_suffix('|')) else {
+            within = false;
+            continue;
+        };
+        let last = row.rsplit('|').next().unwrap_or_default().trim();
+        if last == "shown by" {
+            within = true;
+        } else if within && last != "---" {
+            found.push((line, last));
+        }
+    }
+    found
+}
+
+/// What stands in backquotes.
+fn names(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of the sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn exists(root: &Path, name: &str) -> bool {
+    if let Some(task) = name.strip_prefix("cargo xtask ") {
+        let task = task.split(' ').next().unwrap_or_default().replace('-', "");
+        let tasks = fs::read_to_string(root.join("xtask/src/main.rs")).expect("the tasks").to_lowercase();
+        let listed = tasks.split_once("enum task {").and_then(|(_, rest)| rest.split_once("\n}"));
+        let listed = listed.expect("a list of tasks").0;
+        return listed.lines().map(str::trim).any(|line| {
+            line.strip_prefix(task.as_str()).is_some_and(|rest| rest.starts_with(',') || rest.starts_with('('))
+        });
+    }
+    if name.starts_with("cargo test ") {
+        return true;
+    }
+    match name.rsplit_once("::") {
+        Some(("corpus", case)) => {
+            let mut files = Vec::new();
+            rust_files(&root.join("corpus/src/cases"), &mut files);
+            rust_files(&root.join("corpus/tests/columns"), &mut files);
+            let quoted = format!("\"{case}");
+            files.iter().any(|file| fs::read_to_string(file).expect("a source").contains(&quoted))
+        }
+        Some((file, test)) => fs::read_to_string(root.join(file))
+            .is_ok_and(|source| source.contains(&format!("fn {test}(")) || source.contains(&format!("fn {test}<"))),
+        None => root.join(name).exists(),
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "reads the sources")]
+fn what_shows_a_promise_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md");
+    let rows = shown(&text);
+    assert!(rows.len() > 20, "the tables are gone: {rows:?}");
+    for (row, cell) in rows {
+        let names = names(cell);
+        assert!(!names.is_empty(), "nothing shows this: {row}");
+        for name in names {
+            assert!(exists(root, name), "`{name}` does not exist, and is to show this: {row}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_noticed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in ["tests/promises.rs::no_such_test", "corpus::a99_", "cargo xtask no-such-task", "tests/none.rs"] {
+        assert!(!exists(root, name), "{name}");
+    }
+    let table = "| promise | shown by |\n|---|---|\n| 1 | `one`, `two` |\n\n| 2 | `three` |";
+    let found: Vec<_> = shown(table).into_iter().flat_map(|(_, cell)| names(cell)).collect();
+    assert_eq!(found, ["one", "two"]);
+}
