@@ -18,7 +18,7 @@ use crate::{seccomp, shell};
 /// The function of the example that is counted.
 const MEASURED: &str = "ravelin_measured";
 const ROUNDS: u64 = 20_000;
-const EMPTY: &str = "empty";
+pub const EMPTY: &str = "empty";
 
 /// What the example can do, and what a round of it is.
 const WORK: [(&str, &str); 13] = [
@@ -167,8 +167,13 @@ fn example(build: Build) -> Result<PathBuf> {
     let mut cargo = shell::cargo();
     cargo.args(["build", "--release", "--package", "libravelin", "--example", "pair"]);
     shell::run(build.select(&mut cargo))?;
+    keep(build.name())
+}
+
+/// Sets the example that was built last aside under this name.
+pub fn keep(name: &str) -> Result<PathBuf> {
     let examples = shell::target_dir()?.join("release/examples");
-    let kept = examples.join(format!("pair-{}", build.name()));
+    let kept = examples.join(format!("pair-{name}"));
     fs::copy(examples.join("pair"), &kept).with_context(|| format!("cannot make {}", kept.display()))?;
     Ok(kept)
 }
@@ -180,7 +185,7 @@ fn counted(example: &Path) -> Result<Vec<(String, f64)>> {
     WORK.iter().map(|(name, _)| Ok(((*name).to_owned(), per_round(example, name)? - empty))).collect()
 }
 
-fn per_round(example: &Path, work: &str) -> Result<f64> {
+pub fn per_round(example: &Path, work: &str) -> Result<f64> {
     let [once, twice] = counts(example, work)?;
     Ok((twice - once) as f64 / ROUNDS as f64)
 }

@@ -8,6 +8,7 @@ mod bench;
 mod builds;
 mod ci;
 mod corpus;
+mod costs;
 mod dist;
 mod exports;
 mod features;
@@ -71,6 +72,8 @@ enum Task {
     NoPanics,
     /// Unit tests for each single mitigation and each pair on top of fast, and hardened plus or minus one
     Features(features::Args),
+    /// What each mitigation costs by itself, in instructions, as a Markdown table
+    Costs,
     /// Instructions of the steady paths, counted by callgrind and compared with xtask/instructions.txt
     Instructions(instructions::Args),
     /// Compare with other allocators: time, memory, real programs and standard shapes (bench --help)
@@ -118,6 +121,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Seccomp(args) => seccomp::run(args),
         Task::NoPanics => panics::run(),
         Task::Features(args) => features::run(args),
+        Task::Costs => costs::run(),
         Task::Instructions(args) => instructions::run(args),
         Task::Bench(args) => bench::run(args),
         Task::Loom => loom::run(),
