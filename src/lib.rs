@@ -64,8 +64,8 @@
 //! |---|---|---|
 //! | malloc(16), free | 49 | 92 |
 //! | malloc(48), free | 50 | 96 |
-//! | malloc(1024), free | 74 | 140 |
-//! | free of another thread's 48 bytes | 86 | 95 |
+//! | malloc(1024), free | 74 | 138 |
+//! | free of another thread's 48 bytes | 80 | 89 |
 //!
 //! # Platforms
 //!
