@@ -128,8 +128,11 @@ fn replay(size: usize) -> Case {
                 let mut blocks = [Block(core::ptr::null_mut()); 40];
                 blocks.iter_mut().for_each(|block| *block = Block::new(size));
                 let held = [(); 12].map(|()| Block::new(size));
+                let later = [(); 80].map(|()| Block::new(size));
                 let page = held[0].address() >> 16;
                 blocks.iter().for_each(|block| block.free());
+                // Where blocks wait before they have a link, these take their places.
+                later.into_iter().for_each(Block::free);
                 blocks.sort_by_key(|block| block.address() >> 16 != page);
                 let count = blocks.iter().filter(|block| block.address() >> 16 == page).count();
                 let blocks = &blocks[..count];
