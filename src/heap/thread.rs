@@ -268,12 +268,13 @@ impl Thread {
         core::iter::once(&self.heap).chain(&self.data)
     }
 
-    /// The heap for blocks of this zone: for all but data the default heap.
+    /// The heap for blocks of this zone: the default heap, but for data if the program has chosen none.
     #[inline(always)]
     pub(super) fn heap_for(&'static self, zone: Zone) -> &'static Heap {
+        let default = self.default();
         match self.data.first() {
-            Some(data) if zone == Zone::Data => data,
-            _ => self.default(),
+            Some(data) if zone == Zone::Data && ptr::eq(default, &self.heap) => data,
+            _ => default,
         }
     }
 
