@@ -207,8 +207,13 @@ impl Segment {
         self.zero.add(first, count);
     }
 
-    /// The memory of these slices is another's now: how many bytes of it count as committed.
+    /// The memory of the block in these slices is another's now: how many bytes of it count as committed.
     pub(super) fn moved_slices(&self, first: usize, count: usize) -> usize {
+        // Round the block there may be what the slices held before, where guards are protections.
+        // SAFETY: what is left of a block that has moved, and its guards.
+        if !self.span(first, count).is_some_and(|span| unsafe { os::purge(span) }.is_ok()) {
+            return 0;
+        }
         let held = count.wrapping_sub(self.zero.count(first, count)).wrapping_mul(SLICE);
         self.zero.add(first, count);
         held

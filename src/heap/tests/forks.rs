@@ -38,6 +38,9 @@ fn what_a_thread_without_a_heap_has_freed_half_is_taken_back() {
         let before = page.used();
         let spot = blocks[0].segment().tables().spot(Granule::of(blocks[0].address()));
         let post = || {
+            if MITIGATIONS.zero_on_free {
+                page.wipe(page.face.block(blocks[0].address()));
+            }
             spot.remote.fetch_or(spot.mask(), AcqRel); // and is stopped before it tells anybody
         };
         forked_after(post, || {
