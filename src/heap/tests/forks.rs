@@ -37,9 +37,10 @@ fn what_a_thread_without_a_heap_has_freed_half_is_taken_back() {
         let page = blocks[0].page();
         let before = page.used();
         let spot = blocks[0].segment().tables().spot(Granule::of(blocks[0].address()));
+        let address = blocks[0].address();
         let post = || {
             if MITIGATIONS.zero_on_free {
-                page.wipe(page.face.block(blocks[0].address()));
+                page.wipe(page.face.block(address));
             }
             spot.remote.fetch_or(spot.mask(), AcqRel); // and is stopped before it tells anybody
         };
