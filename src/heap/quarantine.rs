@@ -126,7 +126,7 @@ impl Quarantine {
     /// Half of the blocks leave, or the only one: from one drawn at random on, and behind the last comes the first.
     fn take_half(&self, rng: &Rng) -> [Option<Waiting>; LEAVING] {
         let held = self.held.load(Relaxed);
-        let leaving = held.div_ceil(2).min(LEAVING);
+        let leaving = held.div_ceil(2);
         let first = rng.below(held as u32) as usize;
         let slots = self.slots.get(..held).unwrap_or(&[]);
         let (before, from) = slots.split_at_checked(first).unwrap_or((&[], &[]));

@@ -19,7 +19,7 @@
 //! So front and last are told apart from it by a property that means nothing to them: they are left out of core dumps. Such
 //! a run is *apart*. It costs maps, and so is within the budget or is not: then a freed block is sealed.
 //!
-//! Behind marks the kernel backs nothing with huge pages: a window or a block that is to be [`broad`](super::broad) is opened without any.
+//! Behind marks the kernel backs nothing with huge pages: a window or a block that is to be [`super::broad`] is opened without any.
 //!
 //! Guards cost nothing but the call where the kernel has them (Linux 6.13). Elsewhere, and where it refuses them (locked
 //! memory), a guard is a mapping of its own, and the kernel allows a process only so many of those. So they are counted,
@@ -211,7 +211,7 @@ impl Segment {
     pub(super) fn moved_slices(&self, first: usize, count: usize) -> usize {
         // Round the block there may be what the slices held before, where guards are protections.
         // SAFETY: what is left of a block that has moved, and its guards.
-        if !self.span(first, count).is_some_and(|span| unsafe { os::purge(span) }.is_ok()) {
+        if self.span(first, count).is_none_or(|span| unsafe { os::purge(span) }.is_err()) {
             return 0;
         }
         let held = count.wrapping_sub(self.zero.count(first, count)).wrapping_mul(SLICE);

@@ -157,8 +157,10 @@ impl Arena {
     /// none any more, and its description waits for the next.
     fn unmap(&'static self, mask: u64, _locked: &Locked) {
         let Some(start) = self.plots().nth(mask.trailing_zeros() as usize).and_then(NonNull::new) else { return };
-        // SAFETY: the segment's part of a mapping of ours, which is given up.
-        unsafe { os::release(Span::new(start, SEGMENT)) };
+        // SAFETY: the segment's part of a mapping of ours.
+        let span = unsafe { Span::new(start, SEGMENT) };
+        // SAFETY: it is given up.
+        unsafe { os::release(span) };
         RESERVED.fetch_sub(SEGMENT, Relaxed);
         self.gone.store(self.gone.load(Relaxed) | mask, Relaxed);
         if self.gone.load(Relaxed).count_ones() < self.segments.load(Relaxed) {
