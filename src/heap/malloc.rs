@@ -1,12 +1,13 @@
 //! malloc.
 
+use super::terms::{Fill, Terms};
 use super::thread::{Heap, Thread};
 use super::{Collect, abandon, deferred, free, mail, sample, start};
 use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
-use crate::mitigations::{MITIGATIONS, VALGRIND};
+use crate::mitigations::MITIGATIONS;
 use crate::os::Caller;
-use crate::os::valgrind::{self, Holds, quiet};
-use crate::page::{Block, Contents, Origin, Page, Refused, TRAILER, padded};
+use crate::os::valgrind::{self, quiet};
+use crate::page::{Block, Contents, Page, Refused, TRAILER, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, SingleShape, Zone, map};
@@ -17,98 +18,6 @@ use core::ptr::{self, NonNull};
 const REFILLS: u32 = 8;
 /// Of so many slow paths one gives up an idle page: what was a peak is given back, and not drawn anew in between.
 pub(super) const IDLE_BEATS: u32 = 32;
-
-/// What a new block holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fill {
-    /// Anything; its first word is zero.
-    Any,
-    /// Zeros.
-    Zero,
-}
-
-impl Fill {
-    /// What a program may count on.
-    #[inline(always)]
-    pub(super) const fn holds(self) -> Holds {
-        match self {
-            Fill::Any => Holds::Anything,
-            Fill::Zero => Holds::Something,
-        }
-    }
-}
-
-/// On what terms a block is handed out.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    fill: Fill,
-    origin: Origin,
-    zone: Zone,
-}
-
-/// Alignments from which on a block may hold a pointer.
-const POINTER: usize = 8;
-
-impl Terms {
-    /// For C's functions.
-    pub(crate) const fn of(fill: Fill) -> Terms {
-        Terms { fill, origin: Origin::MALLOC, zone: Zone::General }
-    }
-
-    /// For C's functions, for what will hold no pointer.
-    pub(crate) const fn of_data(fill: Fill) -> Terms {
-        Terms::of(fill).within(Zone::Data)
-    }
-
-    /// The same in this zone, if blocks are kept apart. What stands alone does so in either case.
-    pub(crate) const fn within(self, zone: Zone) -> Terms {
-        let is_data = MITIGATIONS.partition && matches!(zone, Zone::Data);
-        Terms { zone: if is_data { Zone::Data } else { Zone::General }, ..self }
-    }
-
-    /// For C++'s operators.
-    pub(crate) const fn of_operator(origin: Origin) -> Terms {
-        Terms { fill: Fill::Any, origin, zone: Zone::General }
-    }
-
-    /// For one that comes back with a Layout of this alignment.
-    #[inline(always)]
-    pub(crate) const fn of_layout(fill: Fill, align: usize) -> Terms {
-        let terms = Terms { fill, origin: Origin::layout(align), zone: Zone::General };
-        terms.within(if align < POINTER { Zone::Data } else { Zone::General })
-    }
-
-    /// The calling thread's heap for such blocks, if it has one.
-    #[inline(always)]
-    fn heap(self) -> Option<&'static Heap> {
-        match self.zone {
-            Zone::Data => Thread::current().map(|thread| thread.heap_for(Zone::Data)),
-            _ => Heap::current(),
-        }
-    }
-
-    /// This heap, or else that of the thread for such blocks.
-    pub(super) fn heap_or(self, heap: Option<&'static Heap>, thread: Option<&'static Thread>) -> Option<&'static Heap> {
-        heap.or_else(|| thread.map(|thread| thread.heap_for(self.zone)))
-    }
-
-    /// Makes of a block just popped for `size` bytes what it is to be.
-    #[inline(always)]
-    fn hand_out(self, block: Block, page: &Page, size: usize) -> *mut u8 {
-        if self.fill == Fill::Zero && !page.gives_zeroed() {
-            // SAFETY: a block of this page has room for that much.
-            unsafe { block.clear(page.face.block_size()) };
-        }
-        if MITIGATIONS.canaries {
-            page.plant(page.tables(), block, page.face.block_size(), size, self.origin);
-        }
-        // The compiler keeps an atomic load that nobody needs.
-        if VALGRIND {
-            valgrind::block_begins(block.start(), size, page.face.block_size(), self.fill.holds());
-        }
-        block.start().as_ptr()
-    }
-}
 
 /// A block of at least `size` bytes, aligned to 16. Null if there is no memory.
 #[inline(always)]
@@ -302,7 +211,7 @@ fn allocate_slower(
     let thread = Thread::current_or_new();
     let heap = terms.heap_or(heap, thread);
     let caller = caller.in_thread(thread.map(|thread| &thread.stack));
-    if let Some(block) = sample::allocate(heap, size, align, class, terms.origin, &caller) {
+    if let Some(block) = sample::allocate(heap, size, align, class, terms.origin(), &caller) {
         return block.as_ptr();
     }
     match (class, heap) {
@@ -310,7 +219,7 @@ fn allocate_slower(
         (Some(class), heap) => {
             let found = match heap {
                 Some(heap) => heap.allocate(class).map(|(block, page)| terms.hand_out(block, page, size)),
-                None => allocate_momentarily(class, terms.zone, |block, page| terms.hand_out(block, page, size)),
+                None => allocate_momentarily(class, terms.zone(), |block, page| terms.hand_out(block, page, size)),
             };
             found.unwrap_or(ptr::null_mut())
         }
@@ -329,7 +238,7 @@ pub(super) fn allocate_grown(heap: Option<&'static Heap>, size: usize, align: us
         let heap = terms.heap_or(heap, thread);
         let caller = caller.in_thread(thread.map(|thread| &thread.stack));
         if let Some(block) =
-            sample::allocate(heap, size, align, Class::of_aligned(padded(size), align), terms.origin, &caller)
+            sample::allocate(heap, size, align, Class::of_aligned(padded(size), align), terms.origin(), &caller)
         {
             return block.as_ptr();
         }
@@ -369,7 +278,7 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
         segment::allocate_single(&shape, padded(size), singles)
     });
     let Ok(single) = single else { return ptr::null_mut() };
-    if terms.fill == Fill::Zero && single.contents == Contents::Unknown {
+    if terms.fill() == Fill::Zero && single.contents == Contents::Unknown {
         // SAFETY: a block that was just made, and has room for that much.
         unsafe { single.start.as_ptr().write_bytes(0, single.size) };
     }
@@ -377,9 +286,9 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
         && let Some((segment, granule)) = map::find(UserPtr::new(single.start.as_ptr()))
     {
         let page = segment.page_of(granule);
-        page.replant(segment.tables(), page.face.block(single.start.addr().get()), size, terms.origin);
+        page.replant(segment.tables(), page.face.block(single.start.addr().get()), size, terms.origin());
     }
-    valgrind::block_begins(single.start, size, single.size, terms.fill.holds());
+    valgrind::block_begins(single.start, size, single.size, terms.fill().holds());
     single.start.as_ptr()
 }
 

@@ -21,7 +21,7 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`],
+//! Reading order: [`thread`], [`queue`], [`terms`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`],
 //! [`skew`], [`handle`], [`life`], [`mod@visit`], [`mod@start`], [`fork`], [`diagnose`], [`verify`], [`deferred`], [`sample`], [`fault`].
 
 mod abandon;
@@ -41,6 +41,7 @@ mod resize;
 mod sample;
 mod skew;
 mod start;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -54,8 +55,8 @@ pub(crate) use free::{free, free_by_operator, free_sized, free_with_layout};
 pub use handle::HeapHandle;
 pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, new_at, set_default};
 pub(crate) use malloc::{
-    Fill, Terms, allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_on,
-    allocate_slow, allocate_zeroed, at_hand,
+    allocate, allocate_aligned, allocate_aligned_on, allocate_aligned_zeroed, allocate_in, allocate_on, allocate_slow,
+    allocate_zeroed, at_hand,
 };
 pub(crate) use resize::{
     Target, good_size, in_region, owns, reallocate, reallocate_aligned, reallocate_to, reallocate_with_layout,
@@ -63,6 +64,7 @@ pub(crate) use resize::{
 };
 pub(crate) use skew::allocate_at;
 pub(crate) use start::{forks, open, start};
+pub(crate) use terms::{Fill, Terms};
 pub(crate) use thread::{Heap, Thread};
 pub(crate) use verify::check_heap;
 pub use verify::{Census, Corruption, Fault};

@@ -1,7 +1,7 @@
 //! realloc, and questions about a block's size.
 
 use super::claim::Claim;
-use super::malloc::{Fill, Terms};
+use super::terms::{Fill, Terms};
 use super::thread::{Heap, Thread};
 use super::{diagnose, free, malloc, sample, skew, start};
 use crate::geometry::{Class, GRANULE, LARGE_MAX, UserPtr};

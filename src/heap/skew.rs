@@ -14,7 +14,8 @@
 //! A block of such a page takes a page of the system at least, and 64 KiB of addresses, however small it is.
 
 use super::claim::Claim;
-use super::malloc::{self, Fill, Terms};
+use super::malloc;
+use super::terms::{Fill, Terms};
 use super::thread::Heap;
 use super::{diagnose, free};
 use crate::geometry::UserPtr;

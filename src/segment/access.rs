@@ -126,25 +126,6 @@ impl Segment {
         Ok(())
     }
 
-    /// Asks the kernel for huge pages in windows that are about to be opened. False: there is no reason for it, or it refuses.
-    fn broaden(&'static self, first: usize, count: usize) -> bool {
-        broad::is_time(self)
-            && self.may_split()
-            && !self.is_brought()
-            && self.set_broad(first, count, self.span(first, count))
-    }
-
-    /// Asks the kernel for huge pages in `span`, which lies in these slices. It is a map of its own from then on.
-    fn set_broad(&self, first: usize, count: usize, span: Option<Span>) -> bool {
-        if !broad::want(span) {
-            return false;
-        }
-        let before = self.broad.borders(first, count);
-        self.broad.add(first, count);
-        BORDERS.fetch_add(self.broad.borders(first, count).wrapping_sub(before), Relaxed);
-        true
-    }
-
     /// Puts guards on slices that nobody uses. False: not on all.
     fn guard_slices(&self, first: usize, count: usize) -> bool {
         if count == 0 {
@@ -187,7 +168,7 @@ impl Segment {
     }
 
     /// Whether parts of it may be made inaccessible by a protection.
-    fn may_split(&self) -> bool {
+    pub(super) fn may_split(&self) -> bool {
         may_split() && !self.is_pinned()
     }
 

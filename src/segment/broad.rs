@@ -10,6 +10,7 @@
 //! marks in tables that a huge page does not have: slices of a broad window that were never in use are accessible, and the build
 //! with guards behind all pages has no broad windows.
 
+use super::budget::BORDERS;
 use super::slices::WINDOW;
 use super::{Role, Segment, committed, space};
 use crate::geometry::{LARGE_MAX, SLICE};
@@ -17,12 +18,13 @@ use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os::{self, Span};
 use crate::page::Kind;
+use crate::sync::Relaxed;
 
 /// Committed bytes from which on a heap is large.
 const LARGE_HEAP: usize = 16 << 20;
 
 /// Whether windows that are opened now in this segment are to be broad.
-pub(super) fn is_time(segment: &'static Segment) -> bool {
+fn is_time(segment: &'static Segment) -> bool {
     !MITIGATIONS.page_guards && committed::now() >= LARGE_HEAP && is_filled(segment)
 }
 
@@ -57,6 +59,24 @@ pub(super) fn want(span: Option<Span>) -> bool {
     }
     // SAFETY: the callers bring memory of our own.
     span.is_some_and(|span| unsafe { os::want_huge_pages(span) }.is_ok())
+}
+
+impl Segment {
+    /// Asks the kernel for huge pages in windows that are about to be opened. False: there is no reason for it, or it refuses.
+    pub(super) fn broaden(&'static self, first: usize, count: usize) -> bool {
+        is_time(self) && self.may_split() && !self.is_brought() && self.set_broad(first, count, self.span(first, count))
+    }
+
+    /// Asks the kernel for huge pages in `span`, which lies in these slices. It is a map of its own from then on.
+    pub(super) fn set_broad(&self, first: usize, count: usize, span: Option<Span>) -> bool {
+        if !want(span) {
+            return false;
+        }
+        let before = self.broad.borders(first, count);
+        self.broad.add(first, count);
+        BORDERS.fetch_add(self.broad.borders(first, count).wrapping_sub(before), Relaxed);
+        true
+    }
 }
 
 #[cfg(test)]

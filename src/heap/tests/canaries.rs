@@ -1,6 +1,6 @@
 //! What lies behind a block, and how the process ends when it is written to.
 
-use super::super::malloc::Fill;
+use super::super::Fill;
 use super::super::{Terms, allocate, allocate_aligned_on, free, free_with_layout, reallocate, usable_size};
 use super::*;
 use crate::mitigations::MITIGATIONS;

@@ -25,6 +25,24 @@ fn forked_after(deed: impl FnOnce() + Send, work: impl FnOnce() -> i32) {
     assert_eq!(ending, Some(Ending::Exit(0)));
 }
 
+/// Has another thread do `deed` to a large block, and sees that the child gives back what that had.
+fn ended_in_the_child(deed: impl Fn(&'static Segment, &'static Page) + Sync) {
+    for size in [200_000, LARGE_MAX + 1] {
+        let block = Held::of(size);
+        let (segment, page) = (block.segment(), block.page());
+        let slice = page.face.first_slice();
+        forked_after(
+            || deed(segment, page),
+            || {
+                collect(Collect::Fully);
+                let is_kept = is_kept(segment, slice);
+                is_well();
+                i32::from(is_kept)
+            },
+        );
+    }
+}
+
 /// Whether a large block that starts there has kept its slices or its mapping.
 fn is_kept(segment: &Segment, slice: usize) -> bool {
     segment.role() == Role::Huge || segment.is_used(slice)
@@ -54,41 +72,15 @@ fn what_a_thread_without_a_heap_has_freed_half_is_taken_back() {
 #[test]
 fn a_large_block_that_a_thread_was_freeing_is_given_back() {
     alone("heap::tests::forks::a_large_block_that_a_thread_was_freeing_is_given_back", || {
-        for size in [200_000, LARGE_MAX + 1] {
-            let block = Held::of(size);
-            let (segment, page) = (block.segment(), block.page());
-            let slice = page.face.first_slice();
-            forked_after(
-                || segment::claim_single(segment, page).expect("it is live"),
-                || {
-                    collect(Collect::Fully);
-                    let is_kept = is_kept(segment, slice);
-                    is_well();
-                    i32::from(is_kept)
-                },
-            );
-        }
+        ended_in_the_child(|segment, page| segment::claim_single(segment, page).expect("it is live"));
     });
 }
 
 #[test]
 fn a_large_block_that_a_thread_was_making_is_given_back() {
     alone("heap::tests::forks::a_large_block_that_a_thread_was_making_is_given_back", || {
-        for size in [200_000, LARGE_MAX + 1] {
-            let block = Held::of(size);
-            let (segment, page) = (block.segment(), block.page());
-            let slice = page.face.first_slice();
-            // As far as a thread is that has just made it of a freed one, and not put it down.
-            forked_after(
-                || page.face.take_in_hand(),
-                || {
-                    collect(Collect::Fully);
-                    let is_kept = is_kept(segment, slice);
-                    is_well();
-                    i32::from(is_kept)
-                },
-            );
-        }
+        // As far as a thread is that has just made it of a freed one, and not put it down.
+        ended_in_the_child(|_, page| page.face.take_in_hand());
     });
 }
 
