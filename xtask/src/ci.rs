@@ -21,13 +21,24 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let mut steps = Steps::default();
-    for (name, work) in STEPS {
-        if args.only.is_empty() || args.only.iter().any(|wanted| name.contains(wanted.as_str())) {
-            steps.step(name, work);
+    if !args.only.is_empty() {
+        for (name, work) in STEPS {
+            if args.only.iter().any(|wanted| name.contains(wanted.as_str())) {
+                steps.step(name, work);
+            }
         }
+        return steps.finish();
     }
+    let beside = Steps::beside(&BESIDE);
+    for (name, work) in STEPS.iter().filter(|(name, _)| !BESIDE.contains(name)) {
+        steps.step(name, work);
+    }
+    steps.join(beside)?;
     steps.finish()
 }
+
+/// Steps that keep one processor busy for long, in target directories of their own: they run beside the others.
+const BESIDE: [&str; 4] = ["features", "loom", "miri", "fuzz"];
 
 pub type Step = (&'static str, fn() -> Result<()>);
 
@@ -39,10 +50,10 @@ pub const STEPS: &[Step] = &[
     ("tests, fast", tests_fast),
     ("tests, paranoid", tests_paranoid),
     ("tests, allocators", tests_allocators),
-    ("corpus", || corpus::run(&corpus::Args::all())),
+    ("corpus, paranoid", || corpus::run(&corpus::Args::of(&["p"]))),
     ("tests, refused system calls", tests_on_older_kernel),
     ("mock", mock::run),
-    ("features", || features::run(&features::Args { depth: 1 })),
+    ("features", || features::run(&features::Args { depth: 1, quick: true })),
     ("loom", loom::run),
     ("miri", || miri::run(&miri::Args { full: false, filters: vec![] })),
     ("musl", musl::run),
@@ -53,7 +64,7 @@ pub const STEPS: &[Step] = &[
     ("memcheck", || memcheck::run(memcheck::All::ButSlow)),
     ("no panics", panics::run),
     ("release", release::run),
-    ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
+    ("fuzz", || fuzz::run(&fuzz::Args::of(0.5, vec![Build::Hardened]))),
     ("instructions", instructions::check),
     ("bench, smoke", bench::smoke),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),
@@ -110,7 +121,7 @@ pub fn tests_fast() -> Result<()> {
     shell::run(shell::cargo().args(TEST_ALLOCATOR).arg("--no-default-features"))
 }
 
-/// The corpus has a step of its own, in all its columns.
+/// The corpus has a step of its own here.
 pub fn tests_paranoid() -> Result<()> {
     shell::run(shell::cargo().args(TEST_ALLOCATOR).args(["--exclude", "corpus", "--features", "paranoid"]))
 }

@@ -18,9 +18,9 @@ pub struct Args {
 }
 
 impl Args {
-    /// For CI. Of g some forms are not settled yet: it is played by name.
-    pub fn all() -> Self {
-        Args { columns: ["h", "p"].map(str::to_owned).to_vec(), record: false, rest: vec![] }
+    /// Some columns, whole.
+    pub fn of(columns: &[&str]) -> Self {
+        Args { columns: columns.iter().map(|&column| column.to_owned()).collect(), record: false, rest: vec![] }
     }
 }
 

@@ -5,6 +5,7 @@
 //! member implies the one that is to go, it must go too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -16,6 +17,9 @@ pub struct Args {
     /// How many features at once on top of fast
     #[arg(long, default_value_t = 2)]
     pub depth: u32,
+    /// Property tests play 16 cases instead of 256
+    #[arg(long)]
+    pub quick: bool,
 }
 
 /// Features that choose no mitigation. (`allocator-api2`, `dynamic-tls` and `serde` are in the power set too.)
@@ -35,12 +39,20 @@ pub fn run(args: &Args) -> Result<()> {
         &depth,
         "--exclude-features",
     ];
+    let cargo = || -> Result<Command> {
+        let mut cargo = shell::cargo();
+        cargo.env("CARGO_TARGET_DIR", shell::target_dir()?.join("features"));
+        if args.quick {
+            cargo.env("PROPTEST_CASES", "16");
+        }
+        Ok(cargo)
+    };
     let sets = SETS.join(",");
-    shell::run(shell::cargo().args(power_set).args([sets.as_str(), "--", "--quiet"]))?;
+    shell::run(cargo()?.args(power_set).args([sets.as_str(), "--", "--quiet"]))?;
 
     for features in near_hardened(&features_of("ravelin")?)? {
         let test = ["test", "--quiet", "--package", "ravelin", "--lib", "--no-default-features", "--features"];
-        shell::run(shell::cargo().args(test).arg(features.into_iter().collect::<Vec<_>>().join(",")))?;
+        shell::run(cargo()?.args(test).arg(features.into_iter().collect::<Vec<_>>().join(",")))?;
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ pub fn run() -> Result<()> {
             steps.step(&format!("tests, {refuse} answers {errno}"), || ci::tests_refusing(refuse, errno));
         }
     }
-    steps.step("features, depth 2", || features::run(&features::Args { depth: 2 }));
+    steps.step("features, depth 2", || features::run(&features::Args { depth: 2, quick: false }));
     steps.step("miri, all", || miri::run(&miri::Args { full: true, filters: vec![] }));
     steps.step("aarch64", || aarch64::run(&aarch64::Args { check: false }));
     steps.step("memcheck, all", || memcheck::run(memcheck::All::Really));
