@@ -17,6 +17,7 @@ pub(crate) enum Setting {
     SampledGuards,
     SampledPool,
     BlockQuarantine,
+    CheckAtExit,
     Stats,
     MaxErrors,
     MaxWarnings,
@@ -135,7 +136,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 38;
+pub(crate) const COUNT: usize = 39;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -237,6 +238,13 @@ pub(crate) static TABLE: [Row; COUNT] = [
         "How many bytes of freed small blocks wait in a thread before they are handed out again, with the quarantine built in.",
     )
     .within(4 * KIB, GIB),
+    Row::new(
+        Setting::CheckAtExit,
+        "CHECK_AT_EXIT",
+        Unit::Switch,
+        0,
+        "Checks the heap when the process exits: canaries, lists and freed blocks, as far as they are built in.",
+    ),
     Row::new(
         Setting::Stats,
         "STATS",

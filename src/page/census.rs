@@ -36,8 +36,8 @@ pub(crate) enum PageFault {
     LiveOnList(usize),
     /// The free block at this address was written to.
     Written(usize),
-    /// More was written to the live block at this address than was requested.
-    Overflown(usize),
+    /// More was written to the live block at this address than was requested, at this offset.
+    Overflown { address: usize, requested: usize, offset: usize },
     /// A list runs in a circle, or holds more than the page has.
     Endless(usize),
     /// A block was freed by another thread after its owner had taken it back.
@@ -188,7 +188,9 @@ impl Page {
     /// Checks the canary of the block at this address, unless it was freed in the meantime.
     pub(crate) fn check_canary(&self, address: usize) -> Result<(), PageFault> {
         match self.examine(self.tables(), address) {
-            Found::Damaged { .. } if self.spot(Granule::of(address)).is_live() => Err(PageFault::Overflown(address)),
+            Found::Damaged { requested, offset } if self.spot(Granule::of(address)).is_live() => {
+                Err(PageFault::Overflown { address, requested, offset })
+            }
             _ => Ok(()),
         }
     }
