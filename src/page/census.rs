@@ -1,5 +1,6 @@
 //! Counting a page: the invariant of [`super`] checked against bits and lists, for `check_heap` and the statistics.
 
+use super::block::wiped_part;
 use super::link::Wild;
 use super::{Block, Found, Kind, Page};
 use crate::geometry::{GRANULE, Granule};
@@ -134,7 +135,8 @@ impl Page {
     /// Whether a block just popped holds zeros.
     #[inline(always)]
     pub(crate) fn gives_zeroed(&self) -> bool {
-        MITIGATIONS.zero_on_free || self.hot.zeroed.load(Relaxed)
+        let size = self.hot.size.load(Relaxed) as usize;
+        MITIGATIONS.zero_on_free && wiped_part(size) == size || self.hot.zeroed.load(Relaxed)
     }
 
     /// Counts the page and checks it: lists against bits against counters, every link decoded.
