@@ -81,6 +81,10 @@ pub(super) fn dice() -> &'static Rng {
     &DICE
 }
 
+fn below(bound: u32) -> u32 {
+    DICE.below(bound)
+}
+
 /// Slices claimed for a page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
@@ -129,7 +133,7 @@ pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
     let open = |run: &Run| run.segment.open_all(run.first, run.count, &locked);
     let left = |segment: &'static Segment| {
         let has_some = !segment.dirty.is_empty();
-        has_some.then(|| segment.used.draw_gap_within(&segment.dirty, count, |n| dice().below(n))).flatten()
+        has_some.then(|| segment.used.draw_gap_within(&segment.dirty, count, arena::spread(), below)).flatten()
     };
     let mut nearest = roomy(home.zone(), home).take(WARM_LOOKS);
     let warm = nearest.find_map(|segment| take_from(segment, &left, count, &open, &locked)?.ok());
@@ -179,7 +183,7 @@ pub(super) fn take(
         Ok(run) => return Ok(run),
     }
     let within_reach =
-        |segment: &'static Segment| segment.used.draw_gap_within(segment.within_reach(), count, |n| dice().below(n));
+        |segment: &'static Segment| segment.used.draw_gap_within(segment.within_reach(), count, arena::spread(), below);
     let fused = |segment: &'static Segment| segment.fuse(locked).ok().and_then(|()| within_reach(segment));
     if let Some(Ok(run)) = take_where(home.zone(), home, &within_reach, count, &open, locked) {
         return Ok(run);
@@ -203,7 +207,7 @@ pub(super) fn take_new(
     open: &impl Fn(&Run) -> Result<(), Errno>,
     locked: &Locked,
 ) -> Result<Run, Failed> {
-    let anywhere = |segment: &'static Segment| segment.used.draw_gap(count, |n| dice().below(n));
+    let anywhere = |segment: &'static Segment| segment.used.draw_gap(count, arena::spread(), below);
     match take_where(zone, home, &anywhere, count, open, locked) {
         Some(Ok(run)) => Ok(run),
         Some(Err(_)) => Err(Failed::ToOpen),
