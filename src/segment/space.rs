@@ -142,6 +142,9 @@ pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
         None => take(home, count, open, &locked)?,
     };
     run.segment.guard_end(run.first, run.count);
+    if let Some(page) = run.segment.page_at(run.first) {
+        page.face.take_blocks_in_hand(run.first, run.count);
+    }
     drop(locked);
     peak::look_if_due();
     Ok(run)
@@ -159,9 +162,12 @@ fn roomy(zone: Zone, home: Home) -> impl Iterator<Item = &'static Segment> {
     .filter(move |segment| home.admits(segment.area()))
 }
 
-/// Gives the slices of a page of blocks back. They are purged after the delay.
+/// Gives the slices of a page of blocks back, out of whoever's hand. They are purged after the delay.
 pub(crate) fn release(run: &Run) {
     let locked = lock();
+    if let Some(page) = run.segment.page_at(run.first) {
+        page.face.put_down();
+    }
     run.segment.dirty.add(run.first, run.count);
     give(run, &locked);
     purge::schedule(run.segment, &locked);
