@@ -14,6 +14,8 @@ pub fn cases() -> Vec<Case> {
     let mut cases = vec![
         Case::survives("i8_works_in_512_mib_of_address_space", works_in_little).arranged(in_little_address_space),
         Case::survives("i8_works_with_256_mib_of_data", works_in_little).arranged(with_little_data),
+        Case::survives("i8_most_of_512_mib_of_address_space_can_be_large_blocks", || on_thread(filled_by_large))
+            .arranged(in_little_address_space),
         Case::survives("i8_address_space_of_small_blocks_serves_others", serves_others)
             .arranged(in_little_address_space),
         Case::survives("i6_all_memory_locked_now_and_later", locked),
@@ -169,6 +171,15 @@ fn exhaust_once(size: usize) -> usize {
     }
     collect(ravelin::Collect::Fully);
     count
+}
+
+/// Runs of several slices leave no gaps between them: placed at random they filled 272 MiB.
+fn filled_by_large() {
+    if !is_limited() {
+        skip("to be played under a limit only: it would take all memory of the machine");
+    }
+    let filled = exhaust_once(200_000) * 200_000;
+    assert!(filled > 310 * MIB, "{filled} bytes");
 }
 
 /// What small blocks had of the address space is there for a huge one, and then for a mapping of the program's own.
