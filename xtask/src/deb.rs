@@ -1,6 +1,6 @@
 //! Debian packages of what `install` lays down: `libravelin0` to run programs with, `libravelin-dev` to build them.
 //!
-//! cargo-deb makes them after `libravelin/packaging/deb/Cargo.toml`, lintian must find no fault, and a program is built against the
+//! cargo-deb makes them after `libravelin/packaging/deb/cargo-deb.toml`, lintian must find no fault, and a program is built against the
 //! files in them.
 
 use std::fs;
@@ -58,8 +58,8 @@ fn lay(scratch: &Path, libdir: &str) -> Result<()> {
         ("@MAINTAINER@", maintainer()?),
         ("@DATE@", git("%aD")?),
     ];
-    for text in ["Cargo.toml", "changelog"] {
-        install::write(&format!("deb/{text}"), &scratch.join(text), Build::Hardened, &words)?;
+    for (text, name) in [("cargo-deb.toml", "Cargo.toml"), ("changelog", "changelog")] {
+        install::write(&format!("deb/{text}"), &scratch.join(name), Build::Hardened, &words)?;
     }
     for text in ["LICENSE", "CHANGELOG.md"] {
         fs::copy(shell::root().join(text), scratch.join(text)).with_context(|| format!("cannot copy {text}"))?;
