@@ -51,7 +51,7 @@ mod zone;
 pub use area::{ArenaId, Brought, NoArena, Use};
 pub(crate) use area::{Home, area, manage, reserve, reserve_gigantic};
 pub(crate) use arena::{count as arenas, reserved};
-pub(crate) use budget::{borders, left_out};
+pub(crate) use budget::{borders, left_open, left_out};
 pub(crate) use huge::grow as grow_to_huge;
 pub(crate) use orphans::free_slices as free_slices_of_orphans;
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
