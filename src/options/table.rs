@@ -11,6 +11,7 @@ pub(crate) enum Setting {
     ArenaReserve,
     QuarantineBytes,
     QuarantineCount,
+    ClosingRate,
     GuardLimit,
     HugePages,
     AbandonedLimit,
@@ -137,7 +138,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 40;
+pub(crate) const COUNT: usize = 41;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -194,6 +195,14 @@ pub(crate) static TABLE: [Row; COUNT] = [
         "How many freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, 64 * KIB),
+    Row::new(
+        Setting::ClosingRate,
+        "CLOSING_RATE",
+        Unit::Bytes,
+        GIB,
+        "How many bytes of freed large blocks are made inaccessible at once in a second, and an eighth of that ahead; more only later.",
+    )
+    .within(GIB, 16 * TIB),
     Row::new(
         Setting::GuardLimit,
         "GUARD_LIMIT",

@@ -67,6 +67,9 @@ pub struct Stats {
     /// Protections that were left out since the start of the process, because the kernel refused them or they would have cost too many maps.
     /// Exact.
     pub guards_left_out: u64,
+    /// Large blocks that were freed faster than `RAVELIN_CLOSING_RATE` has it since the start of the process: they stayed accessible
+    /// until the next purge or the next block in their place. Exact.
+    pub left_open: u64,
     /// Maps of the kernel that protections cost now, about. Exact at its moment.
     pub guard_maps: u64,
     /// System calls since the start of the process. Each figure is exact at its moment.

@@ -9,6 +9,7 @@ mod builds;
 mod ci;
 mod corpus;
 mod costs;
+mod deb;
 mod dist;
 mod exports;
 mod features;
@@ -54,6 +55,8 @@ enum Task {
     Dist,
     /// Install libraries, headers, CMake and pkg-config files and the man page (under DESTDIR, if that is set)
     Install(install::Args),
+    /// Make Debian packages with cargo-deb, have lintian look at them, and build a program against them
+    Deb,
     /// Install every build aside, and build and run the tests in C and C++ against what is installed
     Packages,
     /// Run the tests in C and C++, and misuses, under valgrind's memcheck, which is told of every block
@@ -112,6 +115,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Full => full::run(),
         Task::Dist => dist::run(),
         Task::Install(args) => install::run(args),
+        Task::Deb => deb::run(),
         Task::Packages => packages::run(),
         Task::MimallocTests => mimalloc_tests::run(),
         Task::Memcheck => memcheck::run(memcheck::All::ButSlow),
