@@ -11,6 +11,7 @@ mod corpus;
 mod costs;
 mod deb;
 mod dist;
+mod example;
 mod exports;
 mod features;
 mod full;
@@ -26,12 +27,14 @@ mod musl;
 mod odds;
 mod packages;
 mod panics;
+mod published;
 mod real_programs;
 mod release;
 mod rust_programs;
 mod seccomp;
 mod shell;
 mod soak;
+mod solvespace;
 mod steps;
 
 use std::process::ExitCode;
@@ -65,7 +68,7 @@ enum Task {
     MimallocTests,
     /// Run unmodified programs with and without the library and compare what they print
     RealPrograms(real_programs::Args),
-    /// Build published programs that use Rust's mimalloc crate with Ravelin in its place, and run them (minutes)
+    /// Build published programs that use mimalloc, by Rust's crate or by its heaps, with Ravelin in its place, and run them (minutes)
     RustPrograms,
     /// Licences, the oldest compiler that is promised, and packages as they would be published
     Release,
