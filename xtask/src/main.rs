@@ -63,7 +63,7 @@ enum Task {
     /// Install every build aside, and build and run the tests in C and C++ against what is installed
     Packages,
     /// Run the tests in C and C++, and misuses, under valgrind's memcheck, which is told of every block
-    Memcheck,
+    Memcheck(memcheck::Args),
     /// Build and run mimalloc's own tests against every build
     MimallocTests,
     /// Run unmodified programs with and without the library and compare what they print
@@ -121,7 +121,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Deb => deb::run(),
         Task::Packages => packages::run(),
         Task::MimallocTests => mimalloc_tests::run(),
-        Task::Memcheck => memcheck::run(memcheck::All::ButSlow),
+        Task::Memcheck(args) => memcheck::run(args),
         Task::RealPrograms(args) => real_programs::run(args),
         Task::Release => release::run(),
         Task::RustPrograms => rust_programs::run(),
