@@ -1,4 +1,6 @@
 //! Children within a play: forks, whose stderr the parent reads.
+//!
+//! The fuzz targets include this file by its path.
 
 use std::string::String;
 
