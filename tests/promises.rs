@@ -117,6 +117,19 @@ fn the_rule_for_alerts_finds_every_kind_of_report_and_nothing_else() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "reads the sources")]
+fn the_words_of_every_report_are_listed() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a text");
+    let (source, listed) = (read("src/report/kind.rs"), read("SECURITY.md"));
+    let arms = source.lines().filter_map(|line| line.trim().strip_prefix("Kind::")?.split_once(" => \""));
+    let words: Vec<&str> = arms.filter_map(|(_, rest)| rest.strip_suffix("\",")).collect();
+    assert!(words.len() >= 18, "{words:?}");
+    for word in words {
+        assert!(listed.contains(&format!("| `{word}` | ")), "SECURITY.md does not tell of `{word}`");
+    }
+}
+
+#[test]
 fn what_does_not_exist_is_noticed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for name in ["tests/promises.rs::no_such_test", "corpus::a99_", "cargo xtask no-such-task", "tests/none.rs"] {
