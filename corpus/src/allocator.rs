@@ -44,8 +44,8 @@ pub struct Allocator {
     pub owns: Option<fn(*const u8) -> bool>,
     /// Verifies the heap, if it can.
     pub check: Option<fn() -> Result<(), Damage>>,
-    /// Its defences by name, and whether they are in force.
-    pub mitigations: fn() -> Vec<(&'static str, bool)>,
+    /// Whether it has the defence of this name. Takes no memory.
+    pub has: fn(&str) -> bool,
 }
 
 static CURRENT: OnceLock<Allocator> = OnceLock::new();
@@ -88,7 +88,7 @@ pub fn check() -> Result<(), Damage> {
 
 /// Whether this build has a defence.
 pub fn has(mitigation: &str) -> bool {
-    (current().mitigations)().iter().any(|(name, in_force)| *name == mitigation && *in_force)
+    (current().has)(mitigation)
 }
 
 /// The `malloc` that this process has.
@@ -146,6 +146,6 @@ pub fn of_the_process() -> Allocator {
         collect,
         owns: None,
         check: None,
-        mitigations: Vec::new,
+        has: |_| false,
     }
 }

@@ -134,13 +134,9 @@ impl Args {
 ///
 /// # Errors
 /// If a promise was broken, or something is wrong with the arguments.
-pub fn main(
-    allocator: Allocator,
-    cases: fn(Option<char>) -> Vec<Case>,
-    args: impl IntoIterator<Item = String>,
-) -> Result<()> {
+pub fn main(allocator: Allocator, cases: fn() -> Vec<Case>, args: impl IntoIterator<Item = String>) -> Result<()> {
     allocator::choose(allocator);
-    let mut cases = cases(stage::group_to_play());
+    let mut cases = cases();
     stage::play(&mut cases);
     let args = Args::parse_from(args);
     cases.retain(|case| args.takes(case));

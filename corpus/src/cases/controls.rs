@@ -20,17 +20,17 @@ pub(super) fn cases() -> Vec<Case> {
         Case::survives("j11_many_live_blocks", || on_thread(many)),
     ];
     for size in SIZES {
-        cases.push(Case::survives(format!("j4_bytes_that_imitate/{size}"), move || on_thread(|| imitate(size))));
+        cases.push(Case::survives(format_args!("j4_bytes_that_imitate/{size}"), move || on_thread(|| imitate(size))));
         for align in [1, 2, 8, 16, 64, 512, 4096, 64 << 10] {
             if size <= 1 << 20 {
-                cases.push(Case::survives(format!("j5_aligned/{align}/{size}"), move || {
+                cases.push(Case::survives(format_args!("j5_aligned/{align}/{size}"), move || {
                     on_thread(|| aligned(size, align))
                 }));
             }
         }
         if is_class(size) {
             let play = move || on_thread(|| (0..2000.min((1 << 27) / size)).for_each(|_| Block::new(size).free()));
-            cases.push(Case::survives(format!("j10_quarantine_at_its_largest/{size}"), play).arranged(|stage| {
+            cases.push(Case::survives(format_args!("j10_quarantine_at_its_largest/{size}"), play).arranged(|stage| {
                 stage.env("RAVELIN_QUARANTINE_BYTES", "1G").env("RAVELIN_QUARANTINE_COUNT", "65536");
             }));
         }

@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
 /// H1: a secret is freed, and the next who gets such a block looks.
 fn secret(size: usize) -> Case {
     const NONE: &str = "nothing of the secret";
-    let case = Case::open(format!("h1_secret_in_the_next_block/{size}"), move || {
+    let case = Case::open(format_args!("h1_secret_in_the_next_block/{size}"), move || {
         on_thread(|| {
             let _company = Company::of(size);
             let many = 500.min((1 << 23) / size);
@@ -52,7 +52,7 @@ fn secret(size: usize) -> Case {
 /// H2: the secret's page, given up and taken for another class.
 fn recycled(size: usize, other: usize) -> Case {
     const NONE: &str = "nothing of the secret";
-    let case = Case::open(format!("h2_secret_in_a_recycled_page/{size}/{other}"), move || {
+    let case = Case::open(format_args!("h2_secret_in_a_recycled_page/{size}/{other}"), move || {
         on_thread(|| {
             let blocks: Vec<Block> = (0..3000.min((16 << 20) / size)).map(|_| Block::new(size)).collect();
             blocks.iter().for_each(|block| block.write_bytes(0, 0xa7, size));
@@ -97,13 +97,13 @@ fn next_after(size: usize) -> Case {
         }
     };
     let most = 1.0 / 64.0 + 0.006;
-    Case::new(format!("e9_next_after_a_free/{size}"), Needs::RANDOM_ORDER, Expect::Says(SELDOM), odds(most)).own()
+    Case::new(format_args!("e9_next_after_a_free/{size}"), Needs::RANDOM_ORDER, Expect::Says(SELDOM), odds(most)).own()
 }
 
 /// E11: where pointers were, no bytes come: the two never share a page. In Rust the Layout tells them apart.
 fn sprayed(size: usize) -> Case {
     const APART: &str = "bytes never come where pointers were";
-    let case = Case::open(format!("e11_bytes_over_pointers/{size}"), move || {
+    let case = Case::open(format_args!("e11_bytes_over_pointers/{size}"), move || {
         on_thread(|| {
             let pointers = Layout::from_size_align(size, 8).expect("a Layout");
             let bytes = Layout::from_size_align(size, 1).expect("a Layout");

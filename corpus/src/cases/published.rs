@@ -28,7 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// A block of `size` bytes among others, written to by `write`, then freed.
 fn overflow(name: &str, size: usize, write: fn(Block)) -> Case {
-    at_free(format!("{name}/{size}"), move || {
+    at_free(format_args!("{name}/{size}"), move || {
         on_thread(|| {
             let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
             access(block.address(), || write(block));
@@ -115,7 +115,7 @@ fn overflows(cases: &mut Vec<Case>) {
 fn double_frees(cases: &mut Vec<Case>) {
     for who in Who::ALL {
         // The function frees the header and leaves it to the caller, who frees it too.
-        cases.push(Case::dies(format!("k14_openssl_pem/{who}"), DOUBLE_FREE, move || {
+        cases.push(Case::dies(format_args!("k14_openssl_pem/{who}"), DOUBLE_FREE, move || {
             who.play(
                 || {
                     let (name, header, data) = (Block::new(20), Block::new(1), Block::new(1));
@@ -128,7 +128,7 @@ fn double_frees(cases: &mut Vec<Case>) {
             );
         }));
         // A compatibility string is freed, other strings come and go, and it is freed as an option.
-        cases.push(Case::dies(format!("k15_openssh_kex/{who}"), DOUBLE_FREE, move || {
+        cases.push(Case::dies(format_args!("k15_openssh_kex/{who}"), DOUBLE_FREE, move || {
             who.play(
                 || {
                     let _others = Company::of(0x100);
@@ -141,7 +141,7 @@ fn double_frees(cases: &mut Vec<Case>) {
             );
         }));
         // realloc to nothing frees; the next frame, of no size either, does it again.
-        cases.push(Case::dies(format!("k16_gif_realloc_to_nothing/{who}"), AFTER_FREE_IN_REALLOC, move || {
+        cases.push(Case::dies(format_args!("k16_gif_realloc_to_nothing/{who}"), AFTER_FREE_IN_REALLOC, move || {
             who.play(
                 || {
                     let _company = Company::of(0xa8);
@@ -158,7 +158,7 @@ fn double_frees(cases: &mut Vec<Case>) {
         cases.push(across_classes(who));
         // The pointer that is freed is the one that reading has moved on.
         for bytes in [16, 0x80, 0x1f0] {
-            cases.push(Case::dies(format!("k18_io_uring_moved_pointer/{bytes}/{who}"), INTERIOR, move || {
+            cases.push(Case::dies(format_args!("k18_io_uring_moved_pointer/{bytes}/{who}"), INTERIOR, move || {
                 who.play(move || Block::new(0x200).plus(bytes), Block::free_guilty);
             }));
         }
@@ -204,7 +204,7 @@ fn double_frees(cases: &mut Vec<Case>) {
 fn across_classes(who: Who) -> Case {
     const STALE: &[&str] =
         &["invalid free (interior pointer) of ", "invalid free (never allocated) of ", "double free of "];
-    Case::dies(format!("k17_route4_across_classes/{who}"), STALE, move || {
+    Case::dies(format_args!("k17_route4_across_classes/{who}"), STALE, move || {
         who.play(
             || {
                 let blocks = [(); 64].map(|()| Block::new(192));
@@ -412,7 +412,7 @@ fn operator(name: &CStr) -> *mut libc::c_void {
 fn cxx(cases: &mut Vec<Case>) {
     const MISMATCH: &[&str] = &["mismatched", "wrong origin", "wrong size", "wrong layout"];
     let mut add = |name: &str, new: &'static CStr, delete: &'static CStr, wrong_size: Option<usize>, size: usize| {
-        let case = Case::open(format!("k31_cxx/{name}/{size}"), move || {
+        let case = Case::open(format_args!("k31_cxx/{name}/{size}"), move || {
             on_thread(|| {
                 // SAFETY: the operator has this type.
                 let new: New = unsafe { core::mem::transmute(operator(new)) };

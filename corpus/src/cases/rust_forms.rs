@@ -30,12 +30,15 @@ pub fn cases() -> Vec<Case> {
         }),
     ];
     for who in Who::ALL {
-        cases.push(Case::dies(format!("a16_box_from_raw_twice/{who}"), DOUBLE_FREE, move || box_from_raw_twice(who)));
-        cases.push(Case::dies(format!("a16_vec_from_raw_parts_twice/{who}"), DOUBLE_FREE, move || {
+        cases.push(Case::dies(format_args!("a16_box_from_raw_twice/{who}"), DOUBLE_FREE, move || {
+            box_from_raw_twice(who)
+        }));
+        cases.push(Case::dies(format_args!("a16_vec_from_raw_parts_twice/{who}"), DOUBLE_FREE, move || {
             vec_from_raw_parts_twice(who);
         }));
-        cases.push(Case::dies(format!("a16_arc_overdropped/{who}"), DOUBLE_FREE, move || arc_overdropped(who)));
-        cases.push(Case::dies(format!("a16_string_read_twice/{who}"), DOUBLE_FREE, move || string_read_twice(who)));
+        cases.push(Case::dies(format_args!("a16_arc_overdropped/{who}"), DOUBLE_FREE, move || arc_overdropped(who)));
+        cases
+            .push(Case::dies(format_args!("a16_string_read_twice/{who}"), DOUBLE_FREE, move || string_read_twice(who)));
     }
     cases
 }

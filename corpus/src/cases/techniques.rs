@@ -42,18 +42,19 @@ fn allocate_on(size: usize, target: &[u64]) {
 /// F5: the pointers of a doubly linked list, in a freed block, aim at memory of the attacker's choice; so do the sizes beside it.
 fn unlinks(cases: &mut Vec<Case>, size: usize) {
     let mut add = |name: &str, forge: fn(Block, usize, usize)| {
-        let case = Case::new(format!("f5_{name}/{size}"), Needs::NOTHING, Expect::HarmlessOrDies(DAMAGE), move || {
-            on_thread(|| {
-                let target = core::hint::black_box([0x5a5a_u64; 64]);
-                let Some((lower, upper, apart)) = neighbours(size) else { return };
-                lower.free();
-                crate::stage::look(lower.address());
-                forge(lower, target.as_ptr().addr(), apart);
-                // What merges with its neighbour does so here, or with the next.
-                upper.free();
-                allocate_on(size, &target);
+        let case =
+            Case::new(format_args!("f5_{name}/{size}"), Needs::NOTHING, Expect::HarmlessOrDies(DAMAGE), move || {
+                on_thread(|| {
+                    let target = core::hint::black_box([0x5a5a_u64; 64]);
+                    let Some((lower, upper, apart)) = neighbours(size) else { return };
+                    lower.free();
+                    crate::stage::look(lower.address());
+                    forge(lower, target.as_ptr().addr(), apart);
+                    // What merges with its neighbour does so here, or with the next.
+                    upper.free();
+                    allocate_on(size, &target);
+                });
             });
-        });
         cases.push(case.needing(Needs::ENCODED_LINKS).guarded(Expect::FaultsOrDies(DAMAGE)));
     };
     add("unsafe_unlink", |block, target, apart| {
@@ -72,8 +73,11 @@ fn unlinks(cases: &mut Vec<Case>, size: usize) {
 
 /// F6: what lies behind the last block is made to look endless, and then much is asked for.
 fn wilderness(cases: &mut Vec<Case>, size: usize) {
-    let case =
-        Case::new(format!("f6_house_of_force/{size}"), Needs::NOTHING, Expect::HarmlessOrDies(DAMAGE), move || {
+    let case = Case::new(
+        format_args!("f6_house_of_force/{size}"),
+        Needs::NOTHING,
+        Expect::HarmlessOrDies(DAMAGE),
+        move || {
             on_thread(|| {
                 let target = core::hint::black_box([0x5a5a_u64; 64]);
                 let block = Block::new(size);
@@ -84,14 +88,15 @@ fn wilderness(cases: &mut Vec<Case>, size: usize) {
                 core::hint::black_box((current().allocate)(far));
                 allocate_on(size, &target);
             });
-        });
+        },
+    );
     cases.push(case.needing(Needs::ENCODED_LINKS).guarded(Expect::FaultsOrDies(DAMAGE)));
 }
 
 /// F9: a trailer has leaked, and is tried as a link.
 fn leaked_trailer(size: usize) -> Case {
     const FOUND: &str = "every forged link was found";
-    let case = Case::open(format!("f9_links_forged_from_a_trailer/{size}"), move || {
+    let case = Case::open(format_args!("f9_links_forged_from_a_trailer/{size}"), move || {
         on_thread(|| {
             let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
             let trailer = block.read(size);
@@ -118,44 +123,45 @@ fn leaked_trailer(size: usize) -> Case {
 /// F10: links of other free blocks of the page are played again in this one.
 fn replay(size: usize) -> Case {
     const FOUND: &str = "every replayed link was found";
-    let case = Case::new(format!("f10_links_replayed/{size}"), Needs::ENCODED_LINKS, Expect::Says(FOUND), move || {
-        on_thread(|| {
-            let company = Company::of(size);
-            let mut tries = 0;
-            let wanted = sized(4_000, 1_000_000);
-            while tries < wanted {
-                // Of one page, which others hold: what is given up with its page is no link any more.
-                let mut blocks = [Block(core::ptr::null_mut()); 40];
-                blocks.iter_mut().for_each(|block| *block = Block::new(size));
-                let held = [(); 12].map(|()| Block::new(size));
-                let later = [(); 80].map(|()| Block::new(size));
-                let page = held[0].address() >> 16;
-                blocks.iter().for_each(|block| block.free());
-                // Where blocks wait before they have a link, these take their places.
-                later.into_iter().for_each(Block::free);
-                blocks.sort_by_key(|block| block.address() >> 16 != page);
-                let count = blocks.iter().filter(|block| block.address() >> 16 == page).count();
-                let blocks = &blocks[..count];
-                let mut links = [0; 40];
-                links.iter_mut().zip(blocks).for_each(|(link, block)| *link = block.read(0));
-                let links = &links[..count];
-                for (block, link) in blocks.iter().zip(links) {
-                    for other in links.iter().filter(|other| *other != link) {
-                        block.write(0, *other);
-                        tries += 1;
-                        if check().is_ok() {
-                            return harm(format_args!("a link was taken in another block, in try {tries}"));
+    let case =
+        Case::new(format_args!("f10_links_replayed/{size}"), Needs::ENCODED_LINKS, Expect::Says(FOUND), move || {
+            on_thread(|| {
+                let company = Company::of(size);
+                let mut tries = 0;
+                let wanted = sized(4_000, 1_000_000);
+                while tries < wanted {
+                    // Of one page, which others hold: what is given up with its page is no link any more.
+                    let mut blocks = [Block(core::ptr::null_mut()); 40];
+                    blocks.iter_mut().for_each(|block| *block = Block::new(size));
+                    let held = [(); 12].map(|()| Block::new(size));
+                    let later = [(); 80].map(|()| Block::new(size));
+                    let page = held[0].address() >> 16;
+                    blocks.iter().for_each(|block| block.free());
+                    // Where blocks wait before they have a link, these take their places.
+                    later.into_iter().for_each(Block::free);
+                    blocks.sort_by_key(|block| block.address() >> 16 != page);
+                    let count = blocks.iter().filter(|block| block.address() >> 16 == page).count();
+                    let blocks = &blocks[..count];
+                    let mut links = [0; 40];
+                    links.iter_mut().zip(blocks).for_each(|(link, block)| *link = block.read(0));
+                    let links = &links[..count];
+                    for (block, link) in blocks.iter().zip(links) {
+                        for other in links.iter().filter(|other| *other != link) {
+                            block.write(0, *other);
+                            tries += 1;
+                            if check().is_ok() {
+                                return harm(format_args!("a link was taken in another block, in try {tries}"));
+                            }
                         }
+                        block.write(0, *link);
                     }
-                    block.write(0, *link);
+                    check().expect("as it was");
+                    held.into_iter().for_each(Block::free);
                 }
-                check().expect("as it was");
-                held.into_iter().for_each(Block::free);
-            }
-            company.leave();
-            say(format_args!("{FOUND}"));
+                company.leave();
+                say(format_args!("{FOUND}"));
+            });
         });
-    });
     case.own().guarded(Expect::Open)
 }
 
@@ -165,7 +171,7 @@ fn arc_heap(cases: &mut Vec<Case>, who: Who) {
     let rotations: [[usize; 3]; 3] = [[0, 1, 2], [1, 2, 0], [2, 0, 1]];
     for order in rotations {
         let sizes = order.map(|at| SIZES[at]);
-        cases.push(Case::dies(format!("f12_arc_heap/{}/{who}", sizes[0]), DOUBLE_FREE, move || {
+        cases.push(Case::dies(format_args!("f12_arc_heap/{}/{who}", sizes[0]), DOUBLE_FREE, move || {
             who.play(
                 move || {
                     let blocks = sizes.map(Block::new);

@@ -60,18 +60,14 @@ fn ravelin() -> Allocator {
         collect,
         owns: Some(raw::owns),
         check: Some(check),
-        mitigations: || MITIGATIONS.list().to_vec(),
+        has: |wanted| MITIGATIONS.list().into_iter().any(|(name, in_force)| name == wanted && in_force),
     }
 }
 
 /// The cases of any allocator, and those that know Ravelin.
-fn cases(letter: Option<char>) -> Vec<Case> {
-    let files: [(&str, fn() -> Vec<Case>); 2] = [("bi", our_own_memory::cases), ("fi", life::cases)];
-    let own = files.iter().filter(|(letters, _)| letter.is_none_or(|letter| letters.contains(letter)));
-    let own = own.map(|(_, cases)| cases());
-    let mut cases = corpus::cases::of_group(letter);
-    cases.extend(own.flatten().map(Case::own));
-    cases
+fn cases() -> Vec<Case> {
+    let own = our_own_memory::cases().into_iter().chain(life::cases());
+    corpus::cases::all().into_iter().chain(own.map(Case::own)).collect()
 }
 
 /// The column that this build is.
@@ -94,7 +90,7 @@ fn main() -> ExitCode {
     }
     choose(ravelin());
     let column = column();
-    let trials = cases(None).into_iter().map(|case| trial(case, column)).collect();
+    let trials = cases().into_iter().map(|case| trial(case, column)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

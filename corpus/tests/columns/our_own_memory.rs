@@ -1,6 +1,7 @@
 //! Group B of the corpus, second half: pointers into what is the allocator's, but no block that it has handed out.
 
 use core::alloc::Layout;
+use core::fmt::Display;
 use corpus::stage::{Block, Case, Expect, Map, Needs, SIZES, Who, fork, is_huge, maps, say};
 use ravelin::{Region, raw};
 
@@ -23,7 +24,7 @@ pub fn cases() -> Vec<Case> {
                 ("last_granule", SEGMENT - 16),
             ] {
                 let place = move |block| base(block).plus(offset);
-                cases.push(beside(&format!("b13_guard_of_a_segment/{name}"), size, who, place));
+                cases.push(beside(format_args!("b13_guard_of_a_segment/{name}"), size, who, place));
             }
         }
         for size in [200_000, 1 << 20, 64 << 20] {
@@ -57,13 +58,17 @@ fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
             Block::free_guilty,
         );
     };
-    let name = format!("b6_far_behind_a_huge_block/{who}");
-    cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Dies(NEVER), play));
+    cases.push(Case::new(
+        format_args!("b6_far_behind_a_huge_block/{who}"),
+        Needs::FREE_CHECKS,
+        Expect::Dies(NEVER),
+        play,
+    ));
 }
 
 /// Frees a place beside a live block, where no block was ever handed out.
-fn beside(name: &str, size: usize, who: Who, place: impl FnOnce(Block) -> Block + Send + 'static) -> Case {
-    Case::dies(format!("{name}/{size}/{who}"), NEVER, move || {
+fn beside(name: impl Display, size: usize, who: Who, place: impl FnOnce(Block) -> Block + Send + 'static) -> Case {
+    Case::dies(format_args!("{name}/{size}/{who}"), NEVER, move || {
         who.play(
             move || {
                 let place = place(Block::new(size));
@@ -91,7 +96,12 @@ fn metadata(cases: &mut Vec<Case>, who: Who) {
                 Block::free_guilty,
             );
         };
-        cases.push(Case::new(format!("b13_metadata/{name}/{who}"), Needs::FREE_CHECKS, Expect::Dies(FOREIGN), play));
+        cases.push(Case::new(
+            format_args!("b13_metadata/{name}/{who}"),
+            Needs::FREE_CHECKS,
+            Expect::Dies(FOREIGN),
+            play,
+        ));
     };
     add("of_a_segment", 4096, |maps| between_guards(maps, |len| len > 512 << 10));
     add("of_a_segment_start", 0, |maps| between_guards(maps, |len| len > 512 << 10));
@@ -132,7 +142,7 @@ fn table(maps: &[Map], protection: &str) -> Option<Map> {
 fn of_a_heap_that_is_gone(cases: &mut Vec<Case>, size: usize, who: Who) {
     const GONE: &[&str] =
         &["double free of ", "invalid free (never allocated) of ", "invalid free (foreign pointer) of "];
-    cases.push(Case::dies(format!("b16_of_a_region_that_is_gone/{size}/{who}"), GONE, move || {
+    cases.push(Case::dies(format_args!("b16_of_a_region_that_is_gone/{size}/{who}"), GONE, move || {
         who.play(
             move || {
                 let region = Region::new().expect("memory");

@@ -53,7 +53,7 @@ fn whole(call: i64, error: i32) -> Refusal {
 }
 
 fn from_start(name: &str, arrange: fn(&mut Command)) -> Case {
-    Case::survives(format!("i7_refused_from_the_start/{name}"), exercise).arranged(arrange)
+    Case::survives(format_args!("i7_refused_from_the_start/{name}"), exercise).arranged(arrange)
 }
 
 /// Where there are no filters, nothing is refused; then the plays are ordinary ones.

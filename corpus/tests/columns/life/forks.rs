@@ -13,13 +13,15 @@ pub fn cases() -> Vec<Case> {
     ];
     for size in [16, 64, 1024, 20_000] {
         for (name, from_thread) in [("main", false), ("thread", true)] {
-            let name = format!("f11_children_share_no_order/{name}/{size}");
             let play = move || if from_thread { on_thread(|| orders(size)) } else { orders(size) };
-            cases.push(Case::survives(name, play).needing(Needs::RANDOM_ORDER));
+            cases.push(
+                Case::survives(format_args!("f11_children_share_no_order/{name}/{size}"), play)
+                    .needing(Needs::RANDOM_ORDER),
+            );
         }
         let play = move || on_thread(|| orders_after_raw_clones(size));
         cases.push(
-            Case::survives(format!("f11_raw_clones_share_no_new_order/{size}"), play).needing(Needs::RANDOM_ORDER),
+            Case::survives(format_args!("f11_raw_clones_share_no_new_order/{size}"), play).needing(Needs::RANDOM_ORDER),
         );
     }
     cases

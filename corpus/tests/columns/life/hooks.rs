@@ -1,6 +1,7 @@
 //! The last moments: the report hook, handlers of SIGABRT, and misuses where the allocator is at work. Whatever they do, there is one
 //! report, and the process dies.
 
+use core::fmt::Display;
 use core::mem;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
@@ -13,8 +14,8 @@ const DOUBLE_FREE: &[&str] = &["double free of "];
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for who in Who::ALL {
-        cases.push(with_hook(&format!("is_called_once_with_the_report/{who}"), once, tells, who));
-        cases.push(with_hook(&format!("may_allocate/{who}"), once, allocates, who));
+        cases.push(with_hook(format_args!("is_called_once_with_the_report/{who}"), once, tells, who));
+        cases.push(with_hook(format_args!("may_allocate/{who}"), once, allocates, who));
     }
     cases.push(with_hook("that_panics", once, panics, Who::Same));
     cases.push(with_hook("that_frees_twice_itself", once, misuses, Who::Same));
@@ -26,11 +27,15 @@ pub fn cases() -> Vec<Case> {
         ("allocates", allocates_and_returns),
         ("frees_twice_itself", misuses_and_returns),
     ] {
-        let name = format!("i10_handler_of_sigabrt/{name}");
-        cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::ReportsAnd(DOUBLE_FREE, handled_once), move || {
-            handle(libc::SIGABRT, handler);
-            misuse(Who::Same);
-        }));
+        cases.push(Case::new(
+            format_args!("i10_handler_of_sigabrt/{name}"),
+            Needs::FREE_CHECKS,
+            Expect::ReportsAnd(DOUBLE_FREE, handled_once),
+            move || {
+                handle(libc::SIGABRT, handler);
+                misuse(Who::Same);
+            },
+        ));
     }
     cases.extend(jumps());
     cases.push(Case::new("i10_two_threads_at_once", Needs::FREE_CHECKS, Expect::Reports(DOUBLE_FREE), || {
@@ -60,9 +65,9 @@ fn misuse(who: Who) {
 
 type Check = fn(&End) -> Result<(), String>;
 
-fn with_hook(name: &str, check: Check, hook: fn(&Report), who: Who) -> Case {
+fn with_hook(name: impl Display, check: Check, hook: fn(&Report), who: Who) -> Case {
     let expect = Expect::ReportsAnd(DOUBLE_FREE, check);
-    Case::new(format!("i10_hook_{name}"), Needs::FREE_CHECKS, expect, move || {
+    Case::new(format_args!("i10_hook_{name}"), Needs::FREE_CHECKS, expect, move || {
         set_report_hook(hook);
         misuse(who);
     })
@@ -235,8 +240,12 @@ fn jumps() -> Vec<Case> {
         Block::new(300_000).free();
     }
     let dies = |name: &str, check: Check, play: fn()| {
-        let name = format!("i10_handler_of_sigabrt/jumps_away/{name}");
-        Case::new(name, Needs::FREE_CHECKS, Expect::ReportsAnd(DOUBLE_FREE, check), play)
+        Case::new(
+            format_args!("i10_handler_of_sigabrt/jumps_away/{name}"),
+            Needs::FREE_CHECKS,
+            Expect::ReportsAnd(DOUBLE_FREE, check),
+            play,
+        )
     };
     fn jumped(end: &End) -> Result<(), String> {
         handled_once(end)?;

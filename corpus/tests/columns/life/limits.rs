@@ -58,7 +58,7 @@ pub fn cases() -> Vec<Case> {
         for (name, arrange) in plays {
             let most = (small && name != "data").then_some(8 * MIB);
             let play = move || exhaust(size, most);
-            cases.push(Case::survives(format!("i8_null_on_exhaustion/{name}/{size}"), play).arranged(arrange));
+            cases.push(Case::survives(format_args!("i8_null_on_exhaustion/{name}/{size}"), play).arranged(arrange));
         }
     }
     cases
