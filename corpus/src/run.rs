@@ -3,7 +3,7 @@
 use crate::allocator::{self, Allocator};
 use crate::outcome::{self, Outcome};
 use crate::page;
-use crate::stage::{self, Callable, Case, Setting, Start};
+use crate::stage::{self, Callable, Case, Cases, Setting, Start};
 use crate::table::{Column, ROWS, group_title};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -62,9 +62,9 @@ pub struct Args {
     /// Play also what takes seconds
     #[arg(long)]
     slow: bool,
-    /// Seconds after which a case counts as hung
-    #[arg(long, default_value_t = 20)]
-    patience: u64,
+    /// Seconds after which a case counts as hung; 120 if not said where a column is asserted, which nothing should hang in, and else 20
+    #[arg(long)]
+    patience: Option<u64>,
 }
 
 /// What came of one case.
@@ -108,8 +108,8 @@ struct Contender {
 
 impl Args {
     fn contenders(&self) -> Result<Vec<Contender>> {
-        let setting =
-            |preload| Setting { preload, column: self.column, patience: Some(Duration::from_secs(self.patience)) };
+        let patience = self.patience.unwrap_or(if self.column.is_some() { 120 } else { 20 });
+        let setting = |preload| Setting { preload, column: self.column, patience: Some(Duration::from_secs(patience)) };
         let mut all = Vec::new();
         if !self.without_system {
             let name = self.column.map_or("system", Column::name);
@@ -134,9 +134,9 @@ impl Args {
 ///
 /// # Errors
 /// If a promise was broken, or something is wrong with the arguments.
-pub fn main(allocator: Allocator, cases: fn() -> Vec<Case>, args: impl IntoIterator<Item = String>) -> Result<()> {
+pub fn main(allocator: Allocator, cases: fn() -> Cases, args: impl IntoIterator<Item = String>) -> Result<()> {
     allocator::choose(allocator);
-    let mut cases = cases();
+    let mut cases = Vec::from_iter(cases());
     stage::play(&mut cases);
     let args = Args::parse_from(args);
     cases.retain(|case| args.takes(case));

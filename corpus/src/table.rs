@@ -41,9 +41,29 @@ impl Column {
     /// Sets the options of the column for a process that is to be started.
     pub fn arrange(self, command: &mut Command) {
         if self == Column::G {
-            command.env("RAVELIN_SAMPLED_GUARDS", "1");
+            command.env(EVERY, "1");
         }
     }
+}
+
+/// One allocation in how many stands alone.
+const EVERY: &str = "RAVELIN_SAMPLED_GUARDS";
+
+/// So many, or far fewer where each allocation of this process stands alone, which is dear.
+#[must_use]
+pub fn spared(count: usize) -> usize {
+    if is_guarded() { count.div_ceil(64) } else { count }
+}
+
+/// Whether each allocation of this process stands alone.
+#[must_use]
+pub fn is_guarded() -> bool {
+    std::env::var(EVERY).is_ok_and(|every| every == "1")
+}
+
+/// What stood alone comes back as soon as it is freed, and not after hundreds of MiB.
+pub fn without_pool(command: &mut Command) {
+    command.env("RAVELIN_SAMPLED_POOL", "0");
 }
 
 impl core::str::FromStr for Column {

@@ -2,7 +2,8 @@
 //! allocator's own: `our_own_memory`.)
 
 use crate::allocator;
-use crate::stage::{Block, Case, Expect, Needs, SIZES, Who, is_class, is_huge};
+use crate::stage::{Block, Case, Cases, Expect, Needs, SIZES, Who, is_class, is_huge};
+use crate::table::is_guarded;
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt::Display;
 use core::hint::black_box;
@@ -21,8 +22,8 @@ const FAR: &[&str] = &[
     "invalid free (wild pointer) of ",
 ];
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for who in Who::ALL {
         wild(&mut cases, who);
         foreign(&mut cases, who);
@@ -49,7 +50,7 @@ fn anywhere(
     })
 }
 
-fn wild(cases: &mut Vec<Case>, who: Who) {
+fn wild(cases: &mut Cases, who: Who) {
     for address in [1, 8, 16, 0x1000, 0xfff0, usize::MAX, usize::MAX - 15] {
         cases.push(anywhere(format_args!("b1_null_page/{address:#x}"), WILD, who, move || Block::at(address)));
     }
@@ -69,7 +70,7 @@ fn wild(cases: &mut Vec<Case>, who: Who) {
     }
 }
 
-fn foreign(cases: &mut Vec<Case>, who: Who) {
+fn foreign(cases: &mut Cases, who: Who) {
     static ZEROS: [u64; 64] = [0; 64];
     static mut WRITABLE: [u64; 64] = [1; 64];
     const MAPPED: usize = 1 << 20;
@@ -135,7 +136,7 @@ fn map(len: usize) -> Block {
 
 /// B14 and F3: memory of the program's own is dressed up as a chunk of glibc's, or as a segment of an allocator that keeps its
 /// metadata in band, and freed so that the next allocation returns it.
-fn house_of_spirit(cases: &mut Vec<Case>, who: Who) {
+fn house_of_spirit(cases: &mut Cases, who: Who) {
     // Sizes and flags as glibc reads them, before the block and where the next one would begin.
     let dress = |block: Block| {
         for offset in (0..0x200).step_by(16) {
@@ -175,7 +176,7 @@ fn inside(name: &str, words: &'static [&'static str], size: usize, offset: usize
     })
 }
 
-fn near_a_block(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn near_a_block(cases: &mut Cases, size: usize, who: Who) {
     const GIB: usize = 1 << 30;
     cases.push(Case::dies(format_args!("b6_a_gibibyte_on/{size}/{who}"), FAR, move || {
         who.play(move || Block::new(size).plus(GIB), Block::free_guilty);
@@ -215,17 +216,24 @@ fn near_a_block(cases: &mut Vec<Case>, size: usize, who: Who) {
 const MADE: (usize, usize) = (4096, 4);
 
 /// B11 and B12: where a block of the page will be, once it has been made or handed out.
-fn never_handed_out(cases: &mut Vec<Case>, name: &str, size: usize, who: Who, offset: fn(usize, usize) -> usize) {
+fn never_handed_out(cases: &mut Cases, name: &str, size: usize, who: Who, offset: fn(usize, usize) -> usize) {
     const NEVER: &[&str] = &["invalid free (never allocated) of "];
-    cases.push(Case::dies(format_args!("{name}/{size}/{who}"), NEVER, move || {
+    // Where each block stands alone, there are the slices of others.
+    const NO_BLOCK: &[&str] = &["invalid free (", "double free of "];
+    let case = Case::dies(format_args!("{name}/{size}/{who}"), NEVER, move || {
         who.play(
             move || {
                 let apart = allocator::step(size);
-                let place = Block::new(size).plus(offset(size, apart));
-                assert!(allocator::current().owns.is_none_or(|owns| !owns(place.0)), "there is a block");
+                let owned = |place: Block| allocator::current().owns.is_some_and(|owns| owns(place.0));
+                let mut place = Block::new(size).plus(offset(size, apart));
+                while is_guarded() && owned(place) {
+                    place = place.plus(apart);
+                }
+                assert!(!owned(place), "there is a block");
                 place
             },
             Block::free_guilty,
         );
-    }));
+    });
+    cases.push(case.guarded(Expect::Dies(NO_BLOCK)));
 }

@@ -1,8 +1,8 @@
 //! Group G of the corpus: sizes and Layouts.
 
 use crate::allocator::{Collect, collect, current, step};
-use crate::stage::{Block, Case, Expect, Needs, SIZES, Who, guilty, is_class, on_thread};
-use crate::table::Column;
+use crate::stage::{Block, Case, Cases, Expect, Needs, SIZES, Who, guilty, is_class, on_thread};
+use crate::table::{Column, spared};
 use core::alloc::Layout;
 use core::fmt::Display;
 use core::hint::black_box;
@@ -11,8 +11,8 @@ use std::alloc;
 const WRONG_LAYOUT: &[&str] = &["wrong layout (size "];
 const DOUBLE_FREE: &[&str] = &["double free of "];
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for size in SIZES {
         for who in Who::ALL {
             another_class(&mut cases, size, who);
@@ -66,7 +66,7 @@ fn with_layout(name: impl Display, size: usize, who: Who, wrong: Layout) -> Case
 }
 
 /// G1.
-fn another_class(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn another_class(cases: &mut Cases, size: usize, who: Who) {
     let room = step(size);
     let mut add = |name: &str, wrong| {
         cases.push(with_layout(format_args!("g1_another_class/{name}"), size, who, layout(wrong, 8)));
@@ -86,7 +86,7 @@ fn another_class(cases: &mut Vec<Case>, size: usize, who: Who) {
 }
 
 /// G3: where a block for that alignment would have been of another class.
-fn another_alignment(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn another_alignment(cases: &mut Cases, size: usize, who: Who) {
     for align in [32, 64, 4096, 2 << 20] {
         let is_another = if is_class(size) {
             !step(size).is_multiple_of(align) || align > 64 << 10
@@ -137,7 +137,7 @@ fn zeroed(size: usize) -> Case {
 
 fn dirty_then_zeroed(size: usize) {
     // Several pages of the class, as far as that is not too much to write.
-    let held = (1 << 20) / size.max(256) + 3;
+    let held = spared((1 << 20) / size.max(256)) + 3;
     for round in 0..3 {
         let dirty: Vec<Block> = (0..held).map(|_| Block::new(size)).collect();
         dirty.iter().for_each(|block| block.soil(size));

@@ -14,12 +14,12 @@ mod techniques;
 mod temporal;
 mod words;
 
-use crate::stage::Case;
+use crate::stage::Cases;
 
 /// All of them.
 #[must_use]
-pub fn all() -> Vec<Case> {
-    const FILES: [fn() -> Vec<Case>; 14] = [
+pub fn all() -> Cases {
+    const FILES: [fn() -> Cases; 14] = [
         double_free::cases,
         double_free::races,
         double_free::odds,

@@ -5,8 +5,10 @@
 use super::spatial::{at_free, traffic};
 use super::words::{AFTER_FREE_IN_REALLOC, DOUBLE_FREE, FOREIGN, INTERIOR, WRITTEN_AFTER_FREE};
 use crate::allocator::{Collect, collect, step};
-use crate::stage::{Block, Case, Company, Expect, Needs, Who, access, fork, guilty, harm, look, on_thread, say, skip};
-use crate::table::Column;
+use crate::stage::{
+    Block, Case, Cases, Company, Expect, Needs, Who, access, fork, guilty, harm, look, on_thread, say, skip,
+};
+use crate::table::{Column, spared};
 use core::ffi::CStr;
 use core::hint::black_box;
 use core::mem::ManuallyDrop;
@@ -16,8 +18,8 @@ use std::sync::Arc;
 
 const CORRUPTED: &[&str] = &["corrupted free list in malloc at "];
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub(super) fn cases() -> Cases {
+    let mut cases = Cases::default();
     overflows(&mut cases);
     double_frees(&mut cases);
     stale(&mut cases);
@@ -37,7 +39,7 @@ fn overflow(name: &str, size: usize, write: fn(Block)) -> Case {
     })
 }
 
-fn overflows(cases: &mut Vec<Case>) {
+fn overflows(cases: &mut Cases) {
     // sudo copies an argument and, past its end, what follows it: zero bytes among text.
     cases.push(overflow("k1_sudo", 0x40, |block| {
         for offset in 0..0x60 {
@@ -112,7 +114,7 @@ fn overflows(cases: &mut Vec<Case>) {
     );
 }
 
-fn double_frees(cases: &mut Vec<Case>) {
+fn double_frees(cases: &mut Cases) {
     for who in Who::ALL {
         // The function frees the header and leaves it to the caller, who frees it too.
         cases.push(Case::dies(format_args!("k14_openssl_pem/{who}"), DOUBLE_FREE, move || {
@@ -211,7 +213,7 @@ fn across_classes(who: Who) -> Case {
                 blocks.iter().for_each(|block| block.free());
                 collect(Collect::Fully);
                 let apart = step(256);
-                for _ in 0..20_000 {
+                for _ in 0..spared(20_000) {
                     let new = Block::new(256);
                     let stale = |block: &&Block| {
                         block.address() >> 16 == new.address() >> 16 && block.address() % apart != new.address() % apart
@@ -228,7 +230,7 @@ fn across_classes(who: Who) -> Case {
     })
 }
 
-fn stale(cases: &mut Vec<Case>) {
+fn stale(cases: &mut Cases) {
     let freed = |size: usize| {
         let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
         block.free();
@@ -271,7 +273,7 @@ struct Sent<T>(*mut T);
 unsafe impl<T> Send for Sent<T> {}
 
 #[allow(clippy::uninit_vec, reason = "that is the bug which one of them plays")]
-fn rust(cases: &mut Vec<Case>) {
+fn rust(cases: &mut Cases) {
     // str::repeat multiplied without a look: the buffer is the product's low bits.
     cases.push(overflow("k23_str_repeat", 24, |block| {
         for turn in 0..40 {
@@ -409,7 +411,7 @@ fn operator(name: &CStr) -> *mut libc::c_void {
 
 /// K31: operators that do not fit each other, which is undefined in every C++ program. The tests of the columns have no C++ operators of
 /// Ravelin's: these are for libraries that are preloaded.
-fn cxx(cases: &mut Vec<Case>) {
+fn cxx(cases: &mut Cases) {
     const MISMATCH: &[&str] = &["mismatched", "wrong origin", "wrong size", "wrong layout"];
     let mut add = |name: &str, new: &'static CStr, delete: &'static CStr, wrong_size: Option<usize>, size: usize| {
         let case = Case::open(format_args!("k31_cxx/{name}/{size}"), move || {

@@ -1,7 +1,7 @@
 //! Group C of the corpus: realloc and questions about a size.
 
 use crate::allocator::{Collect, collect, owns, step};
-use crate::stage::{Block, Case, Company, Expect, Needs, SIZES, Who, guilty, on_thread};
+use crate::stage::{Block, Case, Cases, Company, Expect, Needs, SIZES, Who, guilty, on_thread};
 use crate::table::Column;
 use core::alloc::Layout;
 use core::hint::black_box;
@@ -14,8 +14,8 @@ const MISALIGNED: &[&str] = &["invalid free (misaligned pointer) in realloc of "
 const FOREIGN: &[&str] = &["invalid free (foreign pointer) in realloc of "];
 const WRONG_LAYOUT: &[&str] = &["wrong layout (size "];
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for size in SIZES {
         for who in Who::ALL {
             freed(&mut cases, size, who);
@@ -51,7 +51,7 @@ fn freed_in_company(size: usize) -> (Block, Company) {
 }
 
 /// C1, C2 and C4 after a free by the owner.
-fn freed(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn freed(cases: &mut Cases, size: usize, who: Who) {
     for (name, new) in [("c1_realloc_freed/larger", size * 3), ("c2_realloc_freed/same", size)] {
         cases.push(Case::dies(format_args!("{name}/{size}/{who}"), AFTER_FREE, move || {
             who.play(|| freed_in_company(size), move |(block, _company)| grow(block, new));
@@ -78,7 +78,7 @@ fn freed(cases: &mut Vec<Case>, size: usize, who: Who) {
 }
 
 /// The same after a free by another thread, before its owner has collected the block (A19) and after.
-fn freed_by_another(cases: &mut Vec<Case>, size: usize) {
+fn freed_by_another(cases: &mut Cases, size: usize) {
     type Act = fn(Block, usize);
     let acts: [(&str, &'static [&'static str], Act); 3] = [
         ("realloc_larger", AFTER_FREE, |block, size| grow(block, size * 3)),
@@ -105,7 +105,7 @@ fn freed_by_another(cases: &mut Vec<Case>, size: usize) {
 }
 
 /// C3 and C4: what is no block.
-fn elsewhere(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn elsewhere(cases: &mut Cases, size: usize, who: Who) {
     let mut add = |name: &str, words: &'static [&'static str], place: fn(Block) -> Block| {
         cases.push(Case::dies(format_args!("c3_realloc_{name}/{size}/{who}"), words, move || {
             who.play(move || place(Block::new(size)), move |block| grow(block, size * 2));
@@ -137,7 +137,7 @@ fn elsewhere(cases: &mut Vec<Case>, size: usize, who: Who) {
 }
 
 /// C5: the old Layout is of another class, or of an alignment that another class serves.
-fn wrong_layout(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn wrong_layout(cases: &mut Cases, size: usize, who: Who) {
     let mut add = |name: &str, old: Layout| {
         let play = move || {
             who.play(

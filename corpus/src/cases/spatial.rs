@@ -3,13 +3,13 @@
 use super::words::{DAMAGE, OVERFLOW};
 use crate::allocator::{Collect, check, collect, has};
 use crate::stage::{
-    Block, Case, Company, Expect, Needs, SIZES, Who, access, guilty, harm, is_class, neighbours, on_thread, say,
+    Block, Case, Cases, Company, Expect, Needs, SIZES, Who, access, guilty, harm, is_class, neighbours, on_thread, say,
 };
-use crate::table::Column;
+use crate::table::{Column, is_guarded};
 use core::fmt::Display;
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub(super) fn cases() -> Cases {
+    let mut cases = Cases::default();
     for size in SIZES {
         small_overflows(&mut cases, size);
         resized(&mut cases, size);
@@ -62,7 +62,7 @@ fn to_the_end(size: usize) -> usize {
     if step > size { step - size + 24 } else { size / 4 + 64 }
 }
 
-fn small_overflows(cases: &mut Vec<Case>, size: usize) {
+fn small_overflows(cases: &mut Cases, size: usize) {
     let mut add = |name: &str, write: fn(Block, usize)| {
         cases.push(at_free(format_args!("{name}/{size}"), move || {
             on_thread(|| {
@@ -103,7 +103,7 @@ fn copy(block: Block, offset: usize, bytes: usize) {
 }
 
 /// C6 and C7.
-fn resized(cases: &mut Vec<Case>, size: usize) {
+fn resized(cases: &mut Cases, size: usize) {
     cases.push(at_free(format_args!("c6_realloc_after_an_overflow/{size}"), move || {
         on_thread(|| {
             let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
@@ -209,7 +209,7 @@ pub(super) fn traffic(size: usize) {
 }
 
 /// D6 and D7: on and on.
-fn far(cases: &mut Vec<Case>, size: usize) {
+fn far(cases: &mut Cases, size: usize) {
     const MIB: usize = 1 << 20;
     let mut add = |name: &str, up: bool, bytes: usize, cell: (Needs, Expect), paranoid: Needs| {
         let case = Case::open(format_args!("{name}/{size}"), move || {
@@ -239,7 +239,7 @@ fn far(cases: &mut Vec<Case>, size: usize) {
 }
 
 /// D8.
-fn beside_large(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn beside_large(cases: &mut Cases, size: usize, who: Who) {
     let mut add = |name: &str, place: fn(Block, usize) -> Block, play: fn(Block)| {
         cases.push(Case::new(
             format_args!("d8_large/{name}/{size}/{who}"),
@@ -262,8 +262,10 @@ fn beside_large(cases: &mut Vec<Case>, size: usize, who: Who) {
     };
     add("write_behind", behind, |place| place.write_byte(0, 1));
     add("read_behind", behind, |place| place.touch(0));
-    add("write_before", |block, _| block.minus(1), |place| place.write_byte(0, 1));
-    add("read_before", |block, _| block.minus(1), |place| place.touch(0));
+    // A block that stands alone may have a margin before it, in the same OS page.
+    let before = |block: Block, _| block.minus(if is_guarded() { block.address() % 4096 } else { 0 } + 1);
+    add("write_before", before, |place| place.write_byte(0, 1));
+    add("read_before", before, |place| place.touch(0));
 }
 
 /// D13: the kernel writes, and meets the guard: less is read, or nothing, and nobody is flagged.

@@ -3,14 +3,14 @@
 use super::spatial::traffic;
 use super::words::WRITTEN_AFTER_FREE;
 use crate::allocator::{Collect, check, collect};
-use crate::stage::{Block, Case, Company, Expect, Needs, SIZES, Who, access, harm, is_class, on_thread, say};
+use crate::stage::{Block, Case, Cases, Company, Expect, Needs, SIZES, Who, access, harm, is_class, on_thread, say};
 use crate::table::Column;
 use core::fmt::Display;
 
 const CORRUPTED: &[&str] = &["corrupted free list in malloc at "];
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub(super) fn cases() -> Cases {
+    let mut cases = Cases::default();
     for size in SIZES.into_iter().filter(|&size| is_class(size)) {
         for who in Who::ALL {
             links(&mut cases, size, who);
@@ -110,7 +110,7 @@ fn written(
 const WIPED: usize = 1024;
 
 /// E3, E6 and E7: the link is written over.
-fn links(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn links(cases: &mut Cases, size: usize, who: Who) {
     let mut add = |name: &str, write: fn(Block, usize)| {
         let case = written(format_args!("{name}/{size}/{who}"), size, who, move |block| write(block, size), true);
         // Zeros over what is wiped are no write: a block that waits in the quarantine has no link that they could hit.
@@ -171,7 +171,7 @@ fn another_blocks_word(size: usize, who: Who) -> Case {
 }
 
 /// E4: what is not the link.
-fn elsewhere(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn elsewhere(cases: &mut Cases, size: usize, who: Who) {
     if size < 24 {
         return;
     }
@@ -184,7 +184,7 @@ fn elsewhere(cases: &mut Vec<Case>, size: usize, who: Who) {
 }
 
 /// E10: without another allocation.
-fn looked_for(cases: &mut Vec<Case>, size: usize) {
+fn looked_for(cases: &mut Cases, size: usize) {
     let case =
         Case::new(format_args!("e10_check_heap/{size}"), Needs::ENCODED_LINKS, Expect::Says("found"), move || {
             on_thread(|| {
@@ -202,7 +202,7 @@ fn looked_for(cases: &mut Vec<Case>, size: usize) {
 }
 
 /// E8: the block was freed by another thread, and its owner has not taken it back. In h there is no link in it yet.
-fn waiting_for_the_owner(cases: &mut Vec<Case>, size: usize) {
+fn waiting_for_the_owner(cases: &mut Cases, size: usize) {
     let case =
         Case::new(format_args!("e8_waiting_for_the_owner/{size}"), Needs::FREE_CHECKS, Expect::Survives, move || {
             on_thread(|| {
@@ -225,6 +225,7 @@ fn old_data(size: usize) -> Case {
             block.write_bytes(0, 0xa7, size);
             block.free();
             let seen = access(block.address(), || {
+                block.touch(0);
                 (8..size).any(|at| block.read_byte(at) == 0xa7 && at + 1 < size && block.read_byte(at + 1) == 0xa7)
             });
             if seen {

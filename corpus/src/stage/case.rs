@@ -206,13 +206,17 @@ impl fmt::Debug for Case {
 impl Case {
     /// A case that is the same in all columns.
     ///
-    /// A stage makes the list that its audience has made, and plays one of it. The others take no memory there: where every
-    /// allocation stands alone, some thousand would take longer than the play.
+    /// What a stage does not play takes no memory there: see [`Cases`](super::Cases).
     pub fn new(name: impl fmt::Display, needs: Needs, expect: Expect, play: impl FnOnce() + Send + 'static) -> Case {
         if !is_wanted(&name) {
             return Case::made(String::new(), needs, expect, Box::new(|| {}));
         }
         Case::made(name.to_string(), needs, expect, Box::new(play))
+    }
+
+    /// Whether it is one that this process will not play, and without a name.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.name.is_empty()
     }
 
     fn made(name: String, needs: Needs, expect: Expect, play: Box<dyn FnOnce() + Send>) -> Case {

@@ -25,6 +25,7 @@
 mod actors;
 mod block;
 mod case;
+mod cases;
 mod ending;
 mod filter;
 mod fork;
@@ -34,6 +35,7 @@ mod say;
 pub use actors::{Flag, Who, crowd, on_thread, together};
 pub use block::{Block, Company, SIZES, is_class, is_huge, is_large, neighbours, neighbours_in_a_page_with_room};
 pub use case::{Callable, Case, Cell, Expect, Needs};
+pub use cases::Cases;
 pub use ending::{End, HARM, Setting, Start, patience, prepare, skip};
 pub use filter::{GUARDS, Refusal, refuse};
 pub use fork::{Child, fork};

@@ -12,7 +12,7 @@ mod life;
 mod our_own_memory;
 
 use corpus::allocator::{Allocator, Collect, Damage, choose};
-use corpus::stage::{self, Case, Setting, Start};
+use corpus::stage::{self, Case, Cases, Setting, Start};
 use corpus::table::Column;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use ravelin::{MITIGATIONS, raw};
@@ -65,7 +65,7 @@ fn ravelin() -> Allocator {
 }
 
 /// The cases of any allocator, and those that know Ravelin.
-fn cases() -> Vec<Case> {
+fn cases() -> Cases {
     let own = our_own_memory::cases().into_iter().chain(life::cases());
     corpus::cases::all().into_iter().chain(own.map(Case::own)).collect()
 }

@@ -2,7 +2,7 @@
 
 use core::alloc::Layout;
 use core::fmt::Display;
-use corpus::stage::{Block, Case, Expect, Map, Needs, SIZES, Who, fork, is_huge, maps, say};
+use corpus::stage::{Block, Case, Cases, Expect, Map, Needs, SIZES, Who, fork, is_huge, maps, say};
 use ravelin::{Region, raw};
 
 const NEVER: &[&str] = &["invalid free (never allocated) of "];
@@ -11,8 +11,8 @@ const FOREIGN: &[&str] = &["invalid free (foreign pointer) of "];
 const SLICE: usize = 64 << 10;
 const SEGMENT: usize = 32 << 20;
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for who in Who::ALL {
         for size in [64, 4096, 1 << 20] {
             let base = |block: Block| block.minus(block.address() % SEGMENT);
@@ -48,7 +48,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A mapping of its own is longer than its block.
-fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
+fn beside_a_huge_mapping(cases: &mut Cases, who: Who) {
     let play = move || {
         who.play(
             || {
@@ -82,7 +82,7 @@ fn beside(name: impl Display, size: usize, who: Who, place: impl FnOnce(Block) -
 
 /// Mappings that the allocator keeps its books in. They are nobody's blocks, and nobody's memory either as far as the segment map
 /// knows: their addresses are in no segment.
-fn metadata(cases: &mut Vec<Case>, who: Who) {
+fn metadata(cases: &mut Cases, who: Who) {
     let mut add = |name: &str, offset: usize, find: fn(&[Map]) -> Option<Map>| {
         let play = move || {
             who.play(
@@ -139,7 +139,7 @@ fn table(maps: &[Map], protection: &str) -> Option<Map> {
 }
 
 /// B16.
-fn of_a_heap_that_is_gone(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn of_a_heap_that_is_gone(cases: &mut Cases, size: usize, who: Who) {
     const GONE: &[&str] =
         &["double free of ", "invalid free (never allocated) of ", "invalid free (foreign pointer) of "];
     cases.push(Case::dies(format_args!("b16_of_a_region_that_is_gone/{size}/{who}"), GONE, move || {

@@ -5,14 +5,16 @@ use core::fmt::Display;
 use core::mem;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
-use corpus::stage::{Block, Case, End, Expect, Needs, Who, crowd, fork, guilty, on_thread, say, sized, together};
+use corpus::stage::{
+    Block, Case, Cases, End, Expect, Needs, Who, crowd, fork, guilty, on_thread, say, sized, together,
+};
 use ravelin::{Report, set_report_hook};
 use std::thread;
 
 const DOUBLE_FREE: &[&str] = &["double free of "];
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for who in Who::ALL {
         cases.push(with_hook(format_args!("is_called_once_with_the_report/{who}"), once, tells, who));
         cases.push(with_hook(format_args!("may_allocate/{who}"), once, allocates, who));
@@ -220,7 +222,7 @@ extern "C" fn deed() {
 
 /// When the handler has jumped away, the process dies in the next slow path of the thread, or in that of another when the grace is
 /// over.
-fn jumps() -> Vec<Case> {
+fn jumps() -> Cases {
     const STACK: usize = 256 << 10;
     /// Only for the main thread, whose stack lies above all mappings: so the deed's frames are deeper than this one, as those of
     /// a plain call would be.
@@ -254,7 +256,7 @@ fn jumps() -> Vec<Case> {
         }
         if end.has_said("went on") { Err("the process went on".into()) } else { Ok(()) }
     }
-    vec![
+    Cases::from([
         dies("and_the_next_slow_path_dies", jumped, || {
             jump_out_of_a_deeper_frame(|| {
                 slow_path();
@@ -296,7 +298,7 @@ fn jumps() -> Vec<Case> {
                 low_frame(core::hint::black_box(&mut low));
             });
         }),
-    ]
+    ])
 }
 
 /// The upper of two stacks, for the deed.
