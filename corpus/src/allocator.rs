@@ -3,6 +3,7 @@
 //! The cases know no allocator. Whoever plays them says at its start which one it is: the tests of the columns say Ravelin, and the program `corpus`
 //! says whatever `malloc` its process has, its own C library's or a preloaded one's.
 
+use crate::operators::{OF_THE_PROCESS, Operators};
 use std::sync::OnceLock;
 
 /// How thoroughly memory is given back.
@@ -44,6 +45,8 @@ pub struct Allocator {
     pub owns: Option<fn(*const u8) -> bool>,
     /// Verifies the heap, if it can.
     pub check: Option<fn() -> Result<(), Damage>>,
+    /// C++'s.
+    pub operators: Operators,
     /// Whether it has the defence of this name. Takes no memory.
     pub has: fn(&str) -> bool,
 }
@@ -146,6 +149,7 @@ pub fn of_the_process() -> Allocator {
         collect,
         owns: None,
         check: None,
+        operators: OF_THE_PROCESS,
         has: |_| false,
     }
 }

@@ -261,7 +261,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "K18", title: "CVE-2021-41073, Linux: a pointer is freed that was moved on", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "K19", title: "CVE-2019-2215, Android's binder: a list is unlinked inside a freed block", promises: ["-", "d", "F"], elsewhere: None },
     Row { id: "K20", title: "CVE-2020-28018, Exim: a string is written to memory that was freed", promises: ["d", "d", "F"], elsewhere: None },
-    Row { id: "K21", title: "CVE-2024-6387, OpenSSH: a signal handler frees what the interrupted code frees", promises: ["D", "D", "D"], elsewhere: None },
+    Row { id: "K21", title: "CVE-2006-5051, OpenSSH: a signal handler does too much, and a block is freed twice", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "K22", title: "CWE-415 across fork: a child frees what its parent had freed", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "K23", title: "CVE-2018-1000810, Rust's str::repeat: the buffer's size overflowed", promises: ["-", "D", "D or F"], elsewhere: None },
     Row { id: "K24", title: "CVE-2021-25900, smallvec: more elements come than were announced", promises: ["-", "D", "D or F"], elsewhere: None },

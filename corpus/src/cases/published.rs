@@ -4,12 +4,10 @@
 
 use super::spatial::{at_free, traffic};
 use super::words::{AFTER_FREE_IN_REALLOC, DOUBLE_FREE, FOREIGN, INTERIOR, WRITTEN_AFTER_FREE};
-use crate::allocator::{Collect, collect, step};
-use crate::stage::{
-    Block, Case, Cases, Company, Expect, Needs, Who, access, fork, guilty, harm, look, on_thread, say, skip,
-};
+use crate::allocator::{Collect, collect, current, step};
+use crate::operators::Form;
+use crate::stage::{Block, Case, Cases, Company, Expect, Needs, Who, access, fork, guilty, harm, on_thread, say};
 use crate::table::{Column, spared};
-use core::ffi::CStr;
 use core::hint::black_box;
 use core::mem::ManuallyDrop;
 use core::ptr;
@@ -393,53 +391,27 @@ fn rust(cases: &mut Cases) {
     );
 }
 
-type New = unsafe extern "C" fn(usize) -> *mut u8;
-type Delete = unsafe extern "C" fn(*mut u8);
-type SizedDelete = unsafe extern "C" fn(*mut u8, usize);
-
-/// A C++ operator of this process. Whoever preloads a library may have brought his own.
-fn operator(name: &CStr) -> *mut libc::c_void {
-    // SAFETY: loads a library that has no surprises.
-    unsafe { libc::dlopen(c"libstdc++.so.6".as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-    // SAFETY: looks a name up.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    if found.is_null() {
-        skip("no C++ runtime here");
-    }
-    found
-}
-
-/// K31: operators that do not fit each other, which is undefined in every C++ program. The tests of the columns have no C++ operators of
-/// Ravelin's: these are for libraries that are preloaded.
+/// K31: operators that do not fit each other, which is undefined in every C++ program.
 fn cxx(cases: &mut Cases) {
-    const MISMATCH: &[&str] = &["mismatched", "wrong origin", "wrong size", "wrong layout"];
-    let mut add = |name: &str, new: &'static CStr, delete: &'static CStr, wrong_size: Option<usize>, size: usize| {
+    const MISMATCHED: &[&str] = &["mismatched deallocation (allocated by new"];
+    const WRONG_SIZE: &[&str] = &["wrong size ("];
+    let mut add = |name: &str, words, size: usize, new: Form, delete: Form, wrong: Option<usize>| {
         let case = Case::open(format_args!("k31_cxx/{name}/{size}"), move || {
             on_thread(|| {
-                // SAFETY: the operator has this type.
-                let new: New = unsafe { core::mem::transmute(operator(new)) };
-                let delete = operator(delete);
-                // SAFETY: any size will do.
-                let block = black_box(unsafe { new(size) });
-                match wrong_size {
-                    None => guilty(block.addr(), || {
-                        // SAFETY: none: the operator has this type, and does not fit.
-                        unsafe { core::mem::transmute::<*mut libc::c_void, Delete>(delete)(block) };
-                    }),
-                    Some(wrong) => guilty(block.addr(), || {
-                        // SAFETY: none: the operator has this type, and the size is another.
-                        unsafe { core::mem::transmute::<*mut libc::c_void, SizedDelete>(delete)(block, wrong) };
-                    }),
-                }
-                look(block.addr());
+                let operators = current().operators;
+                let block = black_box((operators.new)(size, new));
+                guilty(block.addr(), || {
+                    // SAFETY: none: it is not the operator, or not the size, that the block was made with.
+                    unsafe { (operators.delete)(block, delete, wrong) };
+                });
             });
         });
-        cases.push(case.paranoid(Needs::all(&["origin-checks", "c++"]), Expect::Dies(MISMATCH)));
+        cases.push(case.paranoid(Needs::ORIGIN_CHECKS, Expect::Dies(words)));
     };
     for size in [8, 40, 100, 1000] {
-        add("new_and_delete_array", c"_Znwm", c"_ZdaPv", None, size);
-        add("new_array_and_delete", c"_Znam", c"_ZdlPv", None, size);
-        add("sized_delete_of_another_class", c"_Znwm", c"_ZdlPvm", Some(size * 3 + 40), size);
-        add("sized_delete_one_byte_off", c"_Znwm", c"_ZdlPvm", Some(size - 1), size);
+        add("new_and_delete_array", MISMATCHED, size, Form::One, Form::Many, None);
+        add("new_array_and_delete", MISMATCHED, size, Form::Many, Form::One, None);
+        add("sized_delete_of_another_class", WRONG_SIZE, size, Form::One, Form::One, Some(size * 3 + 40));
+        add("sized_delete_one_byte_off", WRONG_SIZE, size, Form::One, Form::One, Some(size - 1));
     }
 }

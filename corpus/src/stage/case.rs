@@ -34,6 +34,8 @@ impl Needs {
     pub const QUARANTINE: Needs = Needs::all(&["quarantine"]);
     /// An inaccessible page after every page.
     pub const PAGE_GUARDS: Needs = Needs::all(&["page-guards"]);
+    /// By what a block was allocated, and with which size.
+    pub const ORIGIN_CHECKS: Needs = Needs::all(&["origin-checks", "canaries"]);
     /// Blocks without pointers lie apart.
     pub const PARTITION: Needs = Needs::all(&["partition"]);
     /// Every block stands alone (with N = 1).

@@ -12,10 +12,12 @@ mod life;
 mod our_own_memory;
 
 use corpus::allocator::{Allocator, Collect, Damage, choose};
+use corpus::operators::{Form, Operators};
 use corpus::stage::{self, Case, Cases, Setting, Start};
 use corpus::table::Column;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use ravelin::{MITIGATIONS, raw};
+use ravelin::MITIGATIONS;
+use ravelin::raw::{self, Operator};
 use std::env;
 use std::process::ExitCode;
 
@@ -49,7 +51,25 @@ fn ravelin() -> Allocator {
             Err(found) => Err(Damage { address: found.address() }),
         }
     }
+    fn kind(form: Form) -> Operator {
+        match form {
+            Form::One => Operator::One,
+            Form::Many => Operator::Many,
+        }
+    }
+    fn new(size: usize, form: Form) -> *mut u8 {
+        raw::operator_new(size, kind(form))
+    }
+    unsafe fn delete(block: *mut u8, form: Form, size: Option<usize>) {
+        match size {
+            // SAFETY: the caller's affair.
+            None => unsafe { raw::operator_delete(block, kind(form)) },
+            // SAFETY: the caller's affair.
+            Some(size) => unsafe { raw::operator_delete_sized(block, size, kind(form)) },
+        }
+    }
     Allocator {
+        operators: Operators { new, delete },
         allocate: raw::allocate,
         allocate_zeroed: raw::allocate_zeroed,
         allocate_aligned: raw::allocate_aligned,
