@@ -30,6 +30,7 @@ pub mod cases;
 pub mod operators;
 pub mod outcome;
 pub mod page;
+pub mod record;
 pub mod run;
 pub mod stage;
 pub mod table;

@@ -102,6 +102,12 @@ pub fn row(id: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.id.eq_ignore_ascii_case(id))
 }
 
+/// Where a row stands in the table; behind all of them if nowhere.
+#[must_use]
+pub fn position(id: &str) -> usize {
+    ROWS.iter().position(|row| row.id == id).unwrap_or(usize::MAX)
+}
+
 /// What a group is about.
 #[must_use]
 pub fn group_title(group: &str) -> &'static str {
