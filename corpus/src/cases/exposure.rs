@@ -45,8 +45,7 @@ fn secret(size: usize) -> Case {
             say(format_args!("{NONE}"));
         });
     });
-    // What is larger than is wiped in whole is purged with its page, not before.
-    if size <= 1024 { case.paranoid(Needs::ZERO_ON_FREE, Expect::Says(NONE)) } else { case }
+    case.paranoid(Needs::ZERO_ON_FREE, Expect::Says(NONE))
 }
 
 /// H2: the secret's page, given up and taken for another class.

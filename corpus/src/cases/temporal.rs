@@ -99,15 +99,10 @@ fn written(
             Needs::ENCODED_LINKS,
             Expect::DiesLater(WRITTEN_AFTER_FREE),
         )
-    } else if size <= WIPED {
-        case.with(Column::P, Needs::ZERO_ON_FREE, Expect::DiesLater(WRITTEN_AFTER_FREE))
     } else {
-        case
+        case.with(Column::P, Needs::ZERO_ON_FREE, Expect::DiesLater(WRITTEN_AFTER_FREE))
     }
 }
-
-/// Up to here a block is wiped and looked at in whole. What is larger is purged, not looked at.
-const WIPED: usize = 1024;
 
 /// E3, E6 and E7: the link is written over.
 fn links(cases: &mut Cases, size: usize, who: Who) {
@@ -235,8 +230,7 @@ fn old_data(size: usize) -> Case {
             }
         });
     });
-    let case = case.guarded(Expect::Faults);
-    if size <= WIPED { case.with(Column::P, Needs::ZERO_ON_FREE, Expect::Says(NONE)) } else { case }
+    case.with(Column::P, Needs::ZERO_ON_FREE, Expect::Says(NONE)).guarded(Expect::Faults)
 }
 
 /// E12: nothing of the page is left, and it was given back.
