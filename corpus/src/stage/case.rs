@@ -85,6 +85,8 @@ pub enum Expect {
     HarmlessOrDies(&'static [&'static str]),
     /// Nothing is promised: what happens is recorded.
     Open,
+    /// Nothing is promised, and chance decides: it hangs on who lies beside the block. Played, and not recorded.
+    Chance,
 }
 
 impl Expect {
@@ -137,7 +139,7 @@ impl Expect {
                 harmless()?;
                 Expect::Survives.judge(end).or_else(|_| Expect::Reports(words).judge(end))
             }
-            Expect::Open => Ok(()),
+            Expect::Open | Expect::Chance => Ok(()),
         }
     }
 
@@ -158,6 +160,7 @@ impl Expect {
             Expect::Survives | Expect::Says(_) => "OK",
             Expect::HarmlessOrDies(_) => "N or d",
             Expect::Open => "-",
+            Expect::Chance => "- by chance",
         }
     }
 }
