@@ -20,8 +20,9 @@ const CHILD: &str = "MISUSE_TEST_CHILD";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a child is looked at whose pipes somebody else holds open.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long words are waited for that a dead child's own children may still say.
-const ECHO: Duration = Duration::from_millis(200);
+/// How long words are waited for that a dead child's own children may still say, or that a busy machine has not let us read yet: too
+/// short, and a child seems to have said nothing.
+const ECHO: Duration = Duration::from_secs(5);
 /// Bytes of each stream that are kept.
 const KEPT: usize = 1 << 20;
 
