@@ -469,6 +469,7 @@ typedef struct rv_stats_s {
     uint64_t guard_maps;         /* that guards cost */
     uint64_t forks;
     uint64_t threads;
+    uint64_t left_open; /* freed large blocks that were not made inaccessible at once: RAVELIN_CLOSING_RATE */
 } rv_stats_t;
 /* Stores size bytes of the figures: sizeof(rv_stats_t). Returns how many bytes this library has; a newer one has more. */
 rv_decl_export size_t rv_stats_get(rv_stats_t* stats, size_t size) rv_attr_noexcept;

@@ -1,7 +1,7 @@
 # mimalloc for CMake, served by Ravelin @VERSION@: the targets mimalloc and mimalloc-static.
 get_filename_component(MIMALLOC_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}" ABSOLUTE)
 get_filename_component(MIMALLOC_LIBRARY_DIR "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
-get_filename_component(MIMALLOC_INCLUDE_DIR "${CMAKE_CURRENT_LIST_DIR}/../../../include" ABSOLUTE)
+get_filename_component(MIMALLOC_INCLUDE_DIR "${CMAKE_CURRENT_LIST_DIR}/../../@UP@/include" ABSOLUTE)
 set(MIMALLOC_OBJECT_DIR "${MIMALLOC_LIBRARY_DIR}")
 set(MIMALLOC_TARGET_DIR "${MIMALLOC_LIBRARY_DIR}")
 set(MIMALLOC_VERSION_DIR "")

@@ -3,8 +3,9 @@
 //! In the child every thread but one is gone, between any two of its stores. What they left in the state and remote bits
 //! is the truth; counters and lists may be torn. So their pages are marked as abandoned and torn, and whoever adopts one
 //! rebuilds it from the bits (`page::grow`). Large blocks that they were making or freeing come to an end
-//! (`segment::end_orphans`). The one thread's own pages are sound, but their keys and orders are known to
-//! the parent: its heaps' tables are emptied, so that the slow path meets each page, and redraws it, before it is popped from.
+//! (`segment::end_orphans`), and so do pages that they were bearing or giving up (`segment::orphans`). The one thread's own pages are
+//! sound, but their keys and orders are known to the parent: its heaps' tables are emptied, so that the slow path meets each page, and
+//! redraws it, before it is popped from.
 
 use super::abandon;
 use super::free::preserving_errno;
@@ -50,6 +51,7 @@ pub(super) extern "C" fn after_in_child() {
     }
     if had_others {
         orphan_pages(me);
+        segment::free_slices_of_orphans();
         segment::end_orphans();
     }
     if let Some(me) = me {

@@ -327,22 +327,7 @@ impl Thread {
 
     /// A thread's metadata for the moment, spare or new.
     pub(super) fn take() -> Option<&'static Thread> {
-        let thread = {
-            let locked = space::lock();
-            // SAFETY: null or a thread's metadata, which is never unmapped.
-            match unsafe { SPARE.load(Relaxed).as_ref() } {
-                Some(thread) => {
-                    SPARE.store(thread.spare.load(Relaxed), Relaxed);
-                    thread
-                }
-                None => {
-                    let thread = meta::allocate::<Thread>(&locked).ok()?;
-                    thread.next.store(ALL.load(Relaxed), Relaxed);
-                    ALL.store(ptr::from_ref(thread).cast_mut(), Release);
-                    thread
-                }
-            }
-        };
+        let thread = Self::take_as_it_is()?;
         thread.backing().for_each(|heap| heap.reset(thread));
         thread.data.iter().for_each(|heap| heap.singles.settle(Home::DATA));
         if MITIGATIONS.quarantine {
@@ -355,18 +340,38 @@ impl Thread {
         thread.stack.forget();
         thread.in_deferred.store(false, Relaxed);
         thread.heartbeat.store(0, Relaxed);
+        Some(thread)
+    }
+
+    /// The same as whoever had it has left it.
+    pub(super) fn take_as_it_is() -> Option<&'static Thread> {
+        let locked = space::lock();
+        // SAFETY: null or a thread's metadata, which is never unmapped.
+        let thread = match unsafe { SPARE.load(Relaxed).as_ref() } {
+            Some(thread) => {
+                SPARE.store(thread.spare.load(Relaxed), Relaxed);
+                thread
+            }
+            None => {
+                let thread = meta::allocate::<Thread>(&locked).ok()?;
+                thread.next.store(ALL.load(Relaxed), Relaxed);
+                ALL.store(ptr::from_ref(thread).cast_mut(), Release);
+                thread
+            }
+        };
+        // Under the lock, which fork holds: in its child metadata is among the spare ones, or active and put there.
         thread.active.store(1, Relaxed);
         Some(thread)
     }
 
     /// Puts the metadata among the spare ones, and that of its heaps. They have no page any more.
     pub(super) fn put_back(&'static self) {
-        self.active.store(0, Relaxed);
         let locked = space::lock();
         self.heap.name.end();
         while let Some(heap) = self.heaps().nth(1 + DATA_HEAPS) {
             heap.part(self, &locked);
         }
+        self.active.store(0, Relaxed);
         self.spare.store(SPARE.load(Relaxed), Relaxed);
         SPARE.store(ptr::from_ref(self).cast_mut(), Relaxed);
     }

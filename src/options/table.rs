@@ -11,12 +11,15 @@ pub(crate) enum Setting {
     ArenaReserve,
     QuarantineBytes,
     QuarantineCount,
+    ClosingRate,
     GuardLimit,
     HugePages,
     AbandonedLimit,
     SampledGuards,
     SampledPool,
     BlockQuarantine,
+    WipeLimit,
+    CheckAtExit,
     Stats,
     MaxErrors,
     MaxWarnings,
@@ -135,7 +138,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 38;
+pub(crate) const COUNT: usize = 41;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -193,6 +196,14 @@ pub(crate) static TABLE: [Row; COUNT] = [
     )
     .within(0, 64 * KIB),
     Row::new(
+        Setting::ClosingRate,
+        "CLOSING_RATE",
+        Unit::Bytes,
+        GIB,
+        "How many bytes of freed large blocks are made inaccessible at once in a second, and an eighth of that ahead; more only later.",
+    )
+    .within(GIB, 16 * TIB),
+    Row::new(
         Setting::GuardLimit,
         "GUARD_LIMIT",
         Unit::Count,
@@ -237,6 +248,21 @@ pub(crate) static TABLE: [Row; COUNT] = [
         "How many bytes of freed small blocks wait in a thread before they are handed out again, with the quarantine built in.",
     )
     .within(4 * KIB, GIB),
+    Row::new(
+        Setting::WipeLimit,
+        "WIPE_LIMIT",
+        Unit::Bytes,
+        128 * KIB,
+        "How many bytes of a freed block are wiped, and found wiped when it is handed out, with zero-on-free built in.",
+    )
+    .within(KIB, 128 * KIB),
+    Row::new(
+        Setting::CheckAtExit,
+        "CHECK_AT_EXIT",
+        Unit::Switch,
+        0,
+        "Checks the heap when the process exits: canaries, lists and freed blocks, as far as they are built in.",
+    ),
     Row::new(
         Setting::Stats,
         "STATS",

@@ -22,6 +22,11 @@ const SINGLE: u8 = u8::MAX;
 /// A page of one block that stands alone between guards.
 const SAMPLED: u8 = u8::MAX - 1;
 
+/// Of a page of one block that is neither live nor waits.
+const SINGLE_IN_HAND: usize = 1;
+/// Of a page of blocks that is about to be born, or was given up, and still has its slices.
+const BLOCKS_IN_HAND: usize = 2;
+
 /// Owner, class and extent of a page. Written at birth, when no block of the page exists.
 #[derive(Debug)]
 #[repr(C, align(128))]
@@ -53,7 +58,7 @@ pub(crate) struct Face {
     skew: AtomicU32,
     /// The process's generation at the page's birth: no older canary can be in it.
     born: AtomicU32,
-    /// Of a page of one block that is neither live nor waits: the thread that is making or ending it, and 1; else 0.
+    /// Of a page that is being made or ended: the thread that does so, and [`SINGLE_IN_HAND`] or [`BLOCKS_IN_HAND`]; else 0.
     hand: AtomicUsize,
     /// The first block.
     start: AtomicPtr<u8>,
@@ -173,7 +178,14 @@ impl Face {
 
     /// The calling thread begins to make or to end the page's one block.
     pub(crate) fn take_in_hand(&self) {
-        self.hand.store(hand_of_this_thread(), Relaxed);
+        self.hand.store(hand_of_this_thread(SINGLE_IN_HAND), Relaxed);
+    }
+
+    /// The calling thread begins to bear or to retire a page of blocks in these slices.
+    pub(crate) fn take_blocks_in_hand(&self, first: usize, count: usize) {
+        self.first_slice.store(first as u16, Relaxed);
+        self.slices.store(count as u16, Relaxed);
+        self.hand.store(hand_of_this_thread(BLOCKS_IN_HAND), Relaxed);
     }
 
     /// It has done so.
@@ -181,10 +193,19 @@ impl Face {
         self.hand.store(0, Relaxed);
     }
 
-    /// Whether another thread has begun and not ended that.
+    /// Whether another thread has begun and not ended to make or to end the page's one block.
     pub(crate) fn is_in_anothers_hand(&self) -> bool {
+        self.is_anothers(SINGLE_IN_HAND)
+    }
+
+    /// Whether another thread has begun and not ended to bear or to retire a page of blocks.
+    pub(crate) fn are_blocks_in_anothers_hand(&self) -> bool {
+        self.is_anothers(BLOCKS_IN_HAND)
+    }
+
+    fn is_anothers(&self, what: usize) -> bool {
         let hand = self.hand.load(Relaxed);
-        hand != 0 && hand != hand_of_this_thread()
+        hand & what != 0 && hand != hand_of_this_thread(what)
     }
 
     /// The page begins a life, in which this generation's canaries are the oldest.
@@ -272,8 +293,8 @@ impl Face {
 }
 
 /// Not 0, even for a thread that has no part in the allocator.
-fn hand_of_this_thread() -> usize {
-    os::local().addr() | 1
+fn hand_of_this_thread(what: usize) -> usize {
+    os::local().addr() | what
 }
 
 /// Bytes at the end of every page of blocks that are left to a guard. None where the system's pages are as large as a slice.

@@ -1,12 +1,13 @@
 //! Arenas: the address space that segments are taken from, reserved a gigabyte at a time.
 
 use super::area::{Brought, Home};
+use super::slices::Spread;
 use super::space::{Locked, dice};
 use super::{committed, meta};
 use crate::geometry::SEGMENT;
 use crate::options::{self, Setting};
 use crate::os::{self, Errno, Span};
-use crate::sync::{Acquire, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
+use crate::sync::{Acquire, AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Relaxed, Release};
 use core::ptr::{self, NonNull};
 
 /// Segments of an arena at most: the bits of a word.
@@ -73,10 +74,17 @@ static ARENAS: AtomicPtr<Arena> = AtomicPtr::new(ptr::null_mut());
 /// Descriptions without memory.
 static SPARE: AtomicPtr<Arena> = AtomicPtr::new(ptr::null_mut());
 static RESERVED: AtomicUsize = AtomicUsize::new(0);
+/// Whether address space was limited when the last arena was reserved.
+static SCARCE: AtomicBool = AtomicBool::new(false);
 
 /// Address space reserved for arenas, in bytes.
 pub(crate) fn reserved() -> usize {
     RESERVED.load(Relaxed)
+}
+
+/// How the slices of segments are to be drawn.
+pub(super) fn spread() -> Spread {
+    if SCARCE.load(Relaxed) { Spread::Grid } else { Spread::Anywhere }
 }
 
 /// How many arenas there are.
@@ -196,7 +204,9 @@ impl Arena {
 /// Reserves an arena: of the wished size, or of half as much as long as that is refused.
 fn reserve(locked: &Locked) -> Result<&'static Arena, Errno> {
     let mut segments = (options::bytes(Setting::ArenaReserve) / SEGMENT).clamp(1, MOST);
-    if let Some(limit) = os::address_space_limit() {
+    let limit = os::address_space_limit();
+    SCARCE.store(limit.is_some(), Relaxed);
+    if let Some(limit) = limit {
         // The program needs address space of its own: stacks, libraries, mappings.
         segments = segments.min((limit / 8 / SEGMENT).max(1));
     }

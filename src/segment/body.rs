@@ -3,17 +3,11 @@
 //! Its guards are put on and taken off by [`access`](super::access), which has the picture.
 
 use super::budget::guard;
+use super::ranges::Access;
 use super::{Role, Segment};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno, Span};
 use crate::page::Page;
-
-/// Whether a block whose size is to change is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    Live,
-    Freed,
-}
 
 impl Segment {
     /// Whether a large block stands between guards: not so where they had to be left out.
@@ -67,24 +61,24 @@ impl Segment {
     }
 
     /// Makes the freed block of a page that [can be kept](Self::can_keep) inaccessible, with its memory. False: it is not.
-    pub(super) fn hide(&self, page: &Page) -> bool {
+    pub(super) fn close_body(&self, page: &Page) -> bool {
         let Some(body) = self.closing(page) else { return false };
         // SAFETY: the block was freed, and is the caller's.
         unsafe { os::close(body) }.is_ok()
     }
 
-    /// Makes a block of `size` bytes, at most as much as there is [room](Self::room), of one that was freed or is live: the
-    /// same start, accessible, and guarded behind its end. What it gains reads as zero.
+    /// Makes a block of `size` bytes, at most as much as there is [room](Self::room), of one that was freed or is live,
+    /// and is closed or open: the same start, accessible, and guarded behind its end. What it gains reads as zero.
     ///
     /// # Errors
     /// The kernel's. What the block's memory holds is then unknown, and its guards may be gone: it is to be taken apart.
-    pub(super) fn refit(&self, page: &Page, size: usize, life: Life) -> Result<(), Errno> {
+    pub(super) fn refit(&self, page: &Page, size: usize, access: Access) -> Result<(), Errno> {
         let old = page.face.block_size();
         let (whole, front) = self.place_of(page).ok_or(Errno::NOMEM)?;
         let part = |start: usize, end: usize| {
             whole.part(front.wrapping_add(start), end.wrapping_sub(start)).ok_or(Errno::NOMEM)
         };
-        let is_closed = life == Life::Freed && MITIGATIONS.free_checks;
+        let is_closed = access == Access::Closed;
         if self.is_fenced_by_marks(page) {
             if size < old {
                 guard(part(size, old)?)?;

@@ -160,11 +160,11 @@ pub(crate) fn grow(
         return Ok(None);
     };
     single::claim(segment, page)?;
-    let state = match single::hide(segment, page) {
-        State::Bare => State::Bare,
-        _ => State::Empty,
-    };
-    single::give_up(segment, page, state, &locked);
+    let mut range = single::hide(segment, page);
+    if range.holds_memory() {
+        range.state = State::Empty;
+    }
+    single::give_up(page, range, &locked);
     drop(locked);
     peak::look_if_due();
     purge::tick();

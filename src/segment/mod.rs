@@ -20,7 +20,7 @@
 //! given up, never on the paths of malloc and free.
 //!
 //! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`budget`], [`access`], [`broad`], [`body`], [`zone`], [`space`], [`single`], [`singles`],
-//! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`vacant`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
+//! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`vacant`], [`orphans`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
 //! [`tally`], [`peak`].
 
 mod access;
@@ -33,6 +33,7 @@ pub(crate) mod committed;
 mod huge;
 pub(crate) mod map;
 pub(crate) mod meta;
+mod orphans;
 pub(crate) mod peak;
 mod purge;
 mod quarantine;
@@ -50,8 +51,9 @@ mod zone;
 pub use area::{ArenaId, Brought, NoArena, Use};
 pub(crate) use area::{Home, area, manage, reserve, reserve_gigantic};
 pub(crate) use arena::{count as arenas, reserved};
-pub(crate) use budget::{borders, left_out};
+pub(crate) use budget::{borders, left_open, left_out};
 pub(crate) use huge::grow as grow_to_huge;
+pub(crate) use orphans::free_slices as free_slices_of_orphans;
 pub(crate) use purge::{everything as purge_all, tick as purge_due};
 pub(crate) use quarantine::bytes as quarantined;
 pub(crate) use sampled::{
@@ -291,6 +293,7 @@ pub(crate) fn bear(
     run.segment.set_heads(run.first, run.count);
     let extent = Extent { first_slice: run.first, slices: run.count, segment_number: run.segment.number(), start };
     let owned = page.bear(&run.segment.tables, class, &extent, run.contents, me, rng);
+    page.face.put_down();
     Some((page, owned))
 }
 
@@ -298,6 +301,8 @@ pub(crate) fn bear(
 pub(crate) fn retire(page: &'static Page, owned: Owned) {
     let (first, count) = (page.face.first_slice(), page.face.slices());
     let segment = segment_of(page);
+    // Before, for a fork may come at once.
+    page.face.take_blocks_in_hand(first, count);
     page.face.owner.retire(owned);
     if let Some(segment) = segment {
         space::release(&Run { segment, first, count, contents: Contents::Unknown });

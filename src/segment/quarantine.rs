@@ -13,7 +13,9 @@
 //! faulted in. A range keeps all that, so that a free is one change of protection and the next block of about its size
 //! another, both of one map, and none of it under the lock. Its memory goes when the purge has come by twice.
 //!
-//! Without `free-checks` nothing is promised of a freed block: its range is not closed, and is on the shelf at once.
+//! Where large blocks come and go faster than the [budget](super::budget) has it, some are left open while they wait, until the
+//! next purge comes by. Without `free-checks` nothing is promised of a freed block: its range is not closed, and is on the shelf at
+//! once.
 
 use super::Role;
 use super::area::Home;
@@ -51,6 +53,7 @@ pub(super) fn enter(mut range: Range, locked: &Locked) {
     if range.charge > MOST_KEPT && range.holds_memory() {
         range.segment.empty(&range, locked);
         range.state = State::Empty;
+        range.close();
     }
     let (most_bytes, most) =
         (options::bytes(Setting::QuarantineBytes), options::bytes(Setting::QuarantineCount).min(PLACES));
@@ -163,12 +166,13 @@ pub(super) fn clear_shelf(locked: &Locked) -> bool {
 /// What has aged loses its memory, about a batch of it. True: all of it has.
 pub(super) fn drop_aged(locked: &Locked) -> bool {
     let mut dropped = 0_usize;
-    while let Some((index, range)) = WAITING.iter().find(|(_, range)| range.state == State::Aged) {
+    while let Some((index, mut range)) = WAITING.iter().find(|(_, range)| range.state == State::Aged) {
         if dropped >= BATCH {
             return false;
         }
         range.segment.empty(&range, locked);
-        WAITING.set_state(index, State::Empty, locked);
+        range.state = State::Empty;
+        WAITING.set(index, &range, locked);
         dropped = dropped.wrapping_add(range.charge);
     }
     while let Some((index, range)) = SHELF.iter().find(|(_, range)| range.state != State::Recent) {
@@ -181,15 +185,19 @@ pub(super) fn drop_aged(locked: &Locked) -> bool {
     true
 }
 
-/// What is here now has aged when the next purge comes by. False: nothing is.
+/// What is here now has aged when the next purge comes by: it rests, so closing it pays. False: nothing is here.
 pub(super) fn grow_old(locked: &Locked) -> bool {
     let mut is_left = false;
-    for (index, _) in WAITING.iter().filter(|(_, range)| range.state == State::Recent) {
-        WAITING.set_state(index, State::Aged, locked);
+    for (index, mut range) in WAITING.iter().filter(|(_, range)| range.state == State::Recent) {
+        range.state = State::Aged;
+        range.close();
+        WAITING.set(index, &range, locked);
         is_left = true;
     }
-    for (index, _) in SHELF.iter() {
-        SHELF.set_state(index, State::Aged, locked);
+    for (index, mut range) in SHELF.iter() {
+        range.state = State::Aged;
+        range.close();
+        SHELF.set(index, &range, locked);
         is_left = true;
     }
     is_left

@@ -6,6 +6,7 @@
 use super::space::Locked;
 use super::{Role, Segment};
 use crate::geometry::SLICE;
+use crate::mitigations::MITIGATIONS;
 use crate::page::Page;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Relaxed};
 use core::ptr;
@@ -24,6 +25,16 @@ pub(super) enum State {
     Bare,
 }
 
+/// Whether the memory of a large block can be read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Access {
+    /// It is live, or this build promises nothing of a freed block, or closing it was not within the [budget](super::budget).
+    Open,
+    /// Its protection says no.
+    Closed,
+}
+
 /// The range of a freed large block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
@@ -33,17 +44,18 @@ pub(super) struct Range {
     /// Bytes that it counts for where bytes are bounded.
     pub(super) charge: usize,
     pub(super) state: State,
+    pub(super) access: Access,
 }
 
 impl Range {
     /// The range of this page of one block.
-    pub(super) fn of(segment: &'static Segment, page: &Page, state: State) -> Range {
+    pub(super) fn of(segment: &'static Segment, page: &Page, state: State, access: Access) -> Range {
         let (first, count) = (page.face.first_slice(), page.face.slices());
         let charge = match segment.role() {
             Role::Huge => page.face.block_size(),
             _ => count.wrapping_mul(SLICE),
         };
-        Range { segment, first, count, charge, state }
+        Range { segment, first, count, charge, state, access }
     }
 
     /// The description of the page that it was, and may become.
@@ -55,6 +67,14 @@ impl Range {
     pub(super) fn holds_memory(&self) -> bool {
         matches!(self.state, State::Recent | State::Aged)
     }
+
+    /// Makes it inaccessible if it is not, and this build promises that.
+    pub(super) fn close(&mut self) {
+        let is_to_close = MITIGATIONS.free_checks && self.access == Access::Open && self.state != State::Bare;
+        if is_to_close && self.page().is_some_and(|page| self.segment.close_body(page)) {
+            self.access = Access::Closed;
+        }
+    }
 }
 
 /// A place for a range.
@@ -64,6 +84,7 @@ struct Place {
     count: AtomicU32,
     charge: AtomicUsize,
     state: AtomicU8,
+    access: AtomicU8,
 }
 
 impl Place {
@@ -74,6 +95,7 @@ impl Place {
             count: AtomicU32::new(0),
             charge: AtomicUsize::new(0),
             state: AtomicU8::new(0),
+            access: AtomicU8::new(0),
         }
     }
 
@@ -83,6 +105,7 @@ impl Place {
         self.count.store(range.count as u32, Relaxed);
         self.charge.store(range.charge, Relaxed);
         self.state.store(range.state as u8, Relaxed);
+        self.access.store(range.access as u8, Relaxed);
     }
 
     fn get(&self) -> Option<Range> {
@@ -90,12 +113,14 @@ impl Place {
         let segment = unsafe { self.segment.load(Relaxed).as_ref() }?;
         let states = [State::Recent, State::Aged, State::Empty];
         let state = self.state.load(Relaxed);
+        let is_open = self.access.load(Relaxed) == Access::Open as u8;
         Some(Range {
             segment,
             first: self.first.load(Relaxed) as usize,
             count: self.count.load(Relaxed) as usize,
             charge: self.charge.load(Relaxed),
             state: states.into_iter().find(|known| *known as u8 == state).unwrap_or(State::Bare),
+            access: if is_open { Access::Open } else { Access::Closed },
         })
     }
 }
@@ -153,10 +178,10 @@ impl<const N: usize> Ranges<N> {
         Some(range)
     }
 
-    /// The range with this index is in `state` from now on.
-    pub(super) fn set_state(&self, index: usize, state: State, _locked: &Locked) {
+    /// The range with this index has changed, but counts for as much as before.
+    pub(super) fn set(&self, index: usize, range: &Range, _locked: &Locked) {
         if let Some(place) = self.places.get(index) {
-            place.state.store(state as u8, Relaxed);
+            place.set(range);
         }
     }
 }
@@ -174,15 +199,17 @@ mod tests {
             let locked = space::lock();
             let segment = space::covered(&locked).unwrap();
             for first in 1..4 {
-                let range = Range { segment, first, count: 1, charge: first * 100, state: State::Recent };
+                let (charge, state, access) = (first * 100, State::Recent, Access::Open);
+                let range = Range { segment, first, count: 1, charge, state, access };
                 RANGES.add(&range, &locked);
             }
-            RANGES.set_state(2, State::Empty, &locked);
+            let (index, range) = RANGES.iter().nth(2).unwrap();
+            RANGES.set(index, &Range { state: State::Empty, access: Access::Closed, ..range }, &locked);
             assert_eq!((RANGES.len(), RANGES.bytes()), (3, 600));
             assert_eq!(RANGES.take(0, &locked).map(|range| range.first), Some(1));
             let left: std::vec::Vec<_> =
-                RANGES.iter().map(|(index, range)| (index, range.first, range.state)).collect();
-            assert_eq!(left, [(0, 3, State::Empty), (1, 2, State::Recent)]);
+                RANGES.iter().map(|(index, range)| (index, range.first, range.state, range.access)).collect();
+            assert_eq!(left, [(0, 3, State::Empty, Access::Closed), (1, 2, State::Recent, Access::Open)]);
             assert_eq!(RANGES.bytes(), 500);
             assert!(RANGES.take(2, &locked).is_none());
         });

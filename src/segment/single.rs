@@ -10,9 +10,9 @@
 //! a race is a double free; the range becomes inaccessible then and there (with `free-checks`), and waits in the
 //! [`super::quarantine`] for its next block.
 
-use super::body::Life;
 use super::broad;
-use super::ranges::{Range, State};
+use super::budget;
+use super::ranges::{Access, Range, State};
 use super::space::{self, Locked, Run, lock};
 use super::{Role, Sampled, Segment, Singles, huge, peak, purge, quarantine};
 use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SLICE, SLICES};
@@ -193,7 +193,7 @@ fn revive(range: &Range, shape: &SingleShape, contents: Contents) -> Result<Sing
     let Range { segment, first, count, .. } = *range;
     let page = range.page().ok_or(Errno::NOMEM)?;
     let shape = &revived_shape(page, shape);
-    segment.refit(page, shape.size, Life::Freed)?;
+    segment.refit(page, shape.size, range.access)?;
     let start = NonNull::new(page.face.start()).ok_or(Errno::NOMEM)?;
     bear(segment, first, count, shape, start)?;
     page.face.put_down();
@@ -228,8 +228,8 @@ pub(super) fn set_live(segment: &'static Segment, start: NonNull<u8>) {
 pub(crate) fn retire(segment: &'static Segment, page: &'static Page) {
     // Without the lock: who has claimed the page has it alone. But who verifies canaries looks at it under the lock.
     let locked = MITIGATIONS.canaries.then(lock);
-    let state = hide(segment, page);
-    give_up(segment, page, state, &locked.unwrap_or_else(lock));
+    let range = hide(segment, page);
+    give_up(page, range, &locked.unwrap_or_else(lock));
     purge::tick();
 }
 
@@ -252,22 +252,31 @@ fn set_dead(segment: &'static Segment, page: &'static Page) {
     }
 }
 
-/// Makes a claimed page inaccessible, if this build promises that. Bare: that is still to be done.
-pub(super) fn hide(segment: &'static Segment, page: &'static Page) -> State {
+/// Makes a claimed page inaccessible, if this build promises that and it is within the budget. Bare: that is still to be done.
+pub(super) fn hide(segment: &'static Segment, page: &'static Page) -> Range {
+    let range = |state, access| Range::of(segment, page, state, access);
     // What stands alone never waits with the others.
-    let is_kept = !page.face.is_sampled() && segment.can_keep(page) && (!MITIGATIONS.free_checks || segment.hide(page));
-    if is_kept { State::Recent } else { State::Bare }
+    if page.face.is_sampled() || !segment.can_keep(page) {
+        return range(State::Bare, Access::Open);
+    }
+    if !MITIGATIONS.free_checks || !budget::may_close(page.face.block_size()) {
+        return range(State::Recent, Access::Open);
+    }
+    match segment.close_body(page) {
+        true => range(State::Recent, Access::Closed),
+        false => range(State::Bare, Access::Open),
+    }
 }
 
 /// A claimed page leaves its heap's list and waits from now on, inaccessible if this build promises that.
-pub(super) fn give_up(segment: &'static Segment, page: &'static Page, state: State, locked: &Locked) {
+pub(super) fn give_up(page: &'static Page, mut range: Range, locked: &Locked) {
+    let segment = range.segment;
     Singles::unlink(page, locked);
     page.face.put_down();
     if let Some(sampled) = Sampled::of(segment, page) {
         return sampled.put_away(locked);
     }
-    let mut range = Range::of(segment, page, state);
-    match (state, segment.role()) {
+    match (range.state, segment.role()) {
         (State::Bare, Role::Huge) => {
             // The kernel refuses to close it. Without its memory it shows nothing, at least.
             segment.empty(&range, locked);
@@ -288,7 +297,7 @@ pub(crate) fn end_orphans() {
         for page in segment.pages.iter().filter(|page| page.face.is_in_anothers_hand()) {
             let _ = page.face.owner.claim_single(); // it may have been claimed
             set_dead(segment, page);
-            give_up(segment, page, State::Bare, &locked);
+            give_up(page, Range::of(segment, page, State::Bare, Access::Open), &locked);
         }
     }
 }
@@ -305,7 +314,7 @@ pub(crate) fn resize(segment: &'static Segment, page: &'static Page, shape: &Sin
     if page.face.owner.load() != Owner::Single || page.face.block_size() != old {
         return false;
     }
-    if segment.refit(page, shape.size, Life::Live).is_err() {
+    if segment.refit(page, shape.size, Access::Open).is_err() {
         segment.stay(page, shape.size);
         return false;
     }

@@ -112,7 +112,7 @@ impl Singles {
             // Whoever was faster waits for the lock, and gives the page up himself.
             if single::claim(segment, page).is_ok() {
                 valgrind::block_ends(page.face.start().addr().wrapping_add(page.face.skew()));
-                single::give_up(segment, page, single::hide(segment, page), &locked);
+                single::give_up(page, single::hide(segment, page), &locked);
             }
         }
         purge::tick();

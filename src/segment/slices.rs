@@ -3,12 +3,24 @@
 //! A run is drawn at random inside the lowest window of 2 MiB that has room, not over the whole segment: with transparent
 //! huge pages, slices strewn over 32 MiB would cost as much memory. Entropy of a first page: log2 of the 31 slices of the
 //! lowest window.
+//!
+//! Runs of several slices that start anywhere leave gaps between them that fit none: of runs of 4, random ones fill four fifths
+//! of a window, in a grid they fill all of it. Gaps are address space only, so that matters just where that is limited.
 
 use crate::geometry::SLICES;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// Slices of a window: 2 MiB, the kernel's huge page.
 pub(crate) const WINDOW: usize = if SLICES < 32 { SLICES } else { 32 };
+
+/// Where in a window a run may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// Wherever it fits.
+    Anywhere,
+    /// At a multiple of its own length, if one of those is free.
+    Grid,
+}
 
 const SET_WORDS: usize = SLICES.div_ceil(64);
 
@@ -20,6 +32,11 @@ const fn mask_of(low: usize, high: usize) -> u64 {
     // Bits low..high of a word; high may be 64.
     let upper = if high >= 64 { u64::MAX } else { 1_u64.wrapping_shl(high as u32).wrapping_sub(1) };
     upper & !1_u64.wrapping_shl(low as u32).wrapping_sub(1)
+}
+
+/// The multiples of `count` in a window, one bit each.
+fn grid(count: usize) -> u32 {
+    (0..WINDOW).step_by(count.max(1)).fold(0, |starts, slice| starts | 1_u32.wrapping_shl(slice as u32))
 }
 
 impl SliceSet {
@@ -117,7 +134,7 @@ impl SliceSet {
 
     /// A place for `count` slices that are not members: drawn by `below` in the lowest window with room, or the lowest
     /// that there is where none has it.
-    pub(crate) fn draw_gap(&self, count: usize, below: impl Fn(u32) -> u32) -> Option<usize> {
+    pub(crate) fn draw_gap(&self, count: usize, spread: Spread, below: impl Fn(u32) -> u32) -> Option<usize> {
         if count == 0 || count > SLICES {
             return None;
         }
@@ -125,6 +142,8 @@ impl SliceSet {
             for window in 0..SLICES / WINDOW {
                 let starts = self.gaps_in_window(window, count);
                 if starts != 0 {
+                    let in_grid = if spread == Spread::Grid { starts & grid(count) } else { 0 };
+                    let starts = if in_grid != 0 { in_grid } else { starts };
                     let chosen = below(starts.count_ones());
                     let mut rest = starts;
                     for _ in 0..chosen {
@@ -156,10 +175,16 @@ impl SliceSet {
     }
 
     /// The same among the members of `within` only.
-    pub(crate) fn draw_gap_within(&self, within: &SliceSet, count: usize, below: impl Fn(u32) -> u32) -> Option<usize> {
+    pub(crate) fn draw_gap_within(
+        &self,
+        within: &SliceSet,
+        count: usize,
+        spread: Spread,
+        below: impl Fn(u32) -> u32,
+    ) -> Option<usize> {
         let mut words = self.0.iter().zip(&within.0).map(|(used, allowed)| used.load(Relaxed) | !allowed.load(Relaxed));
         let barred = SliceSet(core::array::from_fn(|_| AtomicU64::new(words.next().unwrap_or(u64::MAX))));
-        barred.draw_gap(count, below)
+        barred.draw_gap(count, spread, below)
     }
 
     /// Where in the window a run of `count` slices that are not members starts, one bit each.
@@ -208,8 +233,31 @@ mod tests {
         let (used, within) = (SliceSet::new(), SliceSet::new());
         within.add(WINDOW, 4);
         used.add(WINDOW + 1, 1);
-        assert_eq!(used.draw_gap_within(&within, 2, |_| 0), Some(WINDOW + 2));
-        assert_eq!(used.draw_gap_within(&within, 3, |_| 0), None);
+        assert_eq!(used.draw_gap_within(&within, 2, Spread::Anywhere, |_| 0), Some(WINDOW + 2));
+        assert_eq!(used.draw_gap_within(&within, 3, Spread::Anywhere, |_| 0), None);
+    }
+
+    #[test]
+    fn runs_in_a_grid_fill_all_windows_however_they_are_drawn() {
+        if MODELS_ONLY {
+            return;
+        }
+        let state = core::cell::Cell::new(1_u32);
+        let below = |n: u32| {
+            state.set(state.get().wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+            (state.get() >> 8) % n
+        };
+        for count in (2..=WINDOW).filter(|count| WINDOW.is_multiple_of(*count)) {
+            let set = SliceSet::new();
+            while let Some(first) = set.draw_gap(count, Spread::Grid, below) {
+                set.add(first, count);
+            }
+            assert_eq!(set.len(), SLICES, "runs of {count}");
+        }
+    }
+
+    fn either() -> impl Strategy<Value = Spread> {
+        prop_oneof![Just(Spread::Anywhere), Just(Spread::Grid)]
     }
 
     proptest! {
@@ -217,7 +265,7 @@ mod tests {
         fn a_gap_within_a_set_is_free_and_lies_in_the_set(
             used in proptest::collection::vec(0..SLICES, 0..SLICES / 2),
             wanted in proptest::collection::vec(0..SLICES, 0..SLICES),
-            count in 1_usize..4, dice: u32,
+            count in 1_usize..4, dice: u32, spread in either(),
         ) {
             if MODELS_ONLY {
                 return Ok(());
@@ -226,7 +274,7 @@ mod tests {
             used.iter().for_each(|&slice| set.add(slice, 1));
             wanted.iter().for_each(|&slice| within.add(slice, 1));
             let fits = |first: usize| !set.has_any(first, count) && within.has_all(first, count);
-            match set.draw_gap_within(&within, count, |n| dice % n) {
+            match set.draw_gap_within(&within, count, spread, |n| dice % n) {
                 Some(first) => prop_assert!(fits(first)),
                 None => prop_assert!(!(0..=SLICES - count).any(fits)),
             }
@@ -234,7 +282,7 @@ mod tests {
 
         #[test]
         fn a_drawn_gap_is_free_and_lies_in_the_lowest_window_with_room(
-            used in proptest::collection::vec(0..SLICES, 0..SLICES), count in 1..SLICES, dice: u32,
+            used in proptest::collection::vec(0..SLICES, 0..SLICES), count in 1..SLICES, dice: u32, spread in either(),
         ) {
             if MODELS_ONLY {
                 return Ok(());
@@ -245,7 +293,7 @@ mod tests {
             }
             let runs = |window: usize| (window * WINDOW..=(window + 1) * WINDOW - count.min(WINDOW))
                 .any(|start| !set.has_any(start, count));
-            match set.draw_gap(count, |n| dice % n) {
+            match set.draw_gap(count, spread, |n| dice % n) {
                 Some(first) => {
                     prop_assert!(first + count <= SLICES && !set.has_any(first, count));
                     if count <= WINDOW && (0..SLICES / WINDOW).any(runs) {

@@ -81,6 +81,10 @@ pub(super) fn dice() -> &'static Rng {
     &DICE
 }
 
+fn below(bound: u32) -> u32 {
+    DICE.below(bound)
+}
+
 /// Slices claimed for a page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
@@ -129,7 +133,7 @@ pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
     let open = |run: &Run| run.segment.open_all(run.first, run.count, &locked);
     let left = |segment: &'static Segment| {
         let has_some = !segment.dirty.is_empty();
-        has_some.then(|| segment.used.draw_gap_within(&segment.dirty, count, |n| dice().below(n))).flatten()
+        has_some.then(|| segment.used.draw_gap_within(&segment.dirty, count, arena::spread(), below)).flatten()
     };
     let mut nearest = roomy(home.zone(), home).take(WARM_LOOKS);
     let warm = nearest.find_map(|segment| take_from(segment, &left, count, &open, &locked)?.ok());
@@ -138,6 +142,9 @@ pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
         None => take(home, count, open, &locked)?,
     };
     run.segment.guard_end(run.first, run.count);
+    if let Some(page) = run.segment.page_at(run.first) {
+        page.face.take_blocks_in_hand(run.first, run.count);
+    }
     drop(locked);
     peak::look_if_due();
     Ok(run)
@@ -155,9 +162,12 @@ fn roomy(zone: Zone, home: Home) -> impl Iterator<Item = &'static Segment> {
     .filter(move |segment| home.admits(segment.area()))
 }
 
-/// Gives the slices of a page of blocks back. They are purged after the delay.
+/// Gives the slices of a page of blocks back, out of whoever's hand. They are purged after the delay.
 pub(crate) fn release(run: &Run) {
     let locked = lock();
+    if let Some(page) = run.segment.page_at(run.first) {
+        page.face.put_down();
+    }
     run.segment.dirty.add(run.first, run.count);
     give(run, &locked);
     purge::schedule(run.segment, &locked);
@@ -179,7 +189,7 @@ pub(super) fn take(
         Ok(run) => return Ok(run),
     }
     let within_reach =
-        |segment: &'static Segment| segment.used.draw_gap_within(segment.within_reach(), count, |n| dice().below(n));
+        |segment: &'static Segment| segment.used.draw_gap_within(segment.within_reach(), count, arena::spread(), below);
     let fused = |segment: &'static Segment| segment.fuse(locked).ok().and_then(|()| within_reach(segment));
     if let Some(Ok(run)) = take_where(home.zone(), home, &within_reach, count, &open, locked) {
         return Ok(run);
@@ -203,7 +213,7 @@ pub(super) fn take_new(
     open: &impl Fn(&Run) -> Result<(), Errno>,
     locked: &Locked,
 ) -> Result<Run, Failed> {
-    let anywhere = |segment: &'static Segment| segment.used.draw_gap(count, |n| dice().below(n));
+    let anywhere = |segment: &'static Segment| segment.used.draw_gap(count, arena::spread(), below);
     match take_where(zone, home, &anywhere, count, open, locked) {
         Some(Ok(run)) => Ok(run),
         Some(Err(_)) => Err(Failed::ToOpen),

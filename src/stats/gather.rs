@@ -45,6 +45,7 @@ pub(crate) fn stats() -> Stats {
         posted_blocks: posted,
         guards: tally.guards as u64,
         guards_left_out: segment::left_out() as u64,
+        left_open: segment::left_open() as u64,
         guard_maps: segment::borders() as u64,
         system_calls: system_calls(),
         forks: heap::forks(),
@@ -76,8 +77,9 @@ fn classes(tally: &Tally) -> [ClassStats; CLASSES] {
 }
 
 fn system_calls() -> SystemCalls {
-    let os::Calls { reserve, release, protect, guard, unguard, purge, remap, seal, random, failed } = os::calls();
-    SystemCalls { reserve, release, protect, guard, unguard, purge, remap, seal, random, failed }
+    let os::Calls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed } =
+        os::calls();
+    SystemCalls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed }
 }
 
 #[cfg(test)]

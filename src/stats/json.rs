@@ -68,6 +68,7 @@ impl Stats {
             posted_blocks,
             guards,
             guards_left_out,
+            left_open,
             guard_maps,
             system_calls,
             forks,
@@ -82,7 +83,7 @@ impl Stats {
         group!(out, live_bytes, peak_live_bytes, live_blocks, peak_live_blocks);
         group!(out, reserved, committed, peak_committed, purged, quarantined, metadata);
         group!(out, arenas, segments, pages, full_pages, abandoned_pages, cross_thread_frees, posted_blocks);
-        group!(out, guards, guards_left_out, guard_maps, forks, threads);
+        group!(out, guards, guards_left_out, left_open, guard_maps, forks, threads);
         write_calls(system_calls, out);
         write_large(large, out);
         write_sampled(sampled, out);
@@ -95,10 +96,11 @@ impl Stats {
 }
 
 fn write_calls(calls: &SystemCalls, out: &mut dyn FnMut(&[u8])) {
-    let SystemCalls { reserve, release, protect, guard, unguard, purge, remap, seal, random, failed } = calls;
+    let SystemCalls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed } =
+        calls;
     let mut line = Line::new();
     line.push_str(" \"system_calls\": {");
-    fields!(&mut line, reserve, release, protect, guard, unguard, purge, remap, seal, random, failed);
+    fields!(&mut line, reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed);
     line.push_str("},");
     out(line.end());
 }

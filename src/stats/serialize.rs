@@ -43,6 +43,7 @@ impl Serialize for Stats {
             posted_blocks,
             guards,
             guards_left_out,
+            left_open,
             guard_maps,
             system_calls,
             forks,

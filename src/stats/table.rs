@@ -114,6 +114,7 @@ impl Stats {
             ("sampled in all", self.sampled.made),
             ("guards", self.guards),
             ("guards left out", self.guards_left_out),
+            ("left open", self.left_open),
             ("guard maps", self.guard_maps),
             ("threads", self.threads),
             ("forks", self.forks),
@@ -132,8 +133,10 @@ impl Stats {
             ("  guard", calls.guard),
             ("  unguard", calls.unguard),
             ("  purge", calls.purge),
+            ("  renew", calls.renew),
             ("  remap", calls.remap),
             ("  seal", calls.seal),
+            ("  advise", calls.advise),
             ("  random", calls.random),
             ("  failed", calls.failed),
         ];
@@ -235,8 +238,8 @@ mod tests {
             assert!(lines.contains(&line), "{line}\n{table}");
         }
         let names = "live blocks/committed/reserved/metadata/quarantined/purged in all/segments/pages/full pages/abandoned pages/\
-            posted blocks/sampled/sampled and freed/sampled blocks/sampled in all/guards/guards left out/guard maps/threads/forks";
-        let indented = "reserve/release/protect/guard/unguard/remap/seal/random/failed/large";
+            posted blocks/sampled/sampled and freed/sampled blocks/sampled in all/guards/guards left out/left open/guard maps/threads/forks";
+        let indented = "reserve/release/protect/guard/unguard/renew/remap/seal/advise/random/failed/large";
         let indented = indented.split('/').map(|name| std::format!("  {name}  "));
         for name in names.split('/').map(|name| std::format!("{name}  ")).chain(indented) {
             assert_eq!(lines.iter().filter(|line| line.starts_with(&name)).count(), 1, "{name}");

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::builds::Build;
 use crate::real_programs::{self, Size};
 use crate::steps::Steps;
-use crate::{aarch64, ci, features, fuzz, memcheck, miri, odds, rust_programs, soak};
+use crate::{aarch64, ci, deb, features, fuzz, memcheck, miri, odds, rust_programs, soak};
 
 pub fn run() -> Result<()> {
     let mut steps = Steps::default();
@@ -24,7 +24,8 @@ pub fn run() -> Result<()> {
     steps.step("features, depth 2", || features::run(&features::Args { depth: 2, quick: false }));
     steps.step("miri, all", || miri::run(&miri::Args { full: true, filters: vec![] }));
     steps.step("aarch64", || aarch64::run(&aarch64::Args { check: false }));
-    steps.step("memcheck, all", || memcheck::run(memcheck::All::Really));
+    steps.step("memcheck, all", || memcheck::run(&memcheck::Args { all: true }));
+    steps.step("deb", deb::run);
     steps.step("rust programs", rust_programs::run);
     steps.step("odds", || odds::run(&odds::Args::of(100_000_000)));
     steps.step("fuzz, 10 minutes each", || fuzz::run(&fuzz::Args::of(10.0, Build::all()?)));

@@ -24,6 +24,9 @@ pub struct Args {
     /// Where the files will be found
     #[arg(long, default_value = "/usr/local")]
     prefix: PathBuf,
+    /// The folder of libraries under it; Debian's is lib/x86_64-linux-gnu
+    #[arg(long, default_value = "lib")]
+    libdir: PathBuf,
     /// Which builds of the library: hardened, fast, paranoid, debug, valgrind
     #[arg(long, value_delimiter = ',', default_value = "hardened")]
     builds: Vec<String>,
@@ -39,7 +42,13 @@ impl Args {
     /// For the tests of what is installed.
     pub fn everything(prefix: PathBuf, builds: &[Build]) -> Args {
         let builds = builds.iter().map(|build| build.name().to_owned()).collect();
-        Args { prefix, builds, without_mimalloc: false, mimalloc_soname: true }
+        Args { prefix, libdir: "lib".into(), builds, without_mimalloc: false, mimalloc_soname: true }
+    }
+
+    /// What goes into a distribution's packages.
+    pub fn distributed(libdir: &str, builds: &[Build]) -> Args {
+        let everything = Args::everything("/usr".into(), builds);
+        Args { libdir: libdir.into(), mimalloc_soname: false, ..everything }
     }
 }
 
@@ -47,14 +56,26 @@ impl Args {
 const HEADERS: [&str; 4] = ["ravelin.h", "mimalloc.h", "mimalloc-override.h", "mimalloc-new-delete.h"];
 
 pub fn run(args: &Args) -> Result<()> {
+    match std::env::var_os("DESTDIR") {
+        Some(destination) => under(Path::new(&destination), args),
+        None => lay(&std::path::absolute(&args.prefix)?, args),
+    }
+}
+
+/// For packagers: the files are laid under a folder, and know nothing of it.
+pub fn under(destination: &Path, args: &Args) -> Result<()> {
+    lay(&destination.join(args.prefix.strip_prefix("/").unwrap_or(&args.prefix)), args)
+}
+
+fn lay(root: &Path, args: &Args) -> Result<()> {
     let builds = args.builds.iter().map(|name| by_name(name)).collect::<Result<Vec<_>>>()?;
     let Some(first) = builds.first() else { bail!("no build to install") };
-    // For packagers: the files are laid under DESTDIR, and know nothing of it.
-    let root = match std::env::var_os("DESTDIR") {
-        Some(destination) => PathBuf::from(destination).join(args.prefix.strip_prefix("/").unwrap_or(&args.prefix)),
-        None => std::path::absolute(&args.prefix)?,
+    let lib = root.join(&args.libdir);
+    let write = |template: &str, to: &Path, build: Build| {
+        let up = args.libdir.iter().map(|_| "..").collect::<Vec<_>>().join("/");
+        let libdir = args.libdir.display().to_string();
+        write(template, to, build, &[("@LIBDIR@", libdir), ("@UP@", up)])
     };
-    let lib = root.join("lib");
     for build in &builds {
         dist::lay(*build, &lib)?;
         write("package.cmake", &lib.join(format!("cmake/ravelin/ravelin-build-{}.cmake", build.name())), *build)?;
@@ -95,8 +116,8 @@ fn copy(from: &str, to: &Path) -> Result<()> {
     store(to, &text)
 }
 
-/// A text of the packaging folder with its words filled in.
-fn write(template: &str, to: &Path, build: Build) -> Result<()> {
+/// A text of the packaging folder with its words filled in: those that hold for a build, and others.
+pub fn write(template: &str, to: &Path, build: Build, others: &[(&str, String)]) -> Result<()> {
     let from = shell::root().join("libravelin/packaging").join(template);
     let text = fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;
     let suffix = build.library().trim_start_matches("libravelin");
@@ -108,7 +129,7 @@ fn write(template: &str, to: &Path, build: Build) -> Result<()> {
         ("@SUFFIX@", suffix.to_owned()),
         ("@SONAME@", build.soname()?),
     ];
-    let filled = words.iter().fold(text, |text, (word, value)| text.replace(word, value));
+    let filled = words.iter().chain(others).fold(text, |text, (word, value)| text.replace(word, value));
     store(to, filled.as_bytes())
 }
 

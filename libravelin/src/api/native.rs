@@ -45,6 +45,7 @@ struct Stats {
     guard_maps: u64,
     forks: u64,
     threads: u64,
+    left_open: u64,
 }
 
 impl From<&engine::Stats> for Stats {
@@ -74,6 +75,7 @@ impl From<&engine::Stats> for Stats {
             guard_maps: from.guard_maps,
             forks: from.forks,
             threads: from.threads,
+            left_open: from.left_open,
         }
     }
 }

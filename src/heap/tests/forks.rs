@@ -1,11 +1,12 @@
 //! What other threads were in the middle of when the process forked.
 
 use super::*;
+use crate::entropy::Rng;
 use crate::os::testing::{Birth, Ending, in_child};
-use crate::segment::{self, Role};
+use crate::segment::{self, Home, Role, Run};
 use crate::testing::alone;
 use core::sync::atomic::Ordering::AcqRel;
-use std::sync::Barrier;
+use std::sync::{Barrier, Mutex};
 use std::thread;
 
 /// Does `deed` in another thread, which then waits while a child of this process does `work`.
@@ -93,6 +94,70 @@ fn an_empty_page_that_another_threads_heap_kept_serves_the_child() {
             collect(Collect::Fully);
             is_well();
             0
+        });
+    });
+}
+
+/// Has another thread claim slices and do `deed` with them, and sees that the child has them back, and this process has not.
+fn released_in_the_child(deed: impl Fn(&Run) + Sync) {
+    let claimed = Mutex::new(None);
+    let is_used = || {
+        let run: Run = claimed.lock().expect("nobody panics").expect("slices");
+        run.segment.is_used(run.first) && run.segment.is_used(run.first + 1)
+    };
+    let claim = || {
+        Thread::current_or_new().expect("memory");
+        let run = segment::claim(Home::ANY, 2).expect("memory");
+        deed(&run);
+        *claimed.lock().expect("nobody panics") = Some(run);
+    };
+    forked_after(claim, || i32::from(is_used()));
+    assert!(is_used());
+}
+
+#[test]
+fn slices_that_a_thread_had_claimed_for_a_page_are_given_back() {
+    alone("heap::tests::forks::slices_that_a_thread_had_claimed_for_a_page_are_given_back", || {
+        released_in_the_child(|_| ());
+    });
+}
+
+#[test]
+fn a_page_that_a_thread_had_given_up_half_is_given_back() {
+    alone("heap::tests::forks::a_page_that_a_thread_had_given_up_half_is_given_back", || {
+        released_in_the_child(|run| {
+            let me = Thread::current().expect("it has one").me();
+            let class = Class::of(100).expect("a class");
+            let (page, owned) = segment::bear(run, class, me, &Rng::new()).expect("a page");
+            page.face.take_blocks_in_hand(run.first, run.count);
+            page.face.owner.retire(owned.expect("nothing was freed late")); // and is stopped before it takes the lock
+        });
+    });
+}
+
+#[test]
+fn slices_that_the_forking_thread_itself_had_claimed_stay_its_own() {
+    alone("heap::tests::forks::slices_that_the_forking_thread_itself_had_claimed_stay_its_own", || {
+        // As a handler of a signal may find them that forks.
+        let run = segment::claim(Home::ANY, 1).expect("memory");
+        forked_after(|| (), || i32::from(!run.segment.is_used(run.first)));
+        segment::space::release(&run);
+    });
+}
+
+#[test]
+fn metadata_that_a_thread_had_just_taken_is_spare_again() {
+    alone("heap::tests::forks::metadata_that_a_thread_had_just_taken_is_spare_again", || {
+        let made = || Thread::all().count();
+        let take = || {
+            Thread::current_or_new().expect("memory");
+            Thread::take_as_it_is().expect("memory");
+        };
+        // Both the thread's own and what it has just taken; and this thread has none.
+        forked_after(take, || {
+            let spare = made();
+            let taken = (0..spare).filter(|_| Thread::take().is_some() && made() == spare).count();
+            i32::from(spare != 2 || taken != spare)
         });
     });
 }

@@ -34,6 +34,8 @@ fn pass(milliseconds: u64) {
 
 /// A block of each shape, between inaccessible pages while it lives, and inaccessible as soon as it is freed.
 fn every_shape_is_guarded() {
+    // Whatever other tests have freed just now.
+    options::set(Setting::ClosingRate, 1 << 40);
     for (size, align) in shapes() {
         let block = Held::try_aligned(size, align).expect("memory");
         let start = block.start.as_ptr();
@@ -149,11 +151,40 @@ fn freed_addresses_are_not_used_again_while_they_wait() {
 }
 
 #[test]
+fn what_is_freed_faster_than_it_may_be_closed_is_closed_when_the_purge_comes_by() {
+    alone("heap::tests::large::what_is_freed_faster_than_it_may_be_closed_is_closed_when_the_purge_comes_by", || {
+        if !MITIGATIONS.free_checks {
+            return;
+        }
+        options::set(Setting::QuarantineBytes, 1 << 30);
+        options::set(Setting::QuarantineCount, 64);
+        options::set(Setting::PurgeDelay, 500);
+        let blocks = many(20, LARGE_MAX);
+        let freed: Vec<*mut u8> = blocks.iter().map(|block| block.start.as_ptr()).collect();
+        free_all(blocks);
+        let open = || freed.iter().filter(|&&start| is_readable(start)).count();
+        // 128 MiB are eight of them; one more may begin, and time goes on.
+        let least = if MITIGATIONS.quarantine { 0 } else { 5 };
+        assert!((least..=12).contains(&open()), "{} of 20 are open", open());
+        assert!(!is_readable(freed[0]), "the first ones are closed");
+        assert_eq!(segment::left_open(), open());
+        // Each that is handed out again is accessible, whether it was closed or not.
+        let again = many(20, LARGE_MAX);
+        again.iter().for_each(Held::check);
+        free_all(again);
+        pass(500);
+        beat();
+        assert_eq!(open(), 0, "they have been closed since");
+    });
+}
+
+#[test]
 fn a_range_that_has_waited_serves_the_next_block_of_about_its_size_with_two_changes_of_protection() {
     let test = "heap::tests::large::a_range_that_has_waited_serves_the_next_block_of_about_its_size_with_two_changes_of_protection";
     alone(test, || {
         options::set(Setting::QuarantineCount, 2);
         options::set(Setting::PurgeDelay, -1);
+        options::set(Setting::ClosingRate, 1 << 40);
         for size in [200_000, LARGE_MAX + 1] {
             collect(Collect::Fully);
             // As many as can wait, and one that they push out.

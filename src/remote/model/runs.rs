@@ -1,6 +1,6 @@
 //! Runs of slices under the lock: two threads never have the same slice.
 
-use super::slices::SliceSet;
+use super::slices::{SliceSet, Spread};
 use super::*;
 use crate::os::Lock;
 
@@ -17,7 +17,7 @@ impl Slices {
     /// `segment::claim`.
     fn claim(&self, locking: Locking, count: usize) -> usize {
         let _guard = (locking == Locking::On).then(|| self.lock.acquire());
-        let first = self.used.draw_gap(count, |_| 0).expect("a gap");
+        let first = self.used.draw_gap(count, Spread::Anywhere, |_| 0).expect("a gap");
         self.used.add(first, count);
         first
     }

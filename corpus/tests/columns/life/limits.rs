@@ -1,7 +1,7 @@
 //! Limits of the system: address space, data, locked memory, maps.
 
 use super::exercise::exercise;
-use super::memory::{Limit, address_space, is_limited, limit, page_size};
+use super::memory::{Limit, address_space, is_limited, limit, page_size, resident};
 use core::ptr;
 use corpus::stage::{
     Block, Case, Cases, Expect, GUARDS, SIZES, is_huge, maps, on_thread, patience, refuse, sized, skip,
@@ -16,11 +16,17 @@ pub fn cases() -> Cases {
     let mut cases = Cases::from([
         Case::survives("i8_works_in_512_mib_of_address_space", works_in_little).arranged(in_little_address_space),
         Case::survives("i8_works_with_256_mib_of_data", works_in_little).arranged(with_little_data),
+        Case::survives("i8_most_of_512_mib_of_address_space_can_be_large_blocks", || on_thread(filled_by_large))
+            .arranged(in_little_address_space),
         // Not where they stood alone: their segments keep the traces of who freed them, and their addresses.
         Case::survives("i8_address_space_of_small_blocks_serves_others", serves_others)
             .arranged(in_little_address_space)
             .guarded(Expect::Chance),
         Case::survives("i6_all_memory_locked_now_and_later", locked),
+        Case::survives("i12_transparent_huge_pages/never", exercise).arranged(without_huge_pages),
+        Case::survives("i12_transparent_huge_pages/everywhere", huge_pages_everywhere),
+        Case::survives("i12_transparent_huge_pages/everywhere_without_guards_of_the_kernels", huge_pages_everywhere)
+            .arranged(without_guards),
         Case::survives("i9_65000_maps_in_use", || with_maps_used_up(500, exercise_without_huge)),
         Case::survives("i9_65000_maps_in_use_without_guards_of_the_kernels", || {
             Block::new(1).free();
@@ -173,6 +179,15 @@ fn exhaust_once(size: usize) -> usize {
     count
 }
 
+/// Runs of several slices leave no gaps between them: placed at random they filled 272 MiB.
+fn filled_by_large() {
+    if !is_limited() {
+        skip("to be played under a limit only: it would take all memory of the machine");
+    }
+    let filled = exhaust_once(200_000) * 200_000;
+    assert!(filled > 310 * MIB, "{filled} bytes");
+}
+
 /// What small blocks had of the address space is there for a huge one, and then for a mapping of the program's own.
 fn serves_others() {
     if !is_limited() {
@@ -202,6 +217,34 @@ fn locked() {
     early.into_iter().for_each(Block::free);
     exercise();
     exercise();
+}
+
+/// As if the machine had them switched off.
+fn without_huge_pages(command: &mut Command) {
+    before_start(command, || {
+        // SAFETY: a switch of this process's.
+        unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+    });
+}
+
+/// As if the machine had them switched to always: all memory that is mapped by then may have huge pages.
+fn huge_pages_everywhere() {
+    let advise = || {
+        for map in maps().into_iter().filter(|map| map.anonymous) {
+            let start = ptr::without_provenance_mut(map.start);
+            // SAFETY: memory stays what it is.
+            unsafe { libc::madvise(start, map.len(), libc::MADV_HUGEPAGE) };
+        }
+    };
+    Block::new(1).free();
+    advise();
+    let before = resident();
+    exercise();
+    advise();
+    exercise();
+    collect(ravelin::Collect::Fully);
+    let left = resident().saturating_sub(before);
+    assert!(left < 12 * MIB, "{left} bytes are left of huge pages");
 }
 
 /// All sizes but the huge ones, whose mappings are the program's own to spare; half of the blocks are freed by another thread.

@@ -22,9 +22,10 @@ pub fn cases() -> Cases {
 
 /// Whether it takes more than about half a second, and so is not for every run.
 fn takes_long(name: &str) -> bool {
-    const LONG: [&str; 14] = [
+    const LONG: [&str; 15] = [
         "i10_handler_of_sigabrt/jumps_away/and",
         "i10_hook_that_waits",
+        "i12_",
         "i1_forks_from_eight",
         "i3_",
         "i4_a_thread_ends_with",
