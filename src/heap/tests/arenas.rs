@@ -103,6 +103,7 @@ fn a_deleted_heaps_pages_stay_in_their_exclusive_arena() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "needs a process of its own")]
 fn a_shared_arena_is_used_by_all() {
     alone("heap::tests::arenas::a_shared_arena_is_used_by_all", || {
         let id = manage(brought(2), 2 * SEGMENT + 1, PLAIN, Use::Shared).unwrap();
@@ -158,6 +159,7 @@ fn what_was_brought_dirty_is_zero_where_zeros_are_asked_for_and_wiped_when_given
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "needs a process of its own")]
 fn what_is_no_such_memory_is_refused() {
     alone("heap::tests::arenas::what_is_no_such_memory_is_refused", || {
         let start = brought(3);
