@@ -5,6 +5,8 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, reason = "a test may fail by panicking")]
 
+#[path = "odds/forks.rs"]
+mod forks;
 #[path = "odds/guards.rs"]
 mod guards;
 #[path = "odds/order.rs"]
@@ -20,7 +22,7 @@ fn trials(ci: usize, most: usize) -> usize {
     std::env::var("ODDS_TRIALS").ok().and_then(|text| text.parse().ok()).map_or(ci, |asked: usize| asked.min(most))
 }
 
-/// One line: `hits` of `of` trials.
+/// One line: `hits` of `of` trials. What is said of blocks of one size ends with it, in brackets.
 fn say(what: &str, hits: usize, of: usize) {
     println!("odds: {what}: {hits} of {of}");
 }

@@ -86,6 +86,49 @@ fn what_shows_a_promise_exists() {
     }
 }
 
+/// The words of every kind of report, from the function that has them.
+fn kinds(source: &str) -> Vec<&str> {
+    let within = source.split_once("pub const fn as_str").expect("a function of words").1;
+    let end = within.find("\n    }\n").expect("its end");
+    within[..end].lines().filter_map(|line| line.split_once(" => \"")?.1.strip_suffix("\",")).collect()
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "reads the sources")]
+fn the_rule_for_alerts_finds_every_kind_of_report_and_nothing_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md");
+    let rule = text.lines().find_map(|line| line.strip_prefix("^ravelin: (")?.strip_suffix(')')).expect("a rule");
+    let words: Vec<&str> = rule.split('|').collect();
+    let finds = |line: &str| words.iter().any(|word| line.starts_with(word));
+    let source = fs::read_to_string(root.join("src/report/kind.rs")).expect("the kinds");
+    let kinds = kinds(&source);
+    assert!(kinds.len() >= 18, "{kinds:?}");
+    for kind in &kinds {
+        assert!(finds(kind), "the rule does not find `{kind}`");
+        assert!(text.contains(&format!("\n| `{kind}` |")), "SECURITY.md does not list `{kind}`");
+    }
+    for word in &words {
+        assert!(kinds.iter().any(|kind| kind.starts_with(word)), "no report says `{word}`");
+    }
+    for other in ["warning: `RAVELIN_X` is no option", "version 0.1.0, hardened build", "statistics of process 1"] {
+        assert!(!finds(other), "{other}");
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "reads the sources")]
+fn the_words_of_every_report_are_listed() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a text");
+    let (source, listed) = (read("src/report/kind.rs"), read("SECURITY.md"));
+    let arms = source.lines().filter_map(|line| line.trim().strip_prefix("Kind::")?.split_once(" => \""));
+    let words: Vec<&str> = arms.filter_map(|(_, rest)| rest.strip_suffix("\",")).collect();
+    assert!(words.len() >= 18, "{words:?}");
+    for word in words {
+        assert!(listed.contains(&format!("| `{word}` | ")), "SECURITY.md does not tell of `{word}`");
+    }
+}
+
 #[test]
 fn what_does_not_exist_is_noticed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -82,6 +82,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => place().prop_map(Step::CheckHeap),
         1 => (place(), how).prop_map(|(place, how)| Step::Collect(place, how)),
         1 => Just(Step::EndHelper),
+        1 => place().prop_map(Step::NewHeap),
+        20 => (any::<usize>(), request()).prop_map(|(heap, request)| Step::AllocateInHeap { heap, request }),
+        2 => any::<usize>().prop_map(Step::VisitHeap),
+        1 => any::<usize>().prop_map(Step::DeleteHeap),
+        1 => any::<usize>().prop_map(Step::DestroyHeap),
     ]
 }
 

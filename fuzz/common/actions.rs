@@ -1,9 +1,9 @@
 //! What a fuzzer's bytes mean as calls: steps of the shadow model.
 
-use arbitrary::Arbitrary;
 use crate::model::block::{Face, Fill, Request};
 use crate::model::player::Player;
 use crate::model::step::{Place, Step};
+use arbitrary::Arbitrary;
 use ravelin::Collect;
 
 /// A size that a few bytes can say, with the small ones likelier.
@@ -33,17 +33,69 @@ impl Size {
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(crate) enum Action {
-    Allocate { rust: bool, zeroed: bool, elsewhere: bool, size: Size, align: u8 },
+    Allocate {
+        rust: bool,
+        zeroed: bool,
+        elsewhere: bool,
+        size: Size,
+        align: u8,
+    },
     /// Many blocks of one size, so that pages fill.
-    Fill { elsewhere: bool, count: u8, size: u16 },
-    Free { elsewhere: bool, which: u16 },
+    Fill {
+        elsewhere: bool,
+        count: u8,
+        size: u16,
+    },
+    Free {
+        elsewhere: bool,
+        which: u16,
+    },
     /// Frees every other block, so that pages empty.
-    Thin { elsewhere: bool },
-    Reallocate { elsewhere: bool, which: u16, size: Size, align: u8 },
-    Write { elsewhere: bool, which: u16 },
-    CheckHeap { elsewhere: bool },
-    Collect { elsewhere: bool, fully: bool },
+    Thin {
+        elsewhere: bool,
+    },
+    Reallocate {
+        elsewhere: bool,
+        which: u16,
+        size: Size,
+        align: u8,
+    },
+    Write {
+        elsewhere: bool,
+        which: u16,
+    },
+    CheckHeap {
+        elsewhere: bool,
+    },
+    Collect {
+        elsewhere: bool,
+        fully: bool,
+    },
     EndHelper,
+    NewHeap {
+        elsewhere: bool,
+    },
+    AllocateInHeap {
+        heap: u8,
+        zeroed: bool,
+        size: Size,
+        align: u8,
+    },
+    /// Many blocks of one size in a heap.
+    FillHeap {
+        heap: u8,
+        count: u8,
+        size: u16,
+    },
+    VisitHeap {
+        heap: u8,
+    },
+    DeleteHeap {
+        heap: u8,
+    },
+    DestroyHeap {
+        heap: u8,
+    },
 }
 
 fn place(elsewhere: bool) -> Place {
@@ -62,7 +114,8 @@ pub(crate) fn play(player: &mut Player, action: Action) {
         Action::Allocate { rust, zeroed, elsewhere, size, align: bits } => {
             let face = if rust { Face::Rust } else { Face::C };
             let fill = if zeroed { Fill::Zero } else { Fill::Any };
-            player.play(Step::Allocate(place(elsewhere), Request { face, size: size.bytes(), align: align(bits), fill }));
+            player
+                .play(Step::Allocate(place(elsewhere), Request { face, size: size.bytes(), align: align(bits), fill }));
         }
         Action::Fill { elsewhere, count, size } => {
             (0..count).for_each(|_| player.play(Step::Allocate(place(elsewhere), c(usize::from(size % 2048)))));
@@ -83,5 +136,18 @@ pub(crate) fn play(player: &mut Player, action: Action) {
             player.play(Step::Collect(place(elsewhere), if fully { Collect::Fully } else { Collect::Gently }));
         }
         Action::EndHelper => player.play(Step::EndHelper),
+        Action::NewHeap { elsewhere } => player.play(Step::NewHeap(place(elsewhere))),
+        Action::AllocateInHeap { heap, zeroed, size, align: bits } => {
+            let fill = if zeroed { Fill::Zero } else { Fill::Any };
+            let request = Request { fill, align: align(bits), ..c(size.bytes()) };
+            player.play(Step::AllocateInHeap { heap: heap.into(), request });
+        }
+        Action::FillHeap { heap, count, size } => {
+            let request = c(usize::from(size % 2048));
+            (0..count).for_each(|_| player.play(Step::AllocateInHeap { heap: heap.into(), request }));
+        }
+        Action::VisitHeap { heap } => player.play(Step::VisitHeap(heap.into())),
+        Action::DeleteHeap { heap } => player.play(Step::DeleteHeap(heap.into())),
+        Action::DestroyHeap { heap } => player.play(Step::DestroyHeap(heap.into())),
     }
 }

@@ -10,6 +10,9 @@
 mod actions;
 #[path = "../common/child.rs"]
 mod child;
+#[path = "../../corpus/src/stage/fork.rs"]
+#[allow(unreachable_pub)]
+mod fork;
 #[path = "../common/misuse.rs"]
 mod misuse;
 #[path = "../../tests/model/mod.rs"]

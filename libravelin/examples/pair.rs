@@ -19,6 +19,8 @@ enum Work {
     Among(usize),
     /// alloc and dealloc through the Rust interface.
     Layout(usize),
+    /// The same with one layout after another of [`LAYOUTS`].
+    Layouts,
     /// free of a block of so many bytes that another thread has allocated.
     Remote(usize),
     /// malloc of a zeroed block of so many bytes, and free.
@@ -35,7 +37,7 @@ enum Work {
     Grow,
 }
 
-const WORK: [(&str, Work); 14] = [
+const WORK: [(&str, Work); 15] = [
     ("empty", Work::Empty),
     ("pair-16", Work::Pair(16)),
     ("pair-48", Work::Pair(48)),
@@ -43,6 +45,7 @@ const WORK: [(&str, Work); 14] = [
     ("pair-1024", Work::Pair(1024)),
     ("pair-20000", Work::Pair(20_000)),
     ("layout-48", Work::Layout(48)),
+    ("layouts", Work::Layouts),
     ("remote-48", Work::Remote(48)),
     ("zeroed-48", Work::Zeroed(48)),
     ("aligned-48", Work::Aligned(48)),
@@ -51,6 +54,9 @@ const WORK: [(&str, Work); 14] = [
     ("churn", Work::Churn),
     ("grow", Work::Grow),
 ];
+
+/// Sizes and alignments as Rust programs have them: of a string's bytes, of nodes and structs, of vectors, of what is aligned to a cache line.
+const LAYOUTS: [(usize, usize); 8] = [(48, 8), (5, 1), (24, 8), (200, 8), (32, 16), (1024, 8), (64, 64), (300, 1)];
 
 const GROUP: usize = 500;
 const LIVE: usize = 1000;
@@ -138,6 +144,15 @@ fn ravelin_measured(work: Work, blocks: &mut [Block]) {
             for _ in blocks {
                 // SAFETY: the size is not zero.
                 let block = black_box(unsafe { Ravelin.alloc(black_box(layout)) });
+                // SAFETY: allocated above with this layout, and freed once.
+                unsafe { Ravelin.dealloc(block, layout) };
+            }
+        }
+        Work::Layouts => {
+            for (_, (size, align)) in blocks.iter().zip(LAYOUTS.into_iter().cycle()) {
+                let Ok(layout) = Layout::from_size_align(black_box(size), align) else { return };
+                // SAFETY: no size is zero.
+                let block = black_box(unsafe { Ravelin.alloc(layout) });
                 // SAFETY: allocated above with this layout, and freed once.
                 unsafe { Ravelin.dealloc(block, layout) };
             }

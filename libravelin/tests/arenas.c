@@ -25,6 +25,11 @@ static void reserved(void) {
     id = 1;
     CHECK(mi_reserve_os_memory_ex(too_much, false, false, false, &id) == ENOMEM && id <= 0);
     CHECK(mi_reserve_os_memory(largest, false, false) == ENOMEM);
+    id = 1;
+    CHECK(mi_reserve_os_memory(0, false, false) == ENOMEM);
+    CHECK(mi_reserve_os_memory_ex(0, false, false, true, &id) == ENOMEM && id <= 0);
+    /* Who does not want to know the arena need not. */
+    CHECK(mi_reserve_os_memory_ex(1, false, false, false, NULL) == 0);
 }
 
 static void exclusive(void) {
@@ -51,9 +56,46 @@ static void exclusive(void) {
     p = mi_heap_malloc(heap, 1 << 20);
     CHECK(p && p >= start && p + (1 << 20) <= start + size);
     mi_heap_destroy(heap);
-    /* An arena that there is not: no memory. */
-    heap = mi_heap_new_in_arena(54321);
-    CHECK(mi_heap_malloc(heap, 10) == NULL);
+}
+
+#define FAILS(call) (errno = 0, (call) == NULL && errno == ENOMEM)
+
+/* An arena that there is not has no memory: so every function can be seen without. */
+static void without_memory(void) {
+    mi_heap_t* heap = mi_heap_new_in_arena(54321);
+    CHECK(FAILS(mi_heap_malloc(heap, 10)) && FAILS(mi_heap_zalloc(heap, 10)) && FAILS(mi_heap_malloc_small(heap, 10)));
+    CHECK(FAILS(mi_heap_calloc(heap, 1, 10)) && FAILS(mi_heap_mallocn(heap, 1, 10)) && FAILS(mi_heap_malloc(heap, 1 << 20)));
+    CHECK(FAILS(mi_heap_malloc_aligned(heap, 10, 64)) && FAILS(mi_heap_zalloc_aligned(heap, 10, 64)));
+    CHECK(FAILS(mi_heap_calloc_aligned(heap, 1, 10, 64)) && FAILS(mi_heap_malloc_aligned_at(heap, 10, 64, 5)));
+    CHECK(FAILS(mi_heap_zalloc_aligned_at(heap, 10, 64, 5)) && FAILS(mi_heap_calloc_aligned_at(heap, 1, 10, 64, 5)));
+    CHECK(FAILS(mi_heap_strdup(heap, "text")) && FAILS(mi_heap_strndup(heap, "text", 2)));
+    CHECK(FAILS(mi_heap_realpath(heap, "/usr", NULL)));
+    /* What cannot grow stays as it is. */
+    char* p = mi_malloc(100);
+    fill(p, 100, 1);
+    CHECK(FAILS(mi_heap_realloc(heap, p, 5000)) && FAILS(mi_heap_reallocn(heap, p, 50, 100)));
+    CHECK(FAILS(mi_heap_rezalloc(heap, p, 5000)) && FAILS(mi_heap_recalloc(heap, p, 50, 100)));
+    CHECK(FAILS(mi_heap_realloc_aligned(heap, p, 5000, 64)) && FAILS(mi_heap_rezalloc_aligned(heap, p, 5000, 64)));
+    CHECK(FAILS(mi_heap_recalloc_aligned(heap, p, 50, 100, 64)) && FAILS(mi_heap_realloc_aligned_at(heap, p, 5000, 64, 5)));
+    CHECK(FAILS(mi_heap_rezalloc_aligned_at(heap, p, 5000, 64, 5)));
+    CHECK(FAILS(mi_heap_recalloc_aligned_at(heap, p, 50, 100, 64, 5)) && filled(p, 100, 1));
+    CHECK(FAILS(mi_heap_reallocf(heap, p, 5000)));
+    /* The same without a heap's name. */
+    mi_heap_t* backing = mi_heap_set_default(heap);
+    char *text = (char*)1, place[4097];
+    size_t size = 9;
+    int code = mi_dupenv_s(&text, &size, "PATH");
+    void* aligned = place;
+    int aligned_code = mi_posix_memalign(&aligned, 64, 10);
+    int failed = FAILS(mi_malloc(10)) && FAILS(mi_strdup("text")) && FAILS(mi_strndup("text", 2)) && FAILS(mi_realpath("/usr", NULL));
+    int in_place = mi_realpath("/usr", place) == place;
+    static const unsigned short WIDE[] = {'w', 0};
+    int copies = FAILS(mi_wcsdup(WIDE)) && FAILS(mi_mbsdup((const unsigned char*)"m")) && FAILS(mi_valloc(1)) && FAILS(mi_pvalloc(1));
+    void* array = NULL;
+    int array_code = mi_reallocarr(&array, 1, 10);
+    mi_heap_set_default(backing);
+    CHECK(code == ENOMEM && text == NULL && size == 0 && aligned_code == ENOMEM && aligned == place);
+    CHECK(failed && in_place && copies && array_code == ENOMEM && array == NULL);
     mi_heap_delete(heap);
 }
 
@@ -108,6 +150,7 @@ static void huge(void) {
 int main(void) {
     reserved();
     exclusive();
+    without_memory();
     brought();
     huge();
     mi_debug_show_arenas(true, true, true);

@@ -148,6 +148,11 @@ static void ends(void) {
     CHECK(mi_heap_get_default() == backing && mi_heap_contains_block(backing, p));
     mi_free(p);
     free(q);
+    heap = mi_heap_new();
+    mi_heap_set_default(heap);
+    CHECK(mi_malloc(100) != NULL);
+    mi_heap_destroy(heap);
+    CHECK(mi_heap_get_default() == backing);
     /* The backing heap is not ended by anything. */
     p = mi_malloc(10);
     mi_heap_delete(backing);
@@ -169,6 +174,14 @@ static void what_lies_where(void) {
     const void* foreign[] = {NULL, &local, &global, (void*)8, (void*)UINTPTR_MAX, (void*)(uintptr_t)0x123456789000};
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
         CHECK(!mi_heap_contains_block(one, foreign[i]) && !mi_heap_check_owned(one, foreign[i]) && !mi_check_owned(foreign[i]));
+    /* A block of another heap stays there as long as it fits. */
+    p = mi_heap_realloc(two, p, 101);
+    CHECK(p && mi_heap_contains_block(one, p));
+    char* moved = mi_heap_realloc(two, p, 5000);
+    CHECK(moved && mi_heap_contains_block(two, moved) && !mi_heap_contains_block(one, moved));
+    mi_free(moved);
+    p = mi_heap_malloc(one, 100);
+    CHECK(!mi_heap_contains_block(NULL, p) && !mi_heap_check_owned(NULL, p));
     mi_free(p);
     CHECK(mi_heap_check_owned(one, p));
     if (rv_has_mitigation("free-checks")) CHECK(!mi_heap_contains_block(one, p));
@@ -204,6 +217,7 @@ static void visits(void) {
     mi_heap_t* heap = mi_heap_new();
     struct seen seen = {0};
     CHECK(!mi_heap_visit_blocks(heap, true, look, &seen) && seen.areas == 0);
+    CHECK(!mi_heap_visit_blocks(NULL, true, look, &seen) && !mi_heap_visit_blocks(heap, true, NULL, NULL));
     void* small[500];
     for (int i = 0; i < 500; i++) {
         small[i] = mi_heap_malloc(heap, 64);
@@ -259,10 +273,24 @@ static void end_twice(void) {
     mi_heap_destroy(wrong);
     mi_heap_destroy(wrong);
 }
-static void* use_foreign_heap(void* heap) { return mi_heap_malloc((mi_heap_t*)heap, 10); }
+static void allocates(mi_heap_t* heap) { mi_free(mi_heap_malloc(heap, 10)); }
+static void aligns(mi_heap_t* heap) { mi_free(mi_heap_zalloc_aligned_at(heap, 10, 64, 5)); }
+static void resizes(mi_heap_t* heap) { mi_free(mi_heap_realloc(heap, mi_malloc(100), 100)); }
+static void copies(mi_heap_t* heap) { mi_free(mi_heap_strdup(heap, "text")); }
+static void deletes(mi_heap_t* heap) { mi_heap_delete(heap); }
+static void destroys(mi_heap_t* heap) { mi_heap_destroy(heap); }
+static void collects(mi_heap_t* heap) { mi_heap_collect(heap, true); }
+static void takes(mi_heap_t* heap) { if (mi_heap_set_default(heap)) _exit(5); }
+static void shows(mi_heap_t* heap) { if (mi_heap_visit_blocks(heap, true, look, NULL)) _exit(5); }
+static void (*const FOREIGN[])(mi_heap_t*) = {allocates, aligns, resizes, copies, deletes, destroys, collects, takes, shows};
+static void (*foreign_deed)(mi_heap_t*);
+static void* do_it(void* heap) {
+    foreign_deed((mi_heap_t*)heap);
+    return NULL;
+}
 static void use_foreign(void) {
     pthread_t thread;
-    pthread_create(&thread, NULL, use_foreign_heap, mi_heap_new());
+    pthread_create(&thread, NULL, do_it, mi_heap_new());
     pthread_join(thread, NULL);
 }
 static void use_nonsense(void) {
@@ -306,7 +334,10 @@ int main(void) {
     threads();
     CHECK(dies(use_dead, "dead heap"));
     CHECK(dies(end_twice, "dead heap"));
-    CHECK(dies(use_foreign, "foreign heap"));
+    for (size_t i = 0; i < sizeof FOREIGN / sizeof *FOREIGN; i++) {
+        foreign_deed = FOREIGN[i];
+        CHECK(dies(use_foreign, "foreign heap"));
+    }
     CHECK(dies(use_nonsense, "dead heap"));
     if (rv_has_mitigation("free-checks")) CHECK(dies(free_after_destroy, "double free"));
     return verdict();

@@ -89,6 +89,16 @@ static void free_across_names(void) {
     free(block);
     rv_free(block);
 }
+static void overflow(void) {
+    block = mi_malloc(100);
+    ((char*)block)[100] ^= 1;
+    mi_free(block);
+}
+static void overflow_then_resize(void) {
+    block = mi_malloc(100);
+    ((char*)block)[101] ^= 1;
+    block = mi_realloc(block, 1000);
+}
 
 int main(void) {
     if (!rv_has_mitigation("free-checks")) return 0;
@@ -100,5 +110,9 @@ int main(void) {
     CHECK(dies(size_of_freed, "use after free|usable_size", EFAULT));
     CHECK(dies(free_large_twice, "double free|free", EAGAIN));
     CHECK(dies(free_across_names, "double free|free", EAGAIN));
+    if (rv_has_mitigation("canaries")) {
+        CHECK(dies(overflow, "buffer overflow|free", EFAULT));
+        CHECK(dies(overflow_then_resize, "buffer overflow|realloc", EFAULT));
+    }
     return verdict();
 }

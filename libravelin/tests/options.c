@@ -51,6 +51,10 @@ int main(void) {
     CHECK(mi_option_get_size(mi_option_arena_reserve) == (size_t)1 << 30);
     CHECK(mi_option_get_size(mi_option_reserve_os_memory) == 3 << 20);
     CHECK(mi_option_get_size(mi_option_max_errors) == 32 && mi_option_get_size(mi_option_purge_delay) == 0);
+    mi_option_set(mi_option_reserve_os_memory, -5);
+    mi_option_set(mi_option_os_tag, -5);
+    CHECK(mi_option_get_size(mi_option_reserve_os_memory) == 0 && mi_option_get_size(mi_option_os_tag) == 0);
+    CHECK(mi_option_get(mi_option_os_tag) == -5);
     mi_option_set(mi_option_arena_reserve, 128 * 1024);
     CHECK(mi_option_get(mi_option_arena_reserve) == 128 * 1024);
     CHECK(mi_option_get_size(mi_option_arena_reserve) == (size_t)128 << 20);

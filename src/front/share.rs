@@ -25,7 +25,14 @@ use core::ptr::NonNull;
 /// # Ok::<(), ravelin::NoMemory>(())
 /// ```
 ///
-/// Stays on its thread (`!Send`), for only that may allocate from it; blocks may be freed by any thread. A heap that its thread has
+/// Stays on its thread (`!Send`), for only that may allocate from it; blocks may be freed by any thread.
+///
+/// ```compile_fail,E0277
+/// let heap = ravelin::Heap::new().unwrap();
+/// std::thread::spawn(move || drop(heap)); // error: cannot be sent between threads
+/// ```
+///
+/// A heap that its thread has
 /// outlived, because its shares were leaked, ends as by its last share. In the child of a fork the forking thread's heaps are the
 /// child's, others' are gone. Costs a few kilobytes of metadata, which is used again, and at least 64 KiB of address space for
 /// each size class in use.

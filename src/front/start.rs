@@ -31,6 +31,7 @@ pub(crate) fn start() {
         options::print_all(&mut report::write);
     }
     stats::show_at_exit();
+    heap::check_at_exit();
     reserve();
 }
 

@@ -19,7 +19,7 @@ use super::handle::HeapHandle;
 use super::mail;
 use super::queue::class_of;
 use super::thread::{Heap, Thread};
-use super::{Collect, abandon, start};
+use super::{Collect, abandon, start, verify};
 use crate::mitigations::MITIGATIONS;
 use crate::os::valgrind::quiet;
 use crate::report::{self, Operation};
@@ -96,6 +96,9 @@ pub(crate) fn set_default(handle: HeapHandle) -> Option<HeapHandle> {
 /// Takes back what other threads have freed in this heap's pages, and gives empty ones back.
 pub(crate) fn collect(handle: HeapHandle, how: Collect) {
     let heap = handle.expect_own(Operation::Collect);
+    if MITIGATIONS.canaries && how == Collect::Fully {
+        verify::check_or_die(Operation::Collect);
+    }
     let _quiet = quiet();
     if let Some(thread) = heap.thread() {
         mail::take(thread);

@@ -66,12 +66,14 @@ pub(crate) use skew::allocate_at;
 pub(crate) use start::{forks, open, start};
 pub(crate) use terms::{Fill, Terms};
 pub(crate) use thread::{Heap, Thread};
-pub(crate) use verify::check_heap;
 pub use verify::{Census, Corruption, Fault};
+pub(crate) use verify::{check_at_exit, check_heap};
 pub use visit::{HeapArea, Visit, Visited};
 pub(crate) use visit::{check_owned, contains, visit};
 
+use crate::mitigations::MITIGATIONS;
 use crate::os::valgrind::quiet;
+use crate::report::Operation;
 use crate::segment;
 
 /// How much `collect` does.
@@ -95,8 +97,16 @@ pub(crate) fn threads() -> usize {
 }
 
 /// Takes blocks that other threads have freed back into the calling thread's pages, and gives empty pages and free memory
-/// back.
+/// back. With `canaries` a full collection checks the heap first.
 pub(crate) fn collect(how: Collect) {
+    if MITIGATIONS.canaries && how == Collect::Fully {
+        verify::check_or_die(Operation::Collect);
+    }
+    give_back(how);
+}
+
+/// The same without a look at live blocks: for an allocation that finds no memory.
+fn give_back(how: Collect) {
     let _quiet = quiet();
     deferred::call_deferred(how);
     Thread::with_one(|thread| {

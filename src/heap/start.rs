@@ -3,9 +3,11 @@
 use super::thread::{GONE, Heap, Thread};
 use super::{abandon, fork};
 use crate::entropy::{self, NoSecret, Renewed};
-use crate::options;
+use crate::mitigations::MITIGATIONS;
+use crate::options::{self, Setting};
 use crate::os;
 use crate::os::valgrind::quiet;
+use crate::page::limit_wiping;
 use crate::report::{self, Kind, Operation, Report};
 use crate::sync::{AtomicBool, AtomicU64, Relaxed, SeqCst};
 use core::ffi::c_void;
@@ -36,6 +38,9 @@ pub(crate) fn start() {
         die_without_randomness();
     }
     options::settle();
+    if MITIGATIONS.zero_on_free {
+        limit_wiping(options::bytes(Setting::WipeLimit));
+    }
 }
 
 /// Gives the calling thread its heap, and registers with the C library: for those who come early.

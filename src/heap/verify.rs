@@ -1,15 +1,18 @@
 //! `check_heap`: every page of the calling thread and every abandoned page, counted and checked; and, for their canaries, large
-//! blocks, which belong to no thread.
+//! blocks, which belong to no thread. And who asks: the program, a full collection, the end of the process.
 
 use super::quarantine::Waiting;
 use super::thread::Thread;
 use super::{abandon, sample};
 use crate::mitigations::MITIGATIONS;
+use crate::options::{self, Setting};
+use crate::os;
 use crate::os::valgrind::quiet;
 use crate::page::{Kind, Page, PageFault};
 use crate::remote::Owner;
-use crate::report::{self, BlockFacts, Operation};
+use crate::report::{self, BlockFacts, Kind as ReportKind, Operation, Report};
 use crate::segment::{self, Damage, Sampled, space};
+use crate::sync::{AtomicBool, Relaxed};
 use core::fmt;
 
 /// What [`check_heap`](crate::check_heap) has counted: pages of the calling thread, and abandoned ones.
@@ -59,20 +62,41 @@ pub struct Corruption {
     fault: Fault,
     address: usize,
     block: BlockFacts,
+    place: Place,
+}
+
+/// Where in its block a corruption lies, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Unknown,
+    /// In a free block.
+    Offset(usize),
+    /// Behind what was requested of a live block.
+    Behind {
+        requested: usize,
+        offset: usize,
+    },
 }
 
 impl Corruption {
     fn new(page: &Page, fault: PageFault) -> Self {
+        let mut place = Place::Unknown;
         let (fault, address) = match fault {
             PageFault::Link(address) => (Fault::Link, address),
-            PageFault::Written(address) => (Fault::Written, address),
-            PageFault::Overflown(address) => (Fault::Overflow, address),
+            PageFault::Written(address) => {
+                place = Place::Offset(page.first_unwiped(address));
+                (Fault::Written, address)
+            }
+            PageFault::Overflown { address, requested, offset } => {
+                place = Place::Behind { requested, offset };
+                (Fault::Overflow, address)
+            }
             PageFault::LiveOnList(address) => (Fault::LiveOnList, address),
             PageFault::Endless(address) => (Fault::Endless, address),
             PageFault::FreedTwice(address) => (Fault::FreedTwice, address),
             PageFault::Count => (Fault::Count, page.face.start().addr()),
         };
-        Self { fault, address, block: super::diagnose::facts(page) }
+        Self { fault, address, block: super::diagnose::facts(page), place }
     }
 
     fn round(sampled: &Sampled, damage: &Damage) -> Self {
@@ -81,7 +105,25 @@ impl Corruption {
             _ => Fault::Overflow,
         };
         let page = sampled.page();
-        Self { fault, address: page.face.start().addr(), block: super::diagnose::facts(page) }
+        Self { fault, address: page.face.start().addr(), block: super::diagnose::facts(page), place: Place::Unknown }
+    }
+
+    /// Stops the process with it.
+    fn die(&self, operation: Operation) -> ! {
+        let kind = match self.fault {
+            Fault::Link | Fault::LiveOnList | Fault::Endless => ReportKind::CorruptedFreeList,
+            Fault::Written => ReportKind::WriteAfterFree,
+            Fault::Overflow => ReportKind::BufferOverflow,
+            Fault::Underflow => ReportKind::BufferUnderflow,
+            Fault::FreedTwice => ReportKind::DoubleFree,
+            Fault::Count => ReportKind::Internal,
+        };
+        let report = Report::new(kind, operation, self.address).of_block(self.block);
+        report::die(&match self.place {
+            Place::Unknown => report,
+            Place::Offset(offset) => report.at_offset(offset),
+            Place::Behind { requested, offset } => report.overflown(requested, offset),
+        })
     }
 
     /// What is wrong.
@@ -126,6 +168,28 @@ pub(crate) fn check_heap() -> Result<Census, Corruption> {
     let _quiet = quiet();
     // Without memory for a moment's heap there is none to check.
     Thread::with_one(check_with).unwrap_or(Ok(Census::default()))
+}
+
+/// The same, and stops the process with what it finds.
+pub(super) fn check_or_die(operation: Operation) {
+    if let Err(corruption) = check_heap() {
+        corruption.die(operation);
+    }
+}
+
+/// Has the heap checked when the process exits in good order, if the option asks for it.
+pub(crate) fn check_at_exit() {
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !options::enabled(Setting::CheckAtExit) || REGISTERED.swap(true, Relaxed) {
+        return;
+    }
+    if os::at_exit(at_exit).is_err() {
+        report::warn(&[b"no exit function can be registered: the heap will not be checked at the end"]);
+    }
+}
+
+extern "C" fn at_exit() {
+    check_or_die(Operation::Exit);
 }
 
 fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {

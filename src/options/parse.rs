@@ -14,8 +14,8 @@
 //! - *mimalloc's units*: sizes are counted in KiB, so bytes are rounded up to whole KiB, and a word (1 is one) is a
 //!   number of KiB.
 //!
-//! White space around a value is ignored, letters have no case. A number that 64 bits cannot hold is malformed; one that
-//! is out of the row's bounds is moved to the nearer bound.
+//! White space around a value is ignored, letters have no case. A number that is out of the row's bounds, be it by ever so much, is
+//! moved to the nearer bound.
 
 use super::table::{FORMS, Row, Unit};
 
@@ -55,7 +55,7 @@ pub(crate) fn parse(row: &Row, dialect: Dialect, text: &[u8]) -> Parsed {
         (_, Dialect::Ravelin) => None,
     };
     let number = match (row.unit, word) {
-        (Unit::Bytes, Some(kib)) => kib.checked_mul(KIB),
+        (Unit::Bytes, Some(kib)) => Some(kib.saturating_mul(KIB)),
         (_, Some(value)) => Some(value),
         (Unit::Bytes, None) => size(text, dialect),
         (Unit::Form, None) => form(text),
@@ -119,12 +119,12 @@ fn size(text: &[u8], dialect: Dialect) -> Option<i64> {
     if !(rest.is_empty() || rest.eq_ignore_ascii_case(b"B") || may_be_binary) {
         return None;
     }
-    let bytes = number.checked_mul(unit)?;
-    match dialect {
-        Dialect::Ravelin => Some(bytes),
+    let bytes = number.saturating_mul(unit);
+    Some(match dialect {
+        Dialect::Ravelin => bytes,
         // Up to whole KiB: nothing to do for a multiple of them.
-        Dialect::Mimalloc => bytes.checked_add(KIB - 1).map(|above| above & !(KIB - 1)),
-    }
+        Dialect::Mimalloc => bytes.saturating_add(KIB - 1) & !(KIB - 1),
+    })
 }
 
 /// Splits a decimal integer with an optional sign off the front of the text.
@@ -138,8 +138,8 @@ fn leading_integer(text: &[u8]) -> Option<(i64, &[u8])> {
     let mut rest = digits;
     while let Some((digit @ b'0'..=b'9', behind)) = rest.split_first() {
         let value = i64::from(digit.wrapping_sub(b'0'));
-        let shifted = number.checked_mul(10)?;
-        number = if negative { shifted.checked_sub(value)? } else { shifted.checked_add(value)? };
+        let shifted = number.saturating_mul(10);
+        number = if negative { shifted.saturating_sub(value) } else { shifted.saturating_add(value) };
         rest = behind;
     }
     if rest.len() == digits.len() {
@@ -185,7 +185,7 @@ mod tests {
                     ("yesno", Malformed),
                     ("1K", Malformed),
                     ("0x1", Malformed),
-                    ("99999999999999999999", Malformed),
+                    ("99999999999999999999", Clamped(1)),
                 ],
             );
         }
@@ -220,8 +220,8 @@ mod tests {
                 ("-2", Clamped(-1)),
                 ("9223372036854775807", Clamped(2_147_483_647)),
                 ("-9223372036854775808", Clamped(-1)),
-                ("9223372036854775808", Malformed),
-                ("-9223372036854775809", Malformed),
+                ("9223372036854775808", Clamped(2_147_483_647)),
+                ("-9223372036854775809", Clamped(-1)),
                 ("", Malformed),
                 ("yes", Malformed),
                 ("10ms", Malformed),
@@ -262,7 +262,7 @@ mod tests {
                 ("1T", Exact(1 << 40)),
                 ("2T", Clamped(1 << 40)),
                 ("8388607T", Clamped(1 << 40)),
-                ("8388608T", Malformed),
+                ("8388608T", Clamped(1 << 40)),
                 ("-1K", Clamped(0)),
                 ("3KiBB", Malformed),
                 ("3Ki", Malformed),
@@ -294,7 +294,9 @@ mod tests {
         ] {
             assert_eq!(parse(&row, Mimalloc, text.as_bytes()), Exact(expected), "{text:?}");
         }
-        assert_eq!(parse(&row, Mimalloc, b"9223372036854775807"), Malformed);
+        for text in ["9223372036854775807", "99999999999T", "99999999999999999999G"] {
+            assert_eq!(parse(&row, Mimalloc, text.as_bytes()), Clamped(row.max), "{text:?}");
+        }
         check(Setting::ArenaReserve, Mimalloc, &[("1", Clamped(64 << 20)), ("1GiB", Exact(1 << 30))]);
     }
 

@@ -199,7 +199,8 @@ fn complain(variable: &[u8]) {
         Entry::Option { setting, dialect, age, value } => {
             let row = setting.row();
             if age == Age::Old {
-                warn(&[name, b" is an old name of RAVELIN_", row.name.as_bytes()]);
+                let now = row.mimalloc.unwrap_or(row.name);
+                warn(&[name, b" is an old name of MIMALLOC_", now.as_bytes()]);
             }
             let parsed = parse::parse(row, dialect, value);
             let value = beginning(value);
@@ -322,7 +323,7 @@ mod tests {
             lines,
             [
                 "ravelin: warning: MIMALLOC_OS_TAG=x is malformed; it is ignored",
-                "ravelin: warning: MIMALLOC_RESET_DELAY is an old name of RAVELIN_PURGE_DELAY",
+                "ravelin: warning: MIMALLOC_RESET_DELAY is an old name of MIMALLOC_PURGE_DELAY",
                 "ravelin: warning: RAVELIN_ABANDONED_LIMIT=99999999 is out of bounds; 65536 is used",
                 "ravelin: warning: RAVELIN_FREE_CHECKS is no option; it is ignored",
                 "ravelin: warning: RAVELIN_QUARANTINE_COUNT=many?ravelin: forged is malformed; it is ignored",

@@ -18,6 +18,8 @@ pub(crate) enum Setting {
     SampledGuards,
     SampledPool,
     BlockQuarantine,
+    WipeLimit,
+    CheckAtExit,
     Stats,
     MaxErrors,
     MaxWarnings,
@@ -136,7 +138,7 @@ const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
 /// How many options there are.
-pub(crate) const COUNT: usize = 39;
+pub(crate) const COUNT: usize = 41;
 
 /// All options, in the order of [`Setting`].
 pub(crate) static TABLE: [Row; COUNT] = [
@@ -246,6 +248,21 @@ pub(crate) static TABLE: [Row; COUNT] = [
         "How many bytes of freed small blocks wait in a thread before they are handed out again, with the quarantine built in.",
     )
     .within(4 * KIB, GIB),
+    Row::new(
+        Setting::WipeLimit,
+        "WIPE_LIMIT",
+        Unit::Bytes,
+        128 * KIB,
+        "How many bytes of a freed block are wiped, and found wiped when it is handed out, with zero-on-free built in.",
+    )
+    .within(KIB, 128 * KIB),
+    Row::new(
+        Setting::CheckAtExit,
+        "CHECK_AT_EXIT",
+        Unit::Switch,
+        0,
+        "Checks the heap when the process exits: canaries, lists and freed blocks, as far as they are built in.",
+    ),
     Row::new(
         Setting::Stats,
         "STATS",

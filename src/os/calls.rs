@@ -18,10 +18,14 @@ pub(crate) struct Calls {
     pub(crate) unguard: u64,
     /// Contents were given back.
     pub(crate) purge: u64,
+    /// New memory was put in the place of old.
+    pub(crate) renew: u64,
     /// Pages were moved to another address.
     pub(crate) remap: u64,
     /// Mappings were sealed.
     pub(crate) seal: u64,
+    /// Properties were told: no part of core dumps, fit for huge pages.
+    pub(crate) advise: u64,
     /// Random bytes were asked for.
     pub(crate) random: u64,
     /// Of all these, how many failed.
@@ -36,8 +40,10 @@ pub(super) struct Counters {
     pub(super) guard: AtomicU64,
     pub(super) unguard: AtomicU64,
     pub(super) purge: AtomicU64,
+    pub(super) renew: AtomicU64,
     pub(super) remap: AtomicU64,
     pub(super) seal: AtomicU64,
+    pub(super) advise: AtomicU64,
     pub(super) random: AtomicU64,
     failed: AtomicU64,
 }
@@ -49,8 +55,10 @@ pub(super) static COUNTERS: Counters = Counters {
     guard: AtomicU64::new(0),
     unguard: AtomicU64::new(0),
     purge: AtomicU64::new(0),
+    renew: AtomicU64::new(0),
     remap: AtomicU64::new(0),
     seal: AtomicU64::new(0),
+    advise: AtomicU64::new(0),
     random: AtomicU64::new(0),
     failed: AtomicU64::new(0),
 };
@@ -73,8 +81,10 @@ pub(crate) fn calls() -> Calls {
         guard: COUNTERS.guard.load(Relaxed),
         unguard: COUNTERS.unguard.load(Relaxed),
         purge: COUNTERS.purge.load(Relaxed),
+        renew: COUNTERS.renew.load(Relaxed),
         remap: COUNTERS.remap.load(Relaxed),
         seal: COUNTERS.seal.load(Relaxed),
+        advise: COUNTERS.advise.load(Relaxed),
         random: COUNTERS.random.load(Relaxed),
         failed: COUNTERS.failed.load(Relaxed),
     }

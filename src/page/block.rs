@@ -1,13 +1,35 @@
 //! A block's memory, as far as the allocator touches it.
 
 use crate::geometry::GRANULE;
-use crate::sync::{AtomicU64, Relaxed};
+use crate::sync::{AtomicU64, AtomicUsize, Relaxed};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::compiler_fence;
 
 /// What is wiped and looked at at a time.
 const LINE: usize = 64;
+
+/// How much of a freed block is wiped, and found wiped when it is handed out, if it has more than [`SURELY_WIPED`].
+///
+/// Only ever lowered: whoever is handed a block has seen what whoever wiped it had seen, so no more is looked at than is wiped.
+static WIPE_LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// No limit is below this.
+pub(crate) const SURELY_WIPED: usize = 1024;
+
+/// Of freed blocks no more than so many bytes are wiped from now on, for as long as the process lives.
+pub(crate) fn limit_wiping(most: usize) {
+    let most = most.max(SURELY_WIPED) & !(GRANULE.wrapping_sub(1));
+    if most < WIPE_LIMIT.load(Relaxed) {
+        WIPE_LIMIT.fetch_min(most, Relaxed);
+    }
+}
+
+/// How many bytes of a freed block of `size` are wiped.
+#[inline(always)]
+pub(super) fn wiped_part(size: usize) -> usize {
+    if size <= SURELY_WIPED { size } else { size.min(WIPE_LIMIT.load(Relaxed)) }
+}
 
 /// The start of a block that was checked: it lies in a page, on a block's start, and nobody but the caller uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +83,7 @@ impl Block {
     /// Wipes the block: `len` bytes, a multiple of 16.
     ///
     /// # Safety
-    /// - `len` is the block's size.
+    /// - `len` is the block's size, or less.
     #[inline(always)]
     pub(crate) unsafe fn wipe(self, len: usize) {
         let clear = |at: usize, count: usize| {
@@ -93,7 +115,7 @@ impl Block {
     /// Whether the block is still wiped: all of its `len` bytes, a multiple of 16, but for the first word, where a link lies.
     ///
     /// # Safety
-    /// - `len` is the block's size; it was wiped, or its memory is new.
+    /// - `len` is the block's size, or less; that much was wiped, or its memory is new.
     #[inline(always)]
     pub(crate) unsafe fn is_wiped(self, len: usize) -> bool {
         let granule = |at: usize| {

@@ -1,5 +1,6 @@
 //! Counting a page: the invariant of [`super`] checked against bits and lists, for `check_heap` and the statistics.
 
+use super::block::wiped_part;
 use super::link::Wild;
 use super::{Block, Found, Kind, Page};
 use crate::geometry::{GRANULE, Granule};
@@ -36,8 +37,8 @@ pub(crate) enum PageFault {
     LiveOnList(usize),
     /// The free block at this address was written to.
     Written(usize),
-    /// More was written to the live block at this address than was requested.
-    Overflown(usize),
+    /// More was written to the live block at this address than was requested, at this offset.
+    Overflown { address: usize, requested: usize, offset: usize },
     /// A list runs in a circle, or holds more than the page has.
     Endless(usize),
     /// A block was freed by another thread after its owner had taken it back.
@@ -134,7 +135,8 @@ impl Page {
     /// Whether a block just popped holds zeros.
     #[inline(always)]
     pub(crate) fn gives_zeroed(&self) -> bool {
-        MITIGATIONS.zero_on_free || self.hot.zeroed.load(Relaxed)
+        let size = self.hot.size.load(Relaxed) as usize;
+        MITIGATIONS.zero_on_free && wiped_part(size) == size || self.hot.zeroed.load(Relaxed)
     }
 
     /// Counts the page and checks it: lists against bits against counters, every link decoded.
@@ -188,7 +190,9 @@ impl Page {
     /// Checks the canary of the block at this address, unless it was freed in the meantime.
     pub(crate) fn check_canary(&self, address: usize) -> Result<(), PageFault> {
         match self.examine(self.tables(), address) {
-            Found::Damaged { .. } if self.spot(Granule::of(address)).is_live() => Err(PageFault::Overflown(address)),
+            Found::Damaged { requested, offset } if self.spot(Granule::of(address)).is_live() => {
+                Err(PageFault::Overflown { address, requested, offset })
+            }
             _ => Ok(()),
         }
     }

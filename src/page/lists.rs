@@ -6,6 +6,7 @@
 //! him anyway; a live block is never handed out twice, because the bits lie out of his reach. What he can lose is free
 //! blocks: that is why every walk of a list is bounded by the page's capacity.
 
+use super::block::wiped_part;
 use super::hot::own;
 use super::link::{Wild, encode};
 use super::{Block, Page};
@@ -62,8 +63,8 @@ impl Page {
         if MITIGATIONS.free_checks && link.decode(key, name) > own(&hot.capacity, owned) {
             return Err(Refused::Corrupt(block.address()));
         }
-        // SAFETY: the block's size; free blocks of a page are wiped.
-        if MITIGATIONS.zero_on_free && !unsafe { block.is_wiped(own(&hot.size, owned) as usize) } {
+        // SAFETY: the block's size or less; free blocks of a page are wiped so far.
+        if MITIGATIONS.zero_on_free && !unsafe { block.is_wiped(wiped_part(own(&hot.size, owned) as usize)) } {
             return Err(Refused::Written(block.address()));
         }
         if MITIGATIONS.free_checks {
@@ -158,7 +159,7 @@ impl Page {
         }
         if MITIGATIONS.zero_on_free {
             // SAFETY: the callers' size is that of the page's blocks; the block is the owner's.
-            unsafe { block.wipe(size) }
+            unsafe { block.wipe(wiped_part(size)) }
         }
     }
 
@@ -166,14 +167,14 @@ impl Page {
     #[inline(always)]
     pub(crate) fn wipe(&self, block: Block) {
         // SAFETY: the block's size; it is the caller's.
-        unsafe { block.wipe(self.face.block_size()) }
+        unsafe { block.wipe(wiped_part(self.face.block_size())) }
     }
 
-    /// Whether a free block is still wiped, but for its link.
+    /// Whether a free block is still wiped, as far as blocks are, but for its link.
     #[inline(always)]
     pub(super) fn is_wiped(&self, block: Block) -> bool {
         // SAFETY: the block's size; free blocks of a page are wiped.
-        unsafe { block.is_wiped(self.face.block_size()) }
+        unsafe { block.is_wiped(wiped_part(self.face.block_size())) }
     }
 
     /// Whether a free block is still wiped, and has no link yet.
@@ -186,7 +187,7 @@ impl Page {
     #[cold]
     pub(crate) fn first_unwiped(&self, address: usize) -> usize {
         // SAFETY: as in `is_wiped`.
-        unsafe { self.face.block(address).first_unwiped(self.face.block_size()) }.unwrap_or(0)
+        unsafe { self.face.block(address).first_unwiped(wiped_part(self.face.block_size())) }.unwrap_or(0)
     }
 
     /// Puts a block that is not live any more on a local list. Result as `take_back`.

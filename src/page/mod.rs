@@ -52,7 +52,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use block::Block;
+pub(crate) use block::{Block, limit_wiping};
 pub(crate) use canary::{Found, Origin, TRAILER, is_possible_slack, padded};
 pub(crate) use census::PageFault;
 pub(crate) use face::{Extent, Face, Kind, end_guard, least_of_single};

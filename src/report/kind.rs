@@ -120,6 +120,8 @@ pub enum Operation {
     Collect,
     /// The heap was being verified.
     CheckHeap,
+    /// The process was about to exit, and the heap being verified.
+    Exit,
     /// The program itself read memory.
     Read,
     /// The program itself wrote to memory.
@@ -148,6 +150,7 @@ impl Operation {
             Operation::Malloc => "malloc",
             Operation::Collect => "collect",
             Operation::CheckHeap => "check_heap",
+            Operation::Exit => "exit",
             Operation::Read => "read",
             Operation::Write => "write",
             Operation::Access => "access",

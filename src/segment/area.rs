@@ -136,9 +136,9 @@ fn enter(span: Span, brought: Option<Brought>, used_by: Use, locked: &Locked) ->
     Ok(ArenaId(number.cast_signed()))
 }
 
-/// Reserves at least `size` bytes, for all heaps or for those that name the arena.
+/// Reserves at least `size` bytes, for all heaps or for those that name the arena. Nothing is no arena.
 pub(crate) fn reserve(size: usize, used_by: Use) -> Result<ArenaId, NoArena> {
-    let size = size.max(1).checked_next_multiple_of(SEGMENT).ok_or(NoArena)?;
+    let size = size.checked_next_multiple_of(SEGMENT).filter(|size| *size > 0).ok_or(NoArena)?;
     let locked = lock();
     let span = os::reserve(size, SEGMENT, Some(meta::random_hint(SEGMENT, &locked))).map_err(|_| NoArena)?;
     enter(span, None, used_by, &locked).map_err(|_| {

@@ -40,12 +40,13 @@ static MAP: Map = Map {
 #[inline(always)]
 pub(crate) fn find(pointer: UserPtr) -> Option<(&'static Segment, Granule)> {
     let number = pointer.granule_number();
-    if number >= MAP.limit.load(Relaxed) {
+    // Acquire: a thread that asks about a pointer out of nowhere may see the limit of a table before the table.
+    if number >= MAP.limit.load(Acquire) {
         return None;
     }
     let table = MAP.table.load(Relaxed);
     let entry = table.wrapping_add(number / GRANULES);
-    // SAFETY: the limit is not 0, so there is a table, and it has an entry for every granule below the limit.
+    // SAFETY: the limit was set behind the table and read before it, so there is one, with an entry for every granule below the limit.
     let segment = unsafe { &*entry }.load(Acquire);
     // SAFETY: an entry is null or a segment's metadata, which is never unmapped.
     let segment = unsafe { segment.as_ref() }?;

@@ -32,7 +32,7 @@ pub struct Stats {
     pub sampled: SampledStats,
     /// Bytes of address space for blocks: arenas, and mappings of huge blocks. Exact.
     pub reserved: u64,
-    /// Arenas from which segments are made. Exact; they are never given up.
+    /// Arenas from which segments are made. Exact at its moment; they are given up under a limit of address space only.
     pub arenas: u64,
     /// Bytes of memory for blocks that the kernel may have behind it: what was handed to pages and not given back since,
     /// whether the program has touched it or not. Exact at its moment.
@@ -47,7 +47,7 @@ pub struct Stats {
     /// Bytes of the allocator's own memory: descriptions of segments and pages, state bits, heaps. It is never given back. Not
     /// all of it was ever touched. Exact.
     pub metadata: u64,
-    /// Segments of 32 MiB that are cut into pages. Exact; they are never given up.
+    /// Segments of 32 MiB that are cut into pages. As of the walk; they are given up under a limit of address space only.
     pub segments: u64,
     /// Pages of blocks of a class. As of the walk.
     pub pages: u64,
@@ -150,10 +150,14 @@ pub struct SystemCalls {
     pub unguard: u64,
     /// To take memory back.
     pub purge: u64,
+    /// To put new memory in the place of old, which takes its guards and its properties with it.
+    pub renew: u64,
     /// To move memory to another address.
     pub remap: u64,
     /// To seal mappings, with `sealed` built in: those that the kernel refused are among the failed.
     pub seal: u64,
+    /// To give memory properties: that it is no part of core dumps, that it may have huge pages.
+    pub advise: u64,
     /// For random bytes.
     pub random: u64,
     /// How many of all these failed. Some are meant to: that is how it is found out what the kernel can do.

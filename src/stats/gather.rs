@@ -77,8 +77,9 @@ fn classes(tally: &Tally) -> [ClassStats; CLASSES] {
 }
 
 fn system_calls() -> SystemCalls {
-    let os::Calls { reserve, release, protect, guard, unguard, purge, remap, seal, random, failed } = os::calls();
-    SystemCalls { reserve, release, protect, guard, unguard, purge, remap, seal, random, failed }
+    let os::Calls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed } =
+        os::calls();
+    SystemCalls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed }
 }
 
 #[cfg(test)]

@@ -103,10 +103,46 @@ static void the_second_names_are_the_same_allocator(void) {
     CHECK(__posix_memalign(&place, 3, 10) == EINVAL && !place);
     CHECK(__posix_memalign(&place, 64, 10) == 0 && aligned_to(place, 64));
     free(place);
+}
+
+#define FAILS(call)                                         \
+    do {                                                    \
+        errno = 77;                                         \
+        CHECK((call) == NULL && errno == ENOMEM);           \
+    } while (0)
+
+static void the_second_names_fail_as_the_first_do(void) {
+    volatile size_t half = (size_t)1 << 32;
+    FAILS(__libc_malloc(TOO_MUCH));
+    FAILS(__libc_malloc(SIZE_MAX));
+    FAILS(__libc_calloc(TOO_MUCH, 2));
+    FAILS(__libc_calloc(half, half));
+    FAILS(__libc_realloc(NULL, TOO_MUCH));
+    FAILS(__libc_reallocarray(NULL, half, half));
+    FAILS(__libc_memalign(64, SIZE_MAX));
+    FAILS(__libc_memalign(4096, TOO_MUCH));
+    FAILS(__libc_valloc(TOO_MUCH));
+    FAILS(__libc_pvalloc(SIZE_MAX - 10));
+    FAILS(__libc_pvalloc(TOO_MUCH));
     errno = 77;
-    CHECK(__libc_malloc(TOO_MUCH) == NULL && errno == ENOMEM);
+    CHECK(__libc_memalign(((size_t)1 << 63) + 1, 16) == NULL && errno == EINVAL);
+    char *block = __libc_malloc(100);
+    fill(block, 100, 9);
+    FAILS(__libc_realloc(block, TOO_MUCH));
+    FAILS(__libc_reallocarray(block, half, half));
+    CHECK(filled(block, 100, 9));
     errno = 77;
-    CHECK(__libc_calloc(TOO_MUCH, 2) == NULL && errno == ENOMEM);
+    void *place = &place;
+    CHECK(__posix_memalign(&place, 64, TOO_MUCH) == ENOMEM && place == &place);
+    CHECK(__posix_memalign(&place, 0, 10) == EINVAL && place == &place);
+    __libc_free(block);
+    __libc_free(NULL), __libc_cfree(NULL);
+    void *zero = __libc_malloc(0), *other = __libc_calloc(0, 8), *third = __libc_realloc(NULL, 0);
+    CHECK(zero && other && third && zero != other && zero != third && other != third);
+    CHECK(__libc_reallocarray(zero, 0, 8) == NULL);
+    __libc_free(other), __libc_cfree(third);
+    CHECK(__libc_mallopt(M_ARENA_MAX, 1) == 1);
+    CHECK(errno == 77);
 }
 
 int main(void) {
@@ -118,5 +154,6 @@ int main(void) {
     trimming_says_whether_it_gave_anything_back();
     statistics_go_to_standard_error();
     the_second_names_are_the_same_allocator();
+    the_second_names_fail_as_the_first_do();
     return verdict();
 }

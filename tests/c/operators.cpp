@@ -56,10 +56,17 @@ static void every_aligned_form() {
 static void deleting_nothing_is_nothing() {
     operator delete(nullptr);
     operator delete[](nullptr);
+    operator delete(nullptr, quiet);
+    operator delete[](nullptr, quiet);
     operator delete(nullptr, size_t{8});
     operator delete[](nullptr, size_t{8});
-    operator delete(nullptr, std::align_val_t{64});
-    operator delete[](nullptr, size_t{8}, std::align_val_t{64});
+    std::align_val_t wide{64};
+    operator delete(nullptr, wide);
+    operator delete[](nullptr, wide);
+    operator delete(nullptr, wide, quiet);
+    operator delete[](nullptr, wide, quiet);
+    operator delete(nullptr, size_t{8}, wide);
+    operator delete[](nullptr, size_t{8}, wide);
 }
 
 struct alignas(256) Wide {
@@ -79,6 +86,18 @@ struct Bomb {
         if (explode) throw std::string("a constructor that throws, with a text that is too long to live in the object");
     }
 };
+
+// `free` and its kin leave errno alone; so do these, which C code may look at right after.
+static void deleting_leaves_errno_alone() {
+    for (size_t size : SIZES) {
+        void *plain = operator new(size), *array = operator new[](size), *aligned = operator new(size, std::align_val_t{256});
+        errno = 4242;
+        operator delete(plain, size);
+        operator delete[](array);
+        operator delete(aligned, size, std::align_val_t{256});
+        CHECK(errno == 4242);
+    }
+}
 
 static void objects_containers_exceptions() {
     std::unique_ptr<Wide[]> wide(new Wide[17]);
@@ -136,6 +155,7 @@ int main() {
     every_plain_form();
     every_aligned_form();
     deleting_nothing_is_nothing();
+    deleting_leaves_errno_alone();
     objects_containers_exceptions();
     thread_locals_are_destroyed_in_their_thread();
     CHECK(global.size() == 1);

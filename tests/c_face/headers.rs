@@ -113,3 +113,13 @@ fn the_two_interfaces_have_the_same_functions_of_the_same_types() {
         assert_eq!(native.get(&own), Some(&declaration.replace("mi_", "rv_")), "{own}");
     }
 }
+
+/// What Rust's `mimalloc` crate and programs beside it may call.
+#[test]
+fn the_stand_in_for_libmimalloc_sys_declares_every_function_of_the_header() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("libravelin/mimalloc-sys/src/lib.rs");
+    let text = fs::read_to_string(source).expect("the stand-in");
+    let functions = text.lines().filter_map(|line| line.trim().strip_prefix("pub fn ")?.split('(').next());
+    let functions: BTreeSet<String> = functions.map(str::to_owned).collect();
+    assert_eq!(functions, declared("mimalloc.h").into_keys().collect());
+}

@@ -1,6 +1,7 @@
 //! A block as its owner knows it.
 
 use super::contents;
+use super::heap::HeapName;
 use super::territory::Territory;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;
@@ -13,6 +14,8 @@ pub(crate) enum Face {
     C,
     /// Rust's: the Layout is told each time.
     Rust,
+    /// malloc's in a heap, which may end and take the block with it.
+    Heap(HeapName),
 }
 
 /// What a new block must hold.
@@ -63,6 +66,10 @@ impl Block {
             (Face::C, Fill::Zero) if align <= 16 => raw::allocate_zeroed(size),
             (Face::C, Fill::Any) => raw::allocate_aligned(size, align),
             (Face::C, Fill::Zero) => raw::allocate_aligned_zeroed(size, align),
+            (Face::Heap(HeapName(heap)), Fill::Any) if align <= 16 => raw::heap_allocate(heap, size),
+            (Face::Heap(HeapName(heap)), Fill::Zero) if align <= 16 => raw::heap_allocate_zeroed(heap, size),
+            (Face::Heap(HeapName(heap)), Fill::Any) => raw::heap_allocate_aligned(heap, size, align),
+            (Face::Heap(HeapName(heap)), Fill::Zero) => raw::heap_allocate_aligned_zeroed(heap, size, align),
             // SAFETY: Ravelin serves requests of size 0, too.
             (Face::Rust, Fill::Any) => unsafe { Ravelin.alloc(layout(size, align)) },
             // SAFETY: as above.
@@ -97,7 +104,7 @@ impl Block {
     pub(crate) fn write(mut self, seed: u64) -> Block {
         self.seed = seed;
         self.written = match self.face {
-            Face::C => self.usable(),
+            Face::C | Face::Heap(_) => self.usable(),
             Face::Rust => self.size,
         };
         // SAFETY: a block with room for that much, ours.
@@ -108,6 +115,28 @@ impl Block {
     /// Bytes asked for.
     pub(crate) fn size(&self) -> usize {
         self.size
+    }
+
+    /// The heap that it ends with.
+    pub(crate) fn heap(&self) -> Option<HeapName> {
+        match self.face {
+            Face::Heap(heap) => Some(heap),
+            Face::C | Face::Rust => None,
+        }
+    }
+
+    /// Its heap has left it to its thread's first one.
+    pub(crate) fn outlive_heap(&mut self) {
+        self.face = Face::C;
+    }
+
+    /// Checks the block, which is about to end with its heap.
+    ///
+    /// # Panics
+    /// If somebody else has written to it.
+    pub(crate) fn end_with_heap(self, territory: &Territory) {
+        self.verify();
+        territory.release(self.address());
     }
 
     /// Where it lies.
@@ -139,6 +168,12 @@ impl Block {
             Face::C if align <= 16 => (unsafe { raw::reallocate(old, size) }, size, 1),
             // SAFETY: as above.
             Face::C => (unsafe { raw::reallocate_aligned(old, size, align) }, size, align),
+            // SAFETY: as above.
+            Face::Heap(HeapName(heap)) if align <= 16 => (unsafe { raw::heap_reallocate(heap, old, size) }, size, 1),
+            Face::Heap(HeapName(heap)) => {
+                // SAFETY: as above.
+                (unsafe { raw::heap_reallocate_aligned(heap, old, size, align) }, size, align)
+            }
             Face::Rust => {
                 let size = size.max(1);
                 // SAFETY: as above, with the Layout of its allocation.
@@ -167,7 +202,7 @@ impl Block {
         let start = self.start.as_ptr();
         match self.face {
             // SAFETY: a live block, not used again.
-            Face::C => unsafe { raw::free(start) },
+            Face::C | Face::Heap(_) => unsafe { raw::free(start) },
             // SAFETY: as above, with the Layout of its allocation.
             Face::Rust => unsafe { Ravelin.dealloc(start, layout(self.size, self.align)) },
         }

@@ -12,12 +12,13 @@
 //!
 //! The fuzz targets include this folder by its path.
 //!
-//! Reading order: [`contents`], [`territory`], [`block`], [`step`], [`helper`], [`player`].
+//! Reading order: [`contents`], [`territory`], [`heap`], [`block`], [`step`], [`helper`], [`player`].
 
 #![allow(dead_code, reason = "each of the tests that include this uses a part of it")]
 
 pub(crate) mod block;
 pub(crate) mod contents;
+pub(crate) mod heap;
 pub(crate) mod helper;
 pub(crate) mod player;
 pub(crate) mod step;

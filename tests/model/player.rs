@@ -1,6 +1,7 @@
 //! Plays a sequence of steps and knows after each what must be so.
 
-use super::block::{Block, Request, SURE_ALIGN};
+use super::block::{Block, Face, Request, SURE_ALIGN};
+use super::heap::HeapName;
 use super::helper::Helper;
 use super::step::{Place, Step};
 use super::territory::Territory;
@@ -9,11 +10,15 @@ use std::sync::Arc;
 
 /// Live blocks together hold at most this many bytes: the oldest make room.
 const MOST: usize = 256 << 20;
+/// More heaps than that no player makes.
+const HEAPS: usize = 16;
 
 /// The state of a game.
 #[derive(Debug)]
 pub(crate) struct Player {
     blocks: Vec<Block>,
+    /// The heaps that were made, each with the thread that it is of.
+    heaps: Vec<(Place, HeapName)>,
     bytes: usize,
     territory: Arc<Territory>,
     helper: Option<Helper>,
@@ -24,7 +29,7 @@ impl Player {
     /// A player whose blocks' contents follow from `seed`.
     #[must_use]
     pub(crate) fn new(seed: u64) -> Player {
-        Player { blocks: Vec::new(), bytes: 0, territory: Arc::default(), helper: None, seed }
+        Player { blocks: Vec::new(), heaps: Vec::new(), bytes: 0, territory: Arc::default(), helper: None, seed }
     }
 
     fn next_seed(&mut self) -> u64 {
@@ -71,6 +76,8 @@ impl Player {
             Step::Allocate(place, request) => self.allocate(place, request),
             Step::Reallocate { place, which, size, align } => {
                 let Some(block) = self.take(which) else { return };
+                // Whose a heap's block would be that another thread has moved, no step can know.
+                let place = block.heap().map_or(place, |heap| self.place_of(heap));
                 let size = size.min(MOST / 2);
                 self.make_room(size);
                 let seed = self.next_seed();
@@ -96,8 +103,54 @@ impl Player {
                 }
             }),
             Step::Collect(place, how) => self.at(place, move |_| collect(how)),
-            Step::EndHelper => self.helper = None,
+            Step::NewHeap(place) if self.heaps.len() < HEAPS => {
+                let heap = self.at(place, |_| HeapName::new());
+                self.heaps.extend(heap.map(|heap| (place, heap)));
+            }
+            Step::NewHeap(_) => {}
+            Step::AllocateInHeap { heap, request } => {
+                let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
+                let (place, heap) = self.heaps[index];
+                self.allocate(place, Request { face: Face::Heap(heap), ..request });
+            }
+            Step::VisitHeap(heap) => {
+                let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
+                let (place, heap) = self.heaps[index];
+                let shown = self.at(place, move |_| heap.blocks());
+                let of_heap = self.blocks.iter().filter(|block| block.heap() == Some(heap));
+                assert_eq!(shown, of_heap.map(Block::address).collect(), "{heap:?}");
+            }
+            Step::DeleteHeap(heap) => {
+                let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
+                let (place, heap) = self.heaps.swap_remove(index);
+                self.at(place, move |_| heap.delete());
+                self.leave_blocks_of(heap);
+            }
+            Step::DestroyHeap(heap) => {
+                let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
+                let (place, heap) = self.heaps.swap_remove(index);
+                for block in self.blocks.extract_if(.., |block| block.heap() == Some(heap)) {
+                    self.bytes -= block.size();
+                    block.end_with_heap(&self.territory);
+                }
+                self.at(place, move |_| heap.destroy());
+            }
+            Step::EndHelper => {
+                self.helper = None;
+                let ended: Vec<_> = self.heaps.extract_if(.., |(place, _)| *place == Place::Elsewhere).collect();
+                ended.into_iter().for_each(|(_, heap)| self.leave_blocks_of(heap));
+            }
         }
+    }
+
+    /// The thread that a heap is of.
+    fn place_of(&self, heap: HeapName) -> Place {
+        self.heaps.iter().find(|(_, known)| *known == heap).map_or(Place::Here, |(place, _)| *place)
+    }
+
+    /// A heap has ended, and its blocks have not.
+    fn leave_blocks_of(&mut self, heap: HeapName) {
+        self.blocks.iter_mut().filter(|block| block.heap() == Some(heap)).for_each(Block::outlive_heap);
     }
 
     fn allocate(&mut self, place: Place, request: Request) {
@@ -116,6 +169,9 @@ impl Player {
     /// If the allocator has broken a promise.
     pub(crate) fn finish(mut self) {
         self.play(Step::CheckHeap(Place::Here));
+        while !self.heaps.is_empty() {
+            self.play(if self.heaps.len() % 2 == 0 { Step::DestroyHeap(0) } else { Step::DeleteHeap(0) });
+        }
         self.play(Step::EndHelper);
         while let Some(block) = self.take(0) {
             block.free(&self.territory);

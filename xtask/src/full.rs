@@ -24,7 +24,7 @@ pub fn run() -> Result<()> {
     steps.step("features, depth 2", || features::run(&features::Args { depth: 2, quick: false }));
     steps.step("miri, all", || miri::run(&miri::Args { full: true, filters: vec![] }));
     steps.step("aarch64", || aarch64::run(&aarch64::Args { check: false }));
-    steps.step("memcheck, all", || memcheck::run(memcheck::All::Really));
+    steps.step("memcheck, all", || memcheck::run(&memcheck::Args { all: true }));
     steps.step("deb", deb::run);
     steps.step("rust programs", rust_programs::run);
     steps.step("odds", || odds::run(&odds::Args::of(100_000_000)));

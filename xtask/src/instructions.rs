@@ -21,13 +21,14 @@ const ROUNDS: u64 = 20_000;
 pub const EMPTY: &str = "empty";
 
 /// What the example can do, and what a round of it is.
-const WORK: [(&str, &str); 13] = [
+const WORK: [(&str, &str); 14] = [
     ("pair-16", "malloc(16) and free, none other live"),
     ("pair-48", "malloc(48) and free, none other live"),
     ("among-48", "malloc(48) and free among 1000 live"),
     ("pair-1024", "malloc(1024) and free, none other live"),
     ("pair-20000", "malloc(20000) and free, none other live"),
     ("layout-48", "GlobalAlloc: alloc and dealloc of 48 bytes"),
+    ("layouts", "GlobalAlloc: 5 to 1024 bytes, aligned to 1 to 64"),
     ("remote-48", "free of another thread's 48-byte block"),
     ("zeroed-48", "calloc(48) and free"),
     ("aligned-48", "48 bytes aligned to 64, and free"),

@@ -11,6 +11,7 @@ mod corpus;
 mod costs;
 mod deb;
 mod dist;
+mod example;
 mod exports;
 mod features;
 mod full;
@@ -26,12 +27,14 @@ mod musl;
 mod odds;
 mod packages;
 mod panics;
+mod published;
 mod real_programs;
 mod release;
 mod rust_programs;
 mod seccomp;
 mod shell;
 mod soak;
+mod solvespace;
 mod steps;
 
 use std::process::ExitCode;
@@ -60,12 +63,12 @@ enum Task {
     /// Install every build aside, and build and run the tests in C and C++ against what is installed
     Packages,
     /// Run the tests in C and C++, and misuses, under valgrind's memcheck, which is told of every block
-    Memcheck,
+    Memcheck(memcheck::Args),
     /// Build and run mimalloc's own tests against every build
     MimallocTests,
     /// Run unmodified programs with and without the library and compare what they print
     RealPrograms(real_programs::Args),
-    /// Build published programs that use Rust's mimalloc crate with Ravelin in its place, and run them (minutes)
+    /// Build published programs that use mimalloc, by Rust's crate or by its heaps, with Ravelin in its place, and run them (minutes)
     RustPrograms,
     /// Licences, the oldest compiler that is promised, and packages as they would be published
     Release,
@@ -118,7 +121,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Deb => deb::run(),
         Task::Packages => packages::run(),
         Task::MimallocTests => mimalloc_tests::run(),
-        Task::Memcheck => memcheck::run(memcheck::All::ButSlow),
+        Task::Memcheck(args) => memcheck::run(args),
         Task::RealPrograms(args) => real_programs::run(args),
         Task::Release => release::run(),
         Task::RustPrograms => rust_programs::run(),

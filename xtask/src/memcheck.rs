@@ -26,10 +26,17 @@ const MISUSES: [(&str, &[&str]); 9] = [
     ("lost", &["blocks are definitely lost", "lost (memcheck.c"]),
 ];
 
-/// Under memcheck these take minutes, and are left to `cargo xtask full`.
+/// Under memcheck these take minutes, and are left to `--all`.
 const SLOW: &str = "^(blocks|heaps|stress)$";
 
-pub fn run(all: All) -> Result<()> {
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also those tests that take minutes
+    #[arg(long)]
+    pub all: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
     shell::system_program("valgrind", "valgrind")?;
     let scratch = shell::target_dir()?.join("memcheck");
     let prefix = scratch.join("prefix");
@@ -51,7 +58,7 @@ pub fn run(all: All) -> Result<()> {
 
     let mut tests = shell::command("ctest");
     tests.arg("--test-dir").arg(&told).args(["--output-on-failure", "--no-tests=error"]);
-    if all == All::ButSlow {
+    if !args.all {
         tests.args(["--exclude-regex", SLOW]);
     }
     shell::run(&mut tests)?;
@@ -70,14 +77,6 @@ pub fn run(all: All) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// How many of the tests are run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum All {
-    /// All but those that take minutes.
-    ButSlow,
-    Really,
 }
 
 fn configure(folder: &Path, prefix: &Path, build: Build, runner: &str) -> Result<()> {

@@ -3,13 +3,12 @@
 //! Their sources are not here: they are taken from a crate that has all of mimalloc 2.1.2, as it was published. Nothing of it is
 //! compiled but the tests, which also want one private header (for the names of some limits).
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::builds::Build;
-use crate::{install, shell};
+use crate::{install, published, shell};
 
 /// The crate and its version.
 const SOURCE: [&str; 2] = ["cesium-libmimalloc-sys", "2.1.2"];
@@ -42,7 +41,7 @@ enum Language {
 
 pub fn run() -> Result<()> {
     let scratch = shell::target_dir()?.join("mimalloc-tests");
-    let mimalloc = fetch(&scratch.join("source"))?;
+    let mimalloc = published::sources(SOURCE, &scratch.join("source"))?.join("mimalloc-src");
     for build in Build::all()?.into_iter().chain([Build::Debug]) {
         let folder = scratch.join(build.name());
         let prefix = folder.join("prefix");
@@ -52,26 +51,6 @@ pub fn run() -> Result<()> {
         println!("mimalloc's tests pass with the {} build", build.name());
     }
     Ok(())
-}
-
-/// Has cargo fetch the crate, and says where mimalloc's sources lie.
-fn fetch(folder: &Path) -> Result<PathBuf> {
-    let [name, version] = SOURCE;
-    fs::create_dir_all(folder)?;
-    let manifest = folder.join("Cargo.toml");
-    fs::write(folder.join("lib.rs"), "")?;
-    let text = format!(
-        "[package]\nname = \"fetch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n\
-         [dependencies]\n{name} = \"={version}\"\n"
-    );
-    fs::write(&manifest, text)?;
-    let said =
-        shell::output(shell::cargo().args(["metadata", "--format-version", "1", "--manifest-path"]).arg(&manifest))?;
-    let metadata: serde_json::Value = serde_json::from_str(&said)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
-    let package = packages.iter().find(|package| package["name"] == name).context("the crate was not fetched")?;
-    let manifest = Path::new(package["manifest_path"].as_str().context("a package without a place")?);
-    Ok(manifest.parent().context("a manifest without a folder")?.join("mimalloc-src"))
 }
 
 fn by_cmake(mimalloc: &Path, folder: &Path, prefix: &Path) -> Result<()> {

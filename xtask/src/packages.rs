@@ -6,12 +6,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::builds::Build;
-use crate::{install, shell};
+use crate::{example, install, shell};
 
 /// How a program finds the default build: `FORM` of `libravelin/tests/CMakeLists.txt`.
 const FORMS: [&str; 6] = ["shared", "static", "object", "mimalloc", "mimalloc-static", "pkg-config"];
 /// How it finds the others.
 const FORMS_OF_OTHERS: [&str; 2] = ["shared", "static"];
+/// Which has every defence, as paranoid has, and differs by what the compiler adds.
+const FORMS_OF_DEBUG: [&str; 1] = ["shared"];
 
 pub fn run() -> Result<()> {
     let scratch = shell::target_dir()?.join("packages");
@@ -23,14 +25,19 @@ pub fn run() -> Result<()> {
     let mut builds = Build::all()?;
     // The first one is what `ravelin` and `mimalloc` without a suffix are.
     builds.sort_by_key(|build| *build != Build::Hardened);
+    builds.push(Build::Debug);
     install::run(&install::Args::everything(prefix.clone(), &builds))?;
     for build in builds {
-        let forms = if build == Build::Hardened { &FORMS[..] } else { &FORMS_OF_OTHERS };
+        let forms = match build {
+            Build::Hardened => &FORMS[..],
+            Build::Debug => &FORMS_OF_DEBUG,
+            _ => &FORMS_OF_OTHERS,
+        };
         for form in forms {
             test(&scratch, &prefix, build, form)?;
         }
     }
-    Ok(())
+    example::holds(&prefix, &scratch.join("example"))
 }
 
 fn test(scratch: &Path, prefix: &Path, build: Build, form: &str) -> Result<()> {

@@ -10,7 +10,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 
 use crate::builds::Build;
-use crate::{dist, shell};
+use crate::{dist, shell, solvespace};
 
 /// Name and version on crates.io, and the work.
 const PROGRAMS: [(&str, &str, fn(&Path) -> Result<()>); 3] =
@@ -24,6 +24,8 @@ pub fn run() -> Result<()> {
         work(&program).with_context(|| format!("{name} {version}"))?;
         println!("{name} {version} works");
     }
+    solvespace::run(&scratch, &scratch.join("lib")).context("SolveSpace")?;
+    println!("SolveSpace, of slvs 0.6.0, works");
     Ok(())
 }
 

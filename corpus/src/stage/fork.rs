@@ -1,4 +1,6 @@
 //! Children within a play: forks, whose stderr the parent reads.
+//!
+//! The fuzz targets include this file by its path.
 
 use std::string::String;
 
@@ -43,8 +45,8 @@ pub fn fork(work: impl FnOnce() -> i32) -> Child {
     unsafe { libc::close(read) };
     let mut status = 0;
     // SAFETY: writes to the number that it is given.
-    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(waited, child);
+    let waited = unbroken(|| unsafe { libc::waitpid(child, &raw mut status, 0) as isize });
+    assert_eq!(waited, child as isize);
     let signal = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };
     Child { signal, code: libc::WEXITSTATUS(status), stderr }
 }
@@ -54,10 +56,20 @@ fn read_all(descriptor: i32) -> String {
     let mut buffer = [0_u8; 512];
     loop {
         // SAFETY: writes at most the buffer's length to it.
-        let got = unsafe { libc::read(descriptor, buffer.as_mut_ptr().cast(), buffer.len()) };
+        let got = unbroken(|| unsafe { libc::read(descriptor, buffer.as_mut_ptr().cast(), buffer.len()) });
         match usize::try_from(got) {
             Ok(0) | Err(_) => return String::from_utf8_lossy(&text).into_owned(),
             Ok(got) => text.extend(buffer.iter().take(got)),
+        }
+    }
+}
+
+/// Makes a call again that a signal has cut short: a fuzzer's timer, say.
+fn unbroken(mut call: impl FnMut() -> isize) -> isize {
+    loop {
+        let result = call();
+        if result >= 0 || std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
+            return result;
         }
     }
 }

@@ -12,7 +12,7 @@ pub use crate::segment::{ArenaId, Brought, NoArena, Use};
 /// Reserves an arena of at least `size` bytes, rounded up to 32 MiB. Its memory is taken as it is used.
 ///
 /// # Errors
-/// [`NoArena`]: no address space, or 112 arenas already.
+/// [`NoArena`]: a size of 0, no address space, or 112 arenas already.
 pub fn reserve_os_memory(size: usize, used_by: Use) -> Result<ArenaId, NoArena> {
     heap::start();
     segment::reserve(size, used_by)

@@ -94,7 +94,8 @@ fn a_deleted_heaps_pages_stay_in_their_exclusive_arena() {
         let rest = mine.split_off(mine.len() / 2);
         // Frees into pages of nobody's: whoever frees might adopt one.
         free_all(mine);
-        let others: Vec<Held> = (0..if CHECKER { 10 } else { 200 }).flat_map(|_| sizes()[..2].iter().map(|&size| Held::of(size))).collect();
+        let others: Vec<Held> =
+            (0..if CHECKER { 10 } else { 200 }).flat_map(|_| sizes()[..2].iter().map(|&size| Held::of(size))).collect();
         assert!(others.iter().all(|block| !lies_in(id, block.start.as_ptr())));
         free_all(others);
         free_all(rest);

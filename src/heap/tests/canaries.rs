@@ -186,6 +186,49 @@ fn check_heap_finds_what_was_written_behind_a_live_block_and_into_a_free_one() {
     }
 }
 
+/// An overflow of a block that nobody frees.
+#[test]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
+fn a_full_collection_and_with_the_option_the_end_of_the_process_find_what_was_written_behind_live_blocks() {
+    const ASKED: &str = "DEED";
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    /// Of this thread, of one that has ended, and a large one.
+    const MAKERS: [fn() -> usize; 3] = [
+        || allocate(40).expose_provenance(),
+        || thread::spawn(|| allocate(40).expose_provenance()).join().unwrap(),
+        || allocate(LARGE_MAX + 40).expose_provenance(),
+    ];
+    for (number, size) in [40, 40, LARGE_MAX + 40].into_iter().enumerate() {
+        for (end, option) in [("collect", "0"), ("exit", "1"), ("nothing", "0")] {
+            let name = "heap::tests::canaries::a_full_collection_and_with_the_option_the_end_of_the_process_find_what_was_written_behind_live_blocks";
+            let child = Child::of(name).with("RAVELIN_CHECK_AT_EXIT", option);
+            let corpse = child.with(ASKED, &std::format!("{number} {end}")).run(|| {
+                let asked = std::env::var(ASKED).unwrap();
+                let (number, end) = asked.split_once(' ').unwrap();
+                super::super::check_at_exit();
+                let number: usize = number.parse().unwrap();
+                let block = core::ptr::with_exposed_provenance_mut::<u8>(MAKERS[number]());
+                write(block, [40, 40, LARGE_MAX + 40][number]);
+                if end == "collect" {
+                    collect(Collect::Fully);
+                } else {
+                    std::process::exit(0);
+                }
+            });
+            if end == "nothing" {
+                assert_eq!(corpse.code, Some(0), "{corpse:?}");
+            } else {
+                let words = "ravelin: buffer overflow";
+                corpse.died_with(&std::format!(
+                    "{words} ({size} bytes requested, written at offset {size}) in {end} of "
+                ));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_freed_block_is_not_the_next_to_come_back_and_all_come_back_at_last() {
     if !MITIGATIONS.quarantine {

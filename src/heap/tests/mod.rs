@@ -13,6 +13,7 @@
 //! | `many_heaps` | sequences over several heaps in several threads, against a shadow (proptest) |
 //! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
 //! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
+//! | `wiping` | how much of a freed block is wiped, where an option limits it |
 //! | `skew` | blocks that are aligned at an offset |
 //! | `exhaustion` | no memory for any size: null, and all as before when there is some again (on the mock) |
 //! | `injection` | each system call failing in turn: null or success, and all as before (on the mock) |
@@ -39,6 +40,7 @@ mod sampled;
 mod skew;
 mod threads;
 mod under_miri;
+mod wiping;
 
 use super::{Collect, Thread, allocate_aligned, check_heap, collect, free};
 use crate::geometry::{Class, GRANULE, Granule, LARGE_MAX, UserPtr};

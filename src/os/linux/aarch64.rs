@@ -92,9 +92,8 @@ pub(super) unsafe fn divert(context: *mut c_void, function: extern "C" fn(usize,
     // SAFETY: the caller's promise.
     let access = unsafe { access(ptr::from_mut(machine).cast()) };
     let from = machine.pc;
-    if let [first, second, .., link] = &mut machine.regs {
-        (*first, *second, *link) = (address as _, access as _, from);
-    }
+    let [first, second, .., link] = &mut machine.regs;
+    (*first, *second, *link) = (address as _, access as _, from);
     machine.sp &= !15;
     machine.pc = (function as *const ()).addr() as _;
 }

@@ -191,7 +191,7 @@ pub(crate) unsafe fn renew(span: Span) -> Result<(), Errno> {
     let (start, protection) = (span.start().as_ptr().cast(), libc::PROT_READ | libc::PROT_WRITE);
     // SAFETY: replaces what the caller gives up, and nothing else.
     let renewed = unsafe { libc::mmap(start, span.len(), protection, flags, -1, 0) };
-    counted(&COUNTERS.reserve, if renewed == libc::MAP_FAILED { Err(last()) } else { Ok(()) })
+    counted(&COUNTERS.renew, if renewed == libc::MAP_FAILED { Err(last()) } else { Ok(()) })
 }
 
 const UNKNOWN: u8 = 0;
@@ -395,7 +395,7 @@ pub(crate) unsafe fn seal(span: Span) -> Result<(), Errno> {
 /// EINVAL before Linux 4.14.
 pub(crate) unsafe fn wipe_on_fork(span: Span) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
-    unsafe { advise(span, libc::MADV_WIPEONFORK) }
+    counted(&COUNTERS.advise, unsafe { advise(span, libc::MADV_WIPEONFORK) })
 }
 
 /// Keeps the span out of core dumps.
@@ -407,7 +407,7 @@ pub(crate) unsafe fn wipe_on_fork(span: Span) -> Result<(), Errno> {
 /// The kernel's: at the map limit.
 pub(crate) unsafe fn hide_from_dumps(span: Span) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
-    unsafe { advise(span, libc::MADV_DONTDUMP) }
+    counted(&COUNTERS.advise, unsafe { advise(span, libc::MADV_DONTDUMP) })
 }
 
 /// Lets the kernel back the span with huge pages, where it can, from the next touch on: memory comes two MiB at a time then.
@@ -419,7 +419,7 @@ pub(crate) unsafe fn hide_from_dumps(span: Span) -> Result<(), Errno> {
 /// EINVAL on a kernel without them; ENOMEM at the map limit.
 pub(crate) unsafe fn want_huge_pages(span: Span) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
-    unsafe { advise(span, libc::MADV_HUGEPAGE) }
+    counted(&COUNTERS.advise, unsafe { advise(span, libc::MADV_HUGEPAGE) })
 }
 
 /// No transparent huge pages here.
@@ -431,7 +431,7 @@ pub(crate) unsafe fn want_huge_pages(span: Span) -> Result<(), Errno> {
 /// EINVAL on a kernel without them.
 unsafe fn no_huge_pages(span: Span) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
-    unsafe { advise(span, libc::MADV_NOHUGEPAGE) }
+    counted(&COUNTERS.advise, unsafe { advise(span, libc::MADV_NOHUGEPAGE) })
 }
 
 /// # Safety

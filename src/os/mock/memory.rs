@@ -124,7 +124,7 @@ pub(crate) unsafe fn renew(span: Span) -> Result<(), Errno> {
         }
         Ok(())
     });
-    counted(&COUNTERS.reserve, renewed)
+    counted(&COUNTERS.renew, renewed)
 }
 
 /// Whether [`guard`] works here.
@@ -254,8 +254,8 @@ pub(crate) unsafe fn want_huge_pages(span: Span) -> Result<(), Errno> {
 }
 
 fn advise(span: Span) -> Result<(), Errno> {
-    may_fail(Errno::INVAL)?;
-    books().pages(span).map(|_| ())
+    let advised = may_fail(Errno::INVAL).and_then(|()| books().pages(span).map(|_| ()));
+    counted(&COUNTERS.advise, advised)
 }
 
 /// What the page at `address` allows; `None` where nothing is reserved.

@@ -5,6 +5,7 @@
 //! program --> inputs (data) --> [ none ] --> output, cost       the outputs must be the same;
 //!                           --> [ fast ] --> output, cost       the costs are put side by side;
 //!                           --> [ hardened ] --> output, cost   a report on stderr is a failure
+//!                           --> [ paranoid ] --> output, cost   (at full size, or when asked for)
 //! ```
 //!
 //! - [`setting`]: how a program is run: what is preloaded, where, at which size; commands and servers under it.
@@ -86,9 +87,12 @@ pub struct Args {
     /// Large inputs, three times each
     #[arg(long)]
     full: bool,
-    /// Preload this library instead of building and preloading fast and hardened
-    #[arg(long)]
+    /// Preload this library instead of building and preloading those of the builds
+    #[arg(long, conflicts_with = "builds")]
     library: Option<PathBuf>,
+    /// The builds: fast and hardened, and with --full paranoid too, if none is named
+    #[arg(long, value_delimiter = ',')]
+    builds: Vec<Build>,
     /// Only these programs
     #[arg(value_parser = PROGRAMS.map(|program| program.name))]
     programs: Vec<String>,
@@ -97,13 +101,13 @@ pub struct Args {
 impl Args {
     /// All programs at a size.
     pub fn of(size: Size) -> Args {
-        Args { quick: size == Size::Quick, full: size == Size::Full, library: None, programs: vec![] }
+        Args { quick: size == Size::Quick, full: size == Size::Full, library: None, builds: vec![], programs: vec![] }
     }
 }
 
 pub fn run(args: &Args) -> Result<()> {
     let size = if args.full { Size::Full } else { Size::Quick };
-    let settings = settings(args.library.as_deref())?;
+    let settings = settings(args, size)?;
     let work = shell::target_dir()?.join("real-programs");
     let data = data::generate(&work.join("data"), size)?;
 
@@ -131,14 +135,19 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Without a library first, then with each.
-fn settings(library: Option<&Path>) -> Result<Vec<Setting>> {
+fn settings(args: &Args, size: Size) -> Result<Vec<Setting>> {
     let mut settings = vec![Setting::without()];
-    if let Some(library) = library {
+    if let Some(library) = &args.library {
         let path = fs::canonicalize(library).with_context(|| format!("no library {}", library.display()))?;
         settings.push(Setting::with("library", path));
         return Ok(settings);
     }
-    for build in [Build::Fast, Build::Hardened] {
+    let builds = match (&args.builds[..], size) {
+        ([], Size::Quick) => vec![Build::Fast, Build::Hardened],
+        ([], Size::Full) => Build::all()?,
+        (named, _) => named.to_vec(),
+    };
+    for build in builds {
         dist::make(build)?;
         let setting = Setting::with(build.name(), fs::canonicalize(dist::shared_library(build))?);
         setting.confirm_build(build.name())?;
