@@ -3,6 +3,7 @@
 //! The cases know no allocator. Whoever plays them says at its start which one it is: the tests of the columns say Ravelin, and the program `corpus`
 //! says whatever `malloc` its process has, its own C library's or a preloaded one's.
 
+use crate::operators::{OF_THE_PROCESS, Operators};
 use std::sync::OnceLock;
 
 /// How thoroughly memory is given back.
@@ -44,8 +45,10 @@ pub struct Allocator {
     pub owns: Option<fn(*const u8) -> bool>,
     /// Verifies the heap, if it can.
     pub check: Option<fn() -> Result<(), Damage>>,
-    /// Its defences by name, and whether they are in force.
-    pub mitigations: fn() -> Vec<(&'static str, bool)>,
+    /// C++'s.
+    pub operators: Operators,
+    /// Whether it has the defence of this name. Takes no memory.
+    pub has: fn(&str) -> bool,
 }
 
 static CURRENT: OnceLock<Allocator> = OnceLock::new();
@@ -88,7 +91,7 @@ pub fn check() -> Result<(), Damage> {
 
 /// Whether this build has a defence.
 pub fn has(mitigation: &str) -> bool {
-    (current().mitigations)().iter().any(|(name, in_force)| *name == mitigation && *in_force)
+    (current().has)(mitigation)
 }
 
 /// The `malloc` that this process has.
@@ -146,6 +149,7 @@ pub fn of_the_process() -> Allocator {
         collect,
         owns: None,
         check: None,
-        mitigations: Vec::new,
+        operators: OF_THE_PROCESS,
+        has: |_| false,
     }
 }

@@ -5,6 +5,7 @@
 //!  cases      the forms of each row: tiny functions, by size and by the thread that commits the misuse
 //!  stage      how a case is played in a process of its own, and how its end is judged
 //!  allocator  whose heap is misused: Ravelin's, or that of any malloc
+//!  operators  C++'s
 //!  outcome    what has come of a case under an allocator that promises nothing
 //!  run        plays many, counts, prints; page writes the same for a browser
 //! ```
@@ -26,8 +27,10 @@
 
 pub mod allocator;
 pub mod cases;
+pub mod operators;
 pub mod outcome;
 pub mod page;
+pub mod record;
 pub mod run;
 pub mod stage;
 pub mod table;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match corpus::run::main(corpus::allocator::of_the_process(), corpus::cases::of_group, std::env::args()) {
+    match corpus::run::main(corpus::allocator::of_the_process(), corpus::cases::all, std::env::args()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -3,8 +3,9 @@
 use crate::allocator::{self, Allocator};
 use crate::outcome::{self, Outcome};
 use crate::page;
-use crate::stage::{self, Callable, Case, Setting, Start};
-use crate::table::{Column, ROWS, group_title};
+use crate::record::Record;
+use crate::stage::{self, Callable, Case, Cases, End, Setting, Start};
+use crate::table::{self, Column, ROWS, group_title};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -62,9 +63,9 @@ pub struct Args {
     /// Play also what takes seconds
     #[arg(long)]
     slow: bool,
-    /// Seconds after which a case counts as hung
-    #[arg(long, default_value_t = 20)]
-    patience: u64,
+    /// Seconds after which a case counts as hung; 120 if not said where a column is asserted, which nothing should hang in, and else 20
+    #[arg(long)]
+    patience: Option<u64>,
 }
 
 /// What came of one case.
@@ -108,8 +109,8 @@ struct Contender {
 
 impl Args {
     fn contenders(&self) -> Result<Vec<Contender>> {
-        let setting =
-            |preload| Setting { preload, column: self.column, patience: Some(Duration::from_secs(self.patience)) };
+        let patience = self.patience.unwrap_or(if self.column.is_some() { 120 } else { 20 });
+        let setting = |preload| Setting { preload, column: self.column, patience: Some(Duration::from_secs(patience)) };
         let mut all = Vec::new();
         if !self.without_system {
             let name = self.column.map_or("system", Column::name);
@@ -134,17 +135,13 @@ impl Args {
 ///
 /// # Errors
 /// If a promise was broken, or something is wrong with the arguments.
-pub fn main(
-    allocator: Allocator,
-    cases: fn(Option<char>) -> Vec<Case>,
-    args: impl IntoIterator<Item = String>,
-) -> Result<()> {
+pub fn main(allocator: Allocator, cases: fn() -> Cases, args: impl IntoIterator<Item = String>) -> Result<()> {
     allocator::choose(allocator);
-    let mut cases = cases(stage::group_to_play());
+    let mut cases = Vec::from_iter(cases());
     stage::play(&mut cases);
     let args = Args::parse_from(args);
     cases.retain(|case| args.takes(case));
-    cases.sort_by_key(|case| position(case.row().id));
+    cases.sort_by_key(|case| table::position(case.row().id));
     let mut forms: BTreeMap<&str, usize> = BTreeMap::new();
     cases.retain(|case| {
         let form = forms.entry(case.row().id).or_default();
@@ -187,10 +184,6 @@ pub fn main(
     }
     broken.iter().for_each(|line| eprintln!("CHANGED: {line}"));
     if broken.is_empty() { Ok(()) } else { bail!("{} cells are not what they were", broken.len()) }
-}
-
-fn position(id: &str) -> usize {
-    ROWS.iter().position(|row| row.id == id).unwrap_or(usize::MAX)
 }
 
 fn list(cases: &[Case], json: bool) -> Result<()> {
@@ -254,28 +247,36 @@ fn play_all(cases: &[Case], contenders: &[Contender], jobs: Option<usize>) -> Ve
     ends.sort_by_key(|(at, _)| *at);
     let results = ends.into_iter().map(|(at, end)| {
         let (case, contender) = plays[at];
-        let promise = contender.setting.column.map(|column| case.cell(column).expect);
+        Played::of(case, contender.setting.column, contender.name.clone(), &end)
+    });
+    results.collect()
+}
+
+impl Played {
+    /// What the end of its process says of a case under an allocator, or in a column.
+    #[must_use]
+    pub fn of(case: &Case, column: Option<Column>, under: String, end: &End) -> Played {
+        let promise = column.map(|column| case.cell(column).expect);
         let failure = match end.skipped() {
             Some(_) => None,
-            None => promise.and_then(|expect| expect.judge(&end).err()),
+            None => promise.and_then(|expect| expect.judge(end).err()),
         };
         // A play that promises to say something has said it: nothing was to be noticed.
-        let outcome = match (outcome::of(case, &end), promise) {
+        let outcome = match (outcome::of(case, end), promise) {
             (Outcome::Unnoticed, Some(promise)) if failure.is_none() && promise.is_survival() => Outcome::Well,
             (outcome, _) => outcome,
         };
         Played {
             case: case.name.clone(),
             row: case.row().id,
-            under: contender.name.clone(),
+            under,
             promise: promise.map(|expect| expect.letter()),
             outcome,
             milliseconds: end.basic().lived().as_millis(),
-            words: outcome::words(&end),
+            words: outcome::words(end),
             failure: failure.map(|why| format!("{why}{end}")),
         }
-    });
-    results.collect()
+    }
 }
 
 /// Counts of outcomes.
@@ -413,104 +414,6 @@ fn good_of<'a>(played: impl IntoIterator<Item = &'a Played>) -> String {
     format!("{}/{}", tally.good(), tally.total())
 }
 
-/// What came of each row under each name: how many cases, and which outcomes were ever seen of those with the same promise.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Record(BTreeMap<(String, usize), Recorded>);
-
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Recorded {
-    cases: usize,
-    seen: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl Record {
-    /// Of a file as [`write`](Record::write) makes it; other lines are left out.
-    #[must_use]
-    pub fn read(text: &str) -> Record {
-        let mut record = Record::default();
-        for line in text.lines() {
-            let mut words = line.split('\t');
-            let (Some(under), Some(row), Some(cases)) = (words.next(), words.next(), words.next()) else { continue };
-            let Ok(cases) = cases.parse() else { continue };
-            let mut recorded = Recorded { cases, ..Recorded::default() };
-            for word in words {
-                if let Some((promise, outcomes)) = word.split_once(": ") {
-                    let outcomes = outcomes.split(' ').map(str::to_owned).collect();
-                    recorded.seen.insert(promise.to_owned(), outcomes);
-                }
-            }
-            record.0.insert((under.to_owned(), position(row)), recorded);
-        }
-        record
-    }
-
-    fn of(played: &[Played]) -> Record {
-        let mut record = Record::default();
-        for case in played {
-            let recorded = record.0.entry((case.under.clone(), position(case.row))).or_default();
-            recorded.cases += 1;
-            let seen = recorded.seen.entry(case.promise.unwrap_or("-").to_owned()).or_default();
-            seen.insert(case.outcome.letter().to_owned());
-        }
-        record
-    }
-
-    /// Adds outcomes that were not seen before, and takes the numbers of cases from here.
-    pub fn add(&mut self, played: &[Played]) {
-        for (key, new) in Record::of(played).0 {
-            let recorded = self.0.entry(key).or_default();
-            recorded.cases = new.cases;
-            recorded.seen.retain(|promise, _| new.seen.contains_key(promise));
-            for (promise, outcomes) in new.seen {
-                recorded.seen.entry(promise).or_default().extend(outcomes);
-            }
-        }
-    }
-
-    /// A line for each cell: its name, its row, its number of cases, then `PROMISE: OUTCOMES` for each promise.
-    #[must_use]
-    pub fn write(&self) -> String {
-        let mut text = String::from("# What came of each row: `cargo xtask corpus --record` adds to it.\n");
-        for ((under, row), recorded) in &self.0 {
-            let _ = write!(text, "{under}\t{}\t{}", ROWS[*row].id, recorded.cases);
-            for (promise, outcomes) in &recorded.seen {
-                let outcomes: Vec<&str> = outcomes.iter().map(String::as_str).collect();
-                let _ = write!(text, "\t{promise}: {}", outcomes.join(" "));
-            }
-            text.push('\n');
-        }
-        text
-    }
-
-    /// What is not as it is written here. Rows that were not played are not missed: somebody may have filtered.
-    #[must_use]
-    pub fn differences(&self, played: &[Played]) -> Vec<String> {
-        let mut found = Vec::new();
-        for ((under, row), new) in Record::of(played).0 {
-            let id = ROWS[row].id;
-            let Some(old) = self.0.get(&(under.clone(), row)) else {
-                found.push(format!("{id} in {under} is not recorded"));
-                continue;
-            };
-            if old.cases != new.cases {
-                found.push(format!("{id} in {under} has {} cases, not {}", new.cases, old.cases));
-            }
-            for (promise, outcomes) in new.seen {
-                let known = old.seen.get(&promise).cloned().unwrap_or_default();
-                for outcome in outcomes.difference(&known) {
-                    let cases: Vec<&str> = played
-                        .iter()
-                        .filter(|case| case.under == under && case.row == id && case.outcome.letter() == outcome)
-                        .map(|case| case.case.as_str())
-                        .collect();
-                    found.push(format!("{id} in {under}, promised {promise}, came to {outcome}: {}", cases.join(", ")));
-                }
-            }
-        }
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -526,28 +429,6 @@ mod tests {
             words: String::new(),
             failure: None,
         }
-    }
-
-    #[test]
-    fn a_record_read_again_is_the_same_and_knows_what_has_changed() {
-        let before = [played("a1_x", "A1", "D", Outcome::Died), played("d1_x", "D1", "-", Outcome::Unnoticed)];
-        let mut record = Record::default();
-        record.add(&before);
-        assert_eq!(Record::read(&record.write()), record);
-        assert!(record.differences(&before).is_empty());
-        let after = [
-            played("a1_x", "A1", "D", Outcome::Unnoticed),
-            played("d1_x", "D1", "-", Outcome::Unnoticed),
-            played("d1_y", "D1", "-", Outcome::Unnoticed),
-            played("b1_x", "B1", "D", Outcome::Died),
-        ];
-        let differences = record.differences(&after);
-        assert_eq!(
-            differences,
-            ["A1 in h, promised D, came to N: a1_x", "B1 in h is not recorded", "D1 in h has 2 cases, not 1"]
-        );
-        record.add(&after);
-        assert!(record.differences(&after).is_empty() && record.write().contains("h\tA1\t1\tD: D N\n"));
     }
 
     #[test]

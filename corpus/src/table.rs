@@ -41,9 +41,29 @@ impl Column {
     /// Sets the options of the column for a process that is to be started.
     pub fn arrange(self, command: &mut Command) {
         if self == Column::G {
-            command.env("RAVELIN_SAMPLED_GUARDS", "1");
+            command.env(EVERY, "1");
         }
     }
+}
+
+/// One allocation in how many stands alone.
+const EVERY: &str = "RAVELIN_SAMPLED_GUARDS";
+
+/// So many, or far fewer where each allocation of this process stands alone, which is dear.
+#[must_use]
+pub fn spared(count: usize) -> usize {
+    if is_guarded() { count.div_ceil(64) } else { count }
+}
+
+/// Whether each allocation of this process stands alone.
+#[must_use]
+pub fn is_guarded() -> bool {
+    std::env::var(EVERY).is_ok_and(|every| every == "1")
+}
+
+/// What stood alone comes back as soon as it is freed, and not after hundreds of MiB.
+pub fn without_pool(command: &mut Command) {
+    command.env("RAVELIN_SAMPLED_POOL", "0");
 }
 
 impl core::str::FromStr for Column {
@@ -80,6 +100,12 @@ impl Row {
 #[must_use]
 pub fn row(id: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.id.eq_ignore_ascii_case(id))
+}
+
+/// Where a row stands in the table; behind all of them if nowhere.
+#[must_use]
+pub fn position(id: &str) -> usize {
+    ROWS.iter().position(|row| row.id == id).unwrap_or(usize::MAX)
 }
 
 /// What a group is about.
@@ -241,7 +267,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "K18", title: "CVE-2021-41073, Linux: a pointer is freed that was moved on", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "K19", title: "CVE-2019-2215, Android's binder: a list is unlinked inside a freed block", promises: ["-", "d", "F"], elsewhere: None },
     Row { id: "K20", title: "CVE-2020-28018, Exim: a string is written to memory that was freed", promises: ["d", "d", "F"], elsewhere: None },
-    Row { id: "K21", title: "CVE-2024-6387, OpenSSH: a signal handler frees what the interrupted code frees", promises: ["D", "D", "D"], elsewhere: None },
+    Row { id: "K21", title: "CVE-2006-5051, OpenSSH: a signal handler does too much, and a block is freed twice", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "K22", title: "CWE-415 across fork: a child frees what its parent had freed", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "K23", title: "CVE-2018-1000810, Rust's str::repeat: the buffer's size overflowed", promises: ["-", "D", "D or F"], elsewhere: None },
     Row { id: "K24", title: "CVE-2021-25900, smallvec: more elements come than were announced", promises: ["-", "D", "D or F"], elsewhere: None },

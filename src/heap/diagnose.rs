@@ -171,7 +171,8 @@ fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
     if page.face.kind() == PageKind::Single {
         return match offset {
             0 => (Kind::DoubleFree, Some(page)),
-            _ if offset >= size => (Kind::NeverAllocated, Some(page)),
+            // A block that stands alone may end within a granule, which is its own all the same.
+            _ if offset >= size.next_multiple_of(GRANULE) => (Kind::NeverAllocated, Some(page)),
             _ if !address.is_multiple_of(GRANULE) => (Kind::Misaligned, Some(page)),
             _ => (Kind::InteriorPointer, Some(page)),
         };

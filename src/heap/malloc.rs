@@ -274,6 +274,7 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
     }
     let singles = heap.map(|heap| &heap.singles);
     let single = segment::allocate_single(&shape, room, singles).or_else(|_| {
+        segment::release_sampled();
         super::give_back(Collect::Fully);
         segment::allocate_single(&shape, padded(size), singles)
     });

@@ -19,7 +19,7 @@
 
 use super::area::Home;
 use super::single;
-use super::space::{self, Locked, Run, dice, lock};
+use super::space::{self, Failed, Locked, Run, dice, lock};
 use super::trace::Trace;
 use super::zone::Zone;
 use super::{Segment, SingleShape, Singles, budget, peak};
@@ -66,6 +66,9 @@ pub(crate) fn made() -> impl Iterator<Item = u64> {
 pub(crate) fn waiting() -> usize {
     WAITING.load(Relaxed)
 }
+
+/// How many the pool gives up where there is no memory for one.
+const SHARE: usize = 64;
 
 /// Where a block lies in its slices, in bytes.
 struct Seat {
@@ -188,10 +191,19 @@ pub(crate) fn allocate(
 }
 
 impl Seat {
-    /// Slices in which it is accessible, and nothing else.
+    /// Slices in which it is accessible, and nothing else. Where there is no memory for more, the pool gives up what is missing.
     fn take(&self, locked: &Locked) -> Option<Run> {
         let open = |run: &Run| run.segment.open_alone(run.first, run.count, self.shape.front, self.open);
-        space::take_new(Zone::Sampled, Home::ANY, self.shape.total.div_ceil(SLICE), &open, locked).ok()
+        loop {
+            match space::take_new(Zone::Sampled, Home::ANY, self.shape.total.div_ceil(SLICE), &open, locked) {
+                Ok(run) => return Some(run),
+                // No guards: that is no reason.
+                Err(Failed::ToOpen) if !budget::may_split() => return None,
+                // Some of them at once, for another failure costs as much as this one.
+                Err(_) if (0..SHARE).map(|_| release_oldest(locked)).fold(false, |any, one| any | one) => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     fn bear(

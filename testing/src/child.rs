@@ -5,10 +5,11 @@ use crate::marks::{self, BEGUN, ENDED};
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsStr;
-use std::io::Read;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{self, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -128,15 +129,13 @@ impl Child {
             Ok(child) => child,
             Err(error) => panic!("cannot start {:?}: {error}", self.command),
         };
-        let (stdout, stderr) = (listen(child.stdout.take()), listen(child.stderr.take()));
-        let (mut out, mut err) = (Ear::new(stdout), Ear::new(stderr));
+        let mut ears = [Ear::new(child.stdout.take().map(Into::into)), Ear::new(child.stderr.take().map(Into::into))];
         let deadline = began + self.patience;
         let mut timed_out = false;
         // Both pipes end when the child does, as a rule: no time is lost by looking every so often.
-        while !(out.hear(deadline.min(Instant::now() + LOOK)) && err.hear(deadline.min(Instant::now() + LOOK))) {
+        while !hear(&mut ears, deadline.min(Instant::now() + LOOK)) {
             if matches!(child.try_wait(), Ok(Some(_))) {
-                out.hear(Instant::now() + ECHO);
-                err.hear(Instant::now() + ECHO);
+                hear(&mut ears, Instant::now() + ECHO);
                 break;
             }
             if Instant::now() >= deadline {
@@ -159,10 +158,10 @@ impl Child {
         }
         let status = child.wait().expect("the child is ours to wait for");
         if timed_out {
-            out.hear(Instant::now() + ECHO);
-            err.hear(Instant::now() + ECHO);
+            hear(&mut ears, Instant::now() + ECHO);
         }
-        Ending::new(status, out.text(), err.text(), timed_out.then_some(self.patience), began.elapsed())
+        let [out, err] = ears.map(Ear::text);
+        Ending::new(status, out, err, timed_out.then_some(self.patience), began.elapsed())
     }
 }
 
@@ -175,48 +174,60 @@ fn number_of_deed(test: &str) -> usize {
     *count - 1
 }
 
-/// Reads a pipe on a thread of its own, for a child that is not read from stops.
-fn listen(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
-    let (send, receive): (Sender<Vec<u8>>, _) = mpsc::channel();
-    if let Some(mut pipe) = pipe {
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(got @ 1..) = pipe.read(&mut buffer) {
-                let said = buffer.get(..got).unwrap_or_default().to_vec();
-                if send.send(said).is_err() {
-                    return;
-                }
-            }
-        });
-    }
-    receive
-}
-
 /// What was heard of one pipe so far.
 struct Ear {
-    pipe: Receiver<Vec<u8>>,
+    /// None when it has ended.
+    pipe: Option<File>,
     heard: Vec<u8>,
-    ended: bool,
+}
+
+/// Listens to both until then, or until they have ended: whether they have. What lies in a pipe is read in any case, however late it is:
+/// what a dead child has said is there, and a busy machine must not make it dumb.
+fn hear(ears: &mut [Ear; 2], until: Instant) -> bool {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let mut polls = ears.each_ref().map(|ear| libc::pollfd {
+            fd: ear.pipe.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            events: libc::POLLIN,
+            revents: 0,
+        });
+        let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        // SAFETY: two descriptions, which live until the call returns; where the descriptor is negative nothing is done.
+        unsafe { libc::poll(polls.as_mut_ptr(), 2, milliseconds) };
+        ears.iter_mut().for_each(Ear::take_in);
+        if ears.iter().all(|ear| ear.pipe.is_none()) {
+            return true;
+        }
+        if left.is_zero() {
+            return false;
+        }
+    }
 }
 
 impl Ear {
-    fn new(pipe: Receiver<Vec<u8>>) -> Ear {
-        Ear { pipe, heard: Vec::new(), ended: false }
+    fn new(pipe: Option<OwnedFd>) -> Ear {
+        if let Some(pipe) = &pipe {
+            // SAFETY: a flag of our end of the pipe; the child has the other.
+            unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+        }
+        Ear { pipe: pipe.map(File::from), heard: Vec::new() }
     }
 
-    /// Listens until then at most; whether the pipe has ended.
-    fn hear(&mut self, until: Instant) -> bool {
-        while !self.ended {
-            match self.pipe.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(said) => {
+    /// Takes what lies in the pipe: no more than a pipe holds, for somebody may fill it as fast as it is read.
+    fn take_in(&mut self) {
+        let mut buffer = [0; 4096];
+        for _ in 0..16 {
+            let Some(pipe) = &mut self.pipe else { return };
+            match pipe.read(&mut buffer) {
+                Ok(got @ 1..) => {
                     let room = KEPT.saturating_sub(self.heard.len());
-                    self.heard.extend(said.iter().take(room));
+                    self.heard.extend(buffer.iter().take(got.min(room)));
                 }
-                Err(RecvTimeoutError::Timeout) => return false,
-                Err(RecvTimeoutError::Disconnected) => self.ended = true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => self.pipe = None,
             }
         }
-        true
     }
 
     fn text(self) -> String {

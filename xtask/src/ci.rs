@@ -50,7 +50,7 @@ pub const STEPS: &[Step] = &[
     ("tests, fast", tests_fast),
     ("tests, paranoid", tests_paranoid),
     ("tests, allocators", tests_allocators),
-    ("corpus, paranoid", || corpus::run(&corpus::Args::of(&["p"]))),
+    ("corpus, paranoid and guarded", || corpus::run(&corpus::Args::of(&["p", "g"]))),
     ("tests, refused system calls", tests_on_older_kernel),
     ("mock", mock::run),
     ("features", || features::run(&features::Args { depth: 1, quick: true })),

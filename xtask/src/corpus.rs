@@ -1,4 +1,4 @@
-//! The misuse corpus: each column of its table in a build of its own, compared with what came of each row before.
+//! The misuse corpus: each column of its table in a build of its own, compared with what came before of what promises nothing.
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ pub struct Args {
     /// The columns: h (hardened), p (paranoid), g (paranoid, every allocation guarded)
     #[arg(long, value_delimiter = ',', default_value = "h,p,g")]
     columns: Vec<String>,
-    /// Add what comes of each row to corpus/recorded.tsv
+    /// Add what comes of cells that promise nothing to corpus/recorded.tsv
     #[arg(long)]
     record: bool,
     /// What else the suite is to be told: parts of names, --list, --json, --cases, --html FILE, --slow
@@ -24,7 +24,7 @@ impl Args {
     }
 }
 
-/// What came of each row, by column.
+/// What came of cells that promise nothing.
 const RECORD: &str = "corpus/recorded.tsv";
 
 pub fn run(args: &Args) -> Result<()> {

@@ -2,15 +2,16 @@
 
 use crate::allocator::{current, step};
 use crate::stage::{
-    Block, Case, Company, Expect, Needs, SIZES, crowd, fork, is_class, on_thread, say, sized, together,
+    Block, Case, Cases, Company, Expect, Needs, SIZES, crowd, fork, is_class, on_thread, say, sized, together,
 };
+use crate::table::spared;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::process::Command;
 use std::sync::Mutex;
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = vec![
+pub(super) fn cases() -> Cases {
+    let mut cases = Cases::from([
         Case::survives("j1_null", null),
         Case::survives("j2_producers_and_consumers", producers),
         Case::survives("j3_realloc_storm", || crowd(4, |number| storm(number as u64))),
@@ -18,19 +19,20 @@ pub(super) fn cases() -> Vec<Case> {
         Case::survives("j7_forks_in_the_middle", forks),
         Case::new("j9_exec", Needs::NOTHING, Expect::Says("and still here"), exec),
         Case::survives("j11_many_live_blocks", || on_thread(many)),
-    ];
+    ]);
     for size in SIZES {
-        cases.push(Case::survives(format!("j4_bytes_that_imitate/{size}"), move || on_thread(|| imitate(size))));
+        cases.push(Case::survives(format_args!("j4_bytes_that_imitate/{size}"), move || on_thread(|| imitate(size))));
         for align in [1, 2, 8, 16, 64, 512, 4096, 64 << 10] {
             if size <= 1 << 20 {
-                cases.push(Case::survives(format!("j5_aligned/{align}/{size}"), move || {
+                cases.push(Case::survives(format_args!("j5_aligned/{align}/{size}"), move || {
                     on_thread(|| aligned(size, align))
                 }));
             }
         }
         if is_class(size) {
-            let play = move || on_thread(|| (0..2000.min((1 << 27) / size)).for_each(|_| Block::new(size).free()));
-            cases.push(Case::survives(format!("j10_quarantine_at_its_largest/{size}"), play).arranged(|stage| {
+            let play =
+                move || on_thread(|| (0..spared(2000.min((1 << 27) / size))).for_each(|_| Block::new(size).free()));
+            cases.push(Case::survives(format_args!("j10_quarantine_at_its_largest/{size}"), play).arranged(|stage| {
                 stage.env("RAVELIN_QUARANTINE_BYTES", "1G").env("RAVELIN_QUARANTINE_COUNT", "65536");
             }));
         }
@@ -58,7 +60,7 @@ fn next(state: &mut u64) -> usize {
 fn producers() {
     const RING: usize = 256;
     let ring: [AtomicPtr<u8>; RING] = [const { AtomicPtr::new(ptr::null_mut()) }; RING];
-    let rounds = sized(40_000, 4_000_000);
+    let rounds = spared(sized(40_000, 4_000_000));
     let checked = AtomicUsize::new(0);
     crowd(4, |number| {
         let mut state = number as u64 + 1;
@@ -183,7 +185,7 @@ fn forks() {
     crowd(4, |number| {
         let mut state = number as u64 + 5;
         let work = |state: &mut u64| {
-            for _ in 0..300 {
+            for _ in 0..spared(300) {
                 let size = 16 + next(state) % 3000;
                 let block = Block::new(size);
                 block.write(0, 0x1234);
@@ -205,7 +207,7 @@ fn forks() {
                         }
                         block.free();
                     }
-                    (0..200).for_each(|at| Block::new(at * 7 + 1).free());
+                    (0..spared(200)).for_each(|at| Block::new(at * 7 + 1).free());
                     0
                 });
                 assert_eq!((child.signal, child.code, child.stderr.as_str()), (0, 0, ""), "{child:?}");

@@ -2,8 +2,10 @@
 //! allocator's own: `our_own_memory`.)
 
 use crate::allocator;
-use crate::stage::{Block, Case, Expect, Needs, SIZES, Who, is_class, is_huge};
+use crate::stage::{Block, Case, Cases, Expect, Needs, SIZES, Who, is_class, is_huge};
+use crate::table::is_guarded;
 use core::alloc::{GlobalAlloc, Layout};
+use core::fmt::Display;
 use core::hint::black_box;
 use core::ptr;
 use std::alloc::System;
@@ -20,8 +22,8 @@ const FAR: &[&str] = &[
     "invalid free (wild pointer) of ",
 ];
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for who in Who::ALL {
         wild(&mut cases, who);
         foreign(&mut cases, who);
@@ -38,60 +40,65 @@ pub fn cases() -> Vec<Case> {
 
 /// Frees a pointer that does not come from the allocator at all: a build that checks nothing else stops it too.
 fn anywhere(
-    name: &str,
+    name: impl Display,
     words: &'static [&'static str],
     who: Who,
     pointer: impl FnOnce() -> Block + Send + 'static,
 ) -> Case {
-    Case::new(format!("{name}/{who}"), Needs::NOTHING, Expect::Dies(words), move || {
+    Case::new(format_args!("{name}/{who}"), Needs::NOTHING, Expect::Dies(words), move || {
         who.play(pointer, Block::free_guilty);
     })
 }
 
-fn wild(cases: &mut Vec<Case>, who: Who) {
+fn wild(cases: &mut Cases, who: Who) {
     for address in [1, 8, 16, 0x1000, 0xfff0, usize::MAX, usize::MAX - 15] {
-        cases.push(anywhere(&format!("b1_null_page/{address:#x}"), WILD, who, move || Block::at(address)));
+        cases.push(anywhere(format_args!("b1_null_page/{address:#x}"), WILD, who, move || Block::at(address)));
     }
     for address in [0x8000_0000_0000, 0xffff_8000_0000_0000, 0xffff_ffff_8000_0000, 0x0001_0000_0000_0000] {
-        cases.push(anywhere(&format!("b7_beyond_user_space/{address:#x}"), WILD, who, move || Block::at(address)));
+        cases.push(anywhere(format_args!("b7_beyond_user_space/{address:#x}"), WILD, who, move || Block::at(address)));
     }
     for tag in [0x01, 0x2a, 0x80, 0xb4, 0xff] {
         let tagged = move || Block::at(Block::new(64).address() | tag << 56);
-        cases.push(anywhere(&format!("b7_tagged/{tag:#x}"), WILD, who, tagged));
+        cases.push(anywhere(format_args!("b7_tagged/{tag:#x}"), WILD, who, tagged));
     }
     for byte in [0xaa_u8, 0xde, 0xcd, 0xfe, 0xa5] {
         let pattern = move || Block::at(usize::from_ne_bytes([byte; 8]));
-        cases.push(anywhere(&format!("b15_uninitialised/{byte:#x}"), WILD, who, pattern));
+        cases.push(anywhere(format_args!("b15_uninitialised/{byte:#x}"), WILD, who, pattern));
         // Half overwritten, and so within the user's half of the address space.
         let half = move || Block::at(usize::from_ne_bytes([byte; 8]) >> 33 << 4);
-        cases.push(anywhere(&format!("b15_half_uninitialised/{byte:#x}"), FOREIGN, who, half));
+        cases.push(anywhere(format_args!("b15_half_uninitialised/{byte:#x}"), FOREIGN, who, half));
     }
 }
 
-fn foreign(cases: &mut Vec<Case>, who: Who) {
+fn foreign(cases: &mut Cases, who: Who) {
     static ZEROS: [u64; 64] = [0; 64];
     static mut WRITABLE: [u64; 64] = [1; 64];
     const MAPPED: usize = 1 << 20;
     for skew in [0, 1, 8] {
-        cases.push(Case::new(format!("b2_stack/{skew}/{who}"), Needs::NOTHING, Expect::Dies(FOREIGN), move || {
-            let frame = black_box([0_u64; 64]);
-            let block = Block(frame.as_ptr().cast_mut().cast()).plus(skew);
-            who.play(move || block, Block::free_guilty);
-        }));
+        cases.push(Case::new(
+            format_args!("b2_stack/{skew}/{who}"),
+            Needs::NOTHING,
+            Expect::Dies(FOREIGN),
+            move || {
+                let frame = black_box([0_u64; 64]);
+                let block = Block(frame.as_ptr().cast_mut().cast()).plus(skew);
+                who.play(move || block, Block::free_guilty);
+            },
+        ));
         let at = move |start: *const u8| Block(black_box(start).cast_mut()).plus(skew);
-        cases.push(anywhere(&format!("b3_read_only_data/{skew}"), FOREIGN, who, move || at(ZEROS.as_ptr().cast())));
-        cases.push(anywhere(&format!("b3_static/{skew}"), FOREIGN, who, move || at((&raw const WRITABLE).cast())));
-        cases.push(anywhere(&format!("b3_function/{skew}"), FOREIGN, who, move || {
+        cases.push(anywhere(format_args!("b3_read_only_data/{skew}"), FOREIGN, who, move || at(ZEROS.as_ptr().cast())));
+        cases.push(anywhere(format_args!("b3_static/{skew}"), FOREIGN, who, move || at((&raw const WRITABLE).cast())));
+        cases.push(anywhere(format_args!("b3_function/{skew}"), FOREIGN, who, move || {
             at((cases_address as fn()) as *const u8)
         }));
-        cases.push(anywhere(&format!("b4_mmap/start/{skew}"), FOREIGN, who, move || map(MAPPED).plus(skew)));
-        cases.push(anywhere(&format!("b4_mmap/middle/{skew}"), FOREIGN, who, move || {
+        cases.push(anywhere(format_args!("b4_mmap/start/{skew}"), FOREIGN, who, move || map(MAPPED).plus(skew)));
+        cases.push(anywhere(format_args!("b4_mmap/middle/{skew}"), FOREIGN, who, move || {
             map(MAPPED).plus(MAPPED / 2 + skew)
         }));
     }
     for size in SIZES {
         cases.push(
-            anywhere(&format!("b5_another_allocator/{size}"), FOREIGN, who, move || {
+            anywhere(format_args!("b5_another_allocator/{size}"), FOREIGN, who, move || {
                 let layout = Layout::from_size_align(size, 16).expect("a small alignment");
                 // SAFETY: the size is not zero.
                 Block(unsafe { System.alloc(layout) })
@@ -99,9 +106,14 @@ fn foreign(cases: &mut Vec<Case>, who: Who) {
             .own(),
         );
     }
-    cases.push(Case::new(format!("b2_frame_that_is_gone/{who}"), Needs::NOTHING, Expect::Dies(FOREIGN), move || {
-        who.play(deep_frame, Block::free_guilty);
-    }));
+    cases.push(Case::new(
+        format_args!("b2_frame_that_is_gone/{who}"),
+        Needs::NOTHING,
+        Expect::Dies(FOREIGN),
+        move || {
+            who.play(deep_frame, Block::free_guilty);
+        },
+    ));
 }
 
 #[inline(never)]
@@ -124,7 +136,7 @@ fn map(len: usize) -> Block {
 
 /// B14 and F3: memory of the program's own is dressed up as a chunk of glibc's, or as a segment of an allocator that keeps its
 /// metadata in band, and freed so that the next allocation returns it.
-fn house_of_spirit(cases: &mut Vec<Case>, who: Who) {
+fn house_of_spirit(cases: &mut Cases, who: Who) {
     // Sizes and flags as glibc reads them, before the block and where the next one would begin.
     let dress = |block: Block| {
         for offset in (0..0x200).step_by(16) {
@@ -134,7 +146,7 @@ fn house_of_spirit(cases: &mut Vec<Case>, who: Who) {
         block.plus(16)
     };
     cases.push(Case::new(
-        format!("b14_fake_chunk/on_the_stack/{who}"),
+        format_args!("b14_fake_chunk/on_the_stack/{who}"),
         Needs::NOTHING,
         Expect::Dies(FOREIGN),
         move || {
@@ -144,7 +156,7 @@ fn house_of_spirit(cases: &mut Vec<Case>, who: Who) {
         },
     ));
     cases.push(anywhere("b14_fake_chunk/in_a_mapping", FOREIGN, who, move || dress(map(1 << 16))));
-    cases.push(Case::dies(format!("b14_fake_chunk/in_a_block/{who}"), INTERIOR, move || {
+    cases.push(Case::dies(format_args!("b14_fake_chunk/in_a_block/{who}"), INTERIOR, move || {
         who.play(move || dress(Block::new(0x210)), Block::free_guilty);
     }));
     // Aligned to any segment size, with a "page" that names whoever asks as its owner.
@@ -159,17 +171,17 @@ fn house_of_spirit(cases: &mut Vec<Case>, who: Who) {
 }
 
 fn inside(name: &str, words: &'static [&'static str], size: usize, offset: usize, who: Who) -> Case {
-    Case::dies(format!("{name}/{offset}/{size}/{who}"), words, move || {
+    Case::dies(format_args!("{name}/{offset}/{size}/{who}"), words, move || {
         who.play(move || Block::new(size).plus(offset), Block::free_guilty);
     })
 }
 
-fn near_a_block(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn near_a_block(cases: &mut Cases, size: usize, who: Who) {
     const GIB: usize = 1 << 30;
-    cases.push(Case::dies(format!("b6_a_gibibyte_on/{size}/{who}"), FAR, move || {
+    cases.push(Case::dies(format_args!("b6_a_gibibyte_on/{size}/{who}"), FAR, move || {
         who.play(move || Block::new(size).plus(GIB), Block::free_guilty);
     }));
-    cases.push(Case::dies(format!("b6_a_gibibyte_before/{size}/{who}"), FAR, move || {
+    cases.push(Case::dies(format_args!("b6_a_gibibyte_before/{size}/{who}"), FAR, move || {
         who.play(move || Block::new(size).minus(GIB), Block::free_guilty);
     }));
     if size != 64 {
@@ -204,17 +216,24 @@ fn near_a_block(cases: &mut Vec<Case>, size: usize, who: Who) {
 const MADE: (usize, usize) = (4096, 4);
 
 /// B11 and B12: where a block of the page will be, once it has been made or handed out.
-fn never_handed_out(cases: &mut Vec<Case>, name: &str, size: usize, who: Who, offset: fn(usize, usize) -> usize) {
+fn never_handed_out(cases: &mut Cases, name: &str, size: usize, who: Who, offset: fn(usize, usize) -> usize) {
     const NEVER: &[&str] = &["invalid free (never allocated) of "];
-    cases.push(Case::dies(format!("{name}/{size}/{who}"), NEVER, move || {
+    // Where each block stands alone, there are the slices of others.
+    const NO_BLOCK: &[&str] = &["invalid free (", "double free of "];
+    let case = Case::dies(format_args!("{name}/{size}/{who}"), NEVER, move || {
         who.play(
             move || {
                 let apart = allocator::step(size);
-                let place = Block::new(size).plus(offset(size, apart));
-                assert!(allocator::current().owns.is_none_or(|owns| !owns(place.0)), "there is a block");
+                let owned = |place: Block| allocator::current().owns.is_some_and(|owns| owns(place.0));
+                let mut place = Block::new(size).plus(offset(size, apart));
+                while is_guarded() && owned(place) {
+                    place = place.plus(apart);
+                }
+                assert!(!owned(place), "there is a block");
                 place
             },
             Block::free_guilty,
         );
-    }));
+    });
+    cases.push(case.guarded(Expect::Dies(NO_BLOCK)));
 }

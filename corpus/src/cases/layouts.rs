@@ -1,24 +1,25 @@
 //! Group G of the corpus: sizes and Layouts.
 
 use crate::allocator::{Collect, collect, current, step};
-use crate::stage::{Block, Case, Expect, Needs, SIZES, Who, guilty, is_class, on_thread};
-use crate::table::Column;
+use crate::stage::{Block, Case, Cases, Expect, Needs, SIZES, Who, guilty, is_class, on_thread};
+use crate::table::{Column, spared};
 use core::alloc::Layout;
+use core::fmt::Display;
 use core::hint::black_box;
 use std::alloc;
 
 const WRONG_LAYOUT: &[&str] = &["wrong layout (size "];
 const DOUBLE_FREE: &[&str] = &["double free of "];
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for size in SIZES {
         for who in Who::ALL {
             another_class(&mut cases, size, who);
             another_alignment(&mut cases, size, who);
             // A block freed twice is that first, whatever Layout it is freed with.
             cases.push(Case::dies(
-                format!("g1_freed_twice_with_another_layout/{size}/{who}"),
+                format_args!("g1_freed_twice_with_another_layout/{size}/{who}"),
                 DOUBLE_FREE,
                 move || {
                     who.play(
@@ -59,16 +60,16 @@ fn dealloc(block: Block, layout: Layout) {
     });
 }
 
-fn with_layout(name: &str, size: usize, who: Who, wrong: Layout) -> Case {
+fn with_layout(name: impl Display, size: usize, who: Who, wrong: Layout) -> Case {
     let play = move || who.play(move || Block::new(size), move |block| dealloc(block, wrong));
-    Case::dies(format!("{name}/{size}/{who}"), WRONG_LAYOUT, play).needing(Needs::LAYOUT_CHECKS).own()
+    Case::dies(format_args!("{name}/{size}/{who}"), WRONG_LAYOUT, play).needing(Needs::LAYOUT_CHECKS).own()
 }
 
 /// G1.
-fn another_class(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn another_class(cases: &mut Cases, size: usize, who: Who) {
     let room = step(size);
     let mut add = |name: &str, wrong| {
-        cases.push(with_layout(&format!("g1_another_class/{name}"), size, who, layout(wrong, 8)));
+        cases.push(with_layout(format_args!("g1_another_class/{name}"), size, who, layout(wrong, 8)));
     };
     add("next", room + 1);
     add("double", room * 2);
@@ -85,7 +86,7 @@ fn another_class(cases: &mut Vec<Case>, size: usize, who: Who) {
 }
 
 /// G3: where a block for that alignment would have been of another class.
-fn another_alignment(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn another_alignment(cases: &mut Cases, size: usize, who: Who) {
     for align in [32, 64, 4096, 2 << 20] {
         let is_another = if is_class(size) {
             !step(size).is_multiple_of(align) || align > 64 << 10
@@ -94,7 +95,7 @@ fn another_alignment(cases: &mut Vec<Case>, size: usize, who: Who) {
             false
         };
         if is_another {
-            cases.push(with_layout(&format!("g3_another_alignment/{align}"), size, who, layout(size, align)));
+            cases.push(with_layout(format_args!("g3_another_alignment/{align}"), size, who, layout(size, align)));
         }
     }
 }
@@ -103,7 +104,7 @@ fn another_alignment(cases: &mut Vec<Case>, size: usize, who: Who) {
 fn another_size(size: usize, who: Who) -> Case {
     let wrong = layout(size - 1, 1);
     let play = move || who.play(move || Block::of_layout(layout(size, 1)), move |block| dealloc(block, wrong));
-    Case::open(format!("g2_one_byte_less/{size}/{who}"), play)
+    Case::open(format_args!("g2_one_byte_less/{size}/{who}"), play)
         .own()
         .with(Column::P, Needs::CANARIES, Expect::Dies(WRONG_LAYOUT))
         .with(Column::G, Needs::all(&["canaries", "sampled-guards"]), Expect::Dies(WRONG_LAYOUT))
@@ -111,7 +112,7 @@ fn another_size(size: usize, who: Who) -> Case {
 
 /// G2 for a build that does not promise to find: what it must not do is flag a Layout that *is* the block's.
 fn in_the_same_class(size: usize) -> Case {
-    Case::survives(format!("g2_every_layout_of_the_class_is_accepted/{size}"), move || {
+    Case::survives(format_args!("g2_every_layout_of_the_class_is_accepted/{size}"), move || {
         on_thread(|| {
             let room = step(size);
             for align in [1, 2, 4, 8, 16] {
@@ -131,12 +132,12 @@ fn in_the_same_class(size: usize) -> Case {
 
 /// G5: dirty blocks are freed, and zeroed ones allocated where they were.
 fn zeroed(size: usize) -> Case {
-    Case::survives(format!("g5_zeroed_after_dirty_frees/{size}"), move || on_thread(|| dirty_then_zeroed(size)))
+    Case::survives(format_args!("g5_zeroed_after_dirty_frees/{size}"), move || on_thread(|| dirty_then_zeroed(size)))
 }
 
 fn dirty_then_zeroed(size: usize) {
     // Several pages of the class, as far as that is not too much to write.
-    let held = (1 << 20) / size.max(256) + 3;
+    let held = spared((1 << 20) / size.max(256)) + 3;
     for round in 0..3 {
         let dirty: Vec<Block> = (0..held).map(|_| Block::new(size)).collect();
         dirty.iter().for_each(|block| block.soil(size));

@@ -14,33 +14,26 @@ mod techniques;
 mod temporal;
 mod words;
 
-use crate::stage::Case;
+use crate::stage::Cases;
 
 /// All of them.
 #[must_use]
-pub fn all() -> Vec<Case> {
-    of_group(None)
-}
-
-/// Those of a group, by its letter, and perhaps others: a stage plays one case, and should not have to make thousands where each allocation is dear.
-#[must_use]
-pub fn of_group(letter: Option<char>) -> Vec<Case> {
-    const FILES: [(&str, fn() -> Vec<Case>); 14] = [
-        ("a", double_free::cases),
-        ("a", double_free::races),
-        ("a", double_free::odds),
-        ("ag", rust_forms::cases),
-        ("b", invalid_free::cases),
-        ("ac", resize::cases),
-        ("f", exploits::cases),
-        ("g", layouts::cases),
-        ("cdf", spatial::cases),
-        ("e", temporal::cases),
-        ("f", techniques::cases),
-        ("eh", exposure::cases),
-        ("j", controls::cases),
-        ("k", published::cases),
+pub fn all() -> Cases {
+    const FILES: [fn() -> Cases; 14] = [
+        double_free::cases,
+        double_free::races,
+        double_free::odds,
+        rust_forms::cases,
+        invalid_free::cases,
+        resize::cases,
+        exploits::cases,
+        layouts::cases,
+        spatial::cases,
+        temporal::cases,
+        techniques::cases,
+        exposure::cases,
+        controls::cases,
+        published::cases,
     ];
-    let wanted = FILES.iter().filter(|(letters, _)| letter.is_none_or(|letter| letters.contains(letter)));
-    wanted.flat_map(|(_, cases)| cases()).collect()
+    FILES.into_iter().flat_map(|cases| cases()).collect()
 }

@@ -1,7 +1,7 @@
 //! Group C of the corpus: realloc and questions about a size.
 
 use crate::allocator::{Collect, collect, owns, step};
-use crate::stage::{Block, Case, Company, Expect, Needs, SIZES, Who, guilty, on_thread};
+use crate::stage::{Block, Case, Cases, Company, Expect, Needs, SIZES, Who, guilty, on_thread};
 use crate::table::Column;
 use core::alloc::Layout;
 use core::hint::black_box;
@@ -14,8 +14,8 @@ const MISALIGNED: &[&str] = &["invalid free (misaligned pointer) in realloc of "
 const FOREIGN: &[&str] = &["invalid free (foreign pointer) in realloc of "];
 const WRONG_LAYOUT: &[&str] = &["wrong layout (size "];
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for size in SIZES {
         for who in Who::ALL {
             freed(&mut cases, size, who);
@@ -51,16 +51,16 @@ fn freed_in_company(size: usize) -> (Block, Company) {
 }
 
 /// C1, C2 and C4 after a free by the owner.
-fn freed(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn freed(cases: &mut Cases, size: usize, who: Who) {
     for (name, new) in [("c1_realloc_freed/larger", size * 3), ("c2_realloc_freed/same", size)] {
-        cases.push(Case::dies(format!("{name}/{size}/{who}"), AFTER_FREE, move || {
+        cases.push(Case::dies(format_args!("{name}/{size}/{who}"), AFTER_FREE, move || {
             who.play(|| freed_in_company(size), move |(block, _company)| grow(block, new));
         }));
     }
-    cases.push(Case::dies(format!("c2_realloc_freed/zero/{size}/{who}"), AFTER_FREE, move || {
+    cases.push(Case::dies(format_args!("c2_realloc_freed/zero/{size}/{who}"), AFTER_FREE, move || {
         who.play(|| freed_in_company(size), |(block, _company)| grow(block, 0));
     }));
-    cases.push(Case::dies(format!("c1_realloc_freed/rust/{size}/{who}"), AFTER_FREE, move || {
+    cases.push(Case::dies(format_args!("c1_realloc_freed/rust/{size}/{who}"), AFTER_FREE, move || {
         who.play(
             || freed_in_company(size),
             move |(block, _company)| {
@@ -72,13 +72,13 @@ fn freed(cases: &mut Vec<Case>, size: usize, who: Who) {
             },
         );
     }));
-    cases.push(Case::dies(format!("c4_size_of_freed/{size}/{who}"), SIZE_AFTER_FREE, move || {
+    cases.push(Case::dies(format_args!("c4_size_of_freed/{size}/{who}"), SIZE_AFTER_FREE, move || {
         who.play(|| freed_in_company(size), |(block, _company)| ask(block));
     }));
 }
 
 /// The same after a free by another thread, before its owner has collected the block (A19) and after.
-fn freed_by_another(cases: &mut Vec<Case>, size: usize) {
+fn freed_by_another(cases: &mut Cases, size: usize) {
     type Act = fn(Block, usize);
     let acts: [(&str, &'static [&'static str], Act); 3] = [
         ("realloc_larger", AFTER_FREE, |block, size| grow(block, size * 3)),
@@ -86,14 +86,14 @@ fn freed_by_another(cases: &mut Vec<Case>, size: usize) {
         ("usable_size", SIZE_AFTER_FREE, |block, _| ask(block)),
     ];
     for (name, words, act) in acts {
-        cases.push(Case::dies(format!("a19_freed_by_another/{name}/{size}"), words, move || {
+        cases.push(Case::dies(format_args!("a19_freed_by_another/{name}/{size}"), words, move || {
             on_thread(|| {
                 let (block, _company) = in_company(size);
                 on_thread(|| block.free());
                 act(block, size);
             });
         }));
-        cases.push(Case::dies(format!("c1_freed_by_another_and_collected/{name}/{size}"), words, move || {
+        cases.push(Case::dies(format_args!("c1_freed_by_another_and_collected/{name}/{size}"), words, move || {
             on_thread(|| {
                 let (block, _company) = in_company(size);
                 on_thread(|| block.free());
@@ -105,9 +105,9 @@ fn freed_by_another(cases: &mut Vec<Case>, size: usize) {
 }
 
 /// C3 and C4: what is no block.
-fn elsewhere(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn elsewhere(cases: &mut Cases, size: usize, who: Who) {
     let mut add = |name: &str, words: &'static [&'static str], place: fn(Block) -> Block| {
-        cases.push(Case::dies(format!("c3_realloc_{name}/{size}/{who}"), words, move || {
+        cases.push(Case::dies(format_args!("c3_realloc_{name}/{size}/{who}"), words, move || {
             who.play(move || place(Block::new(size)), move |block| grow(block, size * 2));
         }));
     };
@@ -125,7 +125,7 @@ fn elsewhere(cases: &mut Vec<Case>, size: usize, who: Who) {
     add("stack", FOREIGN, stack);
     add("wild", &["invalid free (wild pointer) in realloc of "], |_| Block::at(0x1230));
     let mut add = |name: &str, words: &'static [&'static str], place: fn(Block) -> Block| {
-        cases.push(Case::dies(format!("c4_size_of_{name}/{who}"), words, move || {
+        cases.push(Case::dies(format_args!("c4_size_of_{name}/{who}"), words, move || {
             who.play(move || place(Block::new(size)), ask);
         }));
     };
@@ -137,7 +137,7 @@ fn elsewhere(cases: &mut Vec<Case>, size: usize, who: Who) {
 }
 
 /// C5: the old Layout is of another class, or of an alignment that another class serves.
-fn wrong_layout(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn wrong_layout(cases: &mut Cases, size: usize, who: Who) {
     let mut add = |name: &str, old: Layout| {
         let play = move || {
             who.play(
@@ -150,8 +150,11 @@ fn wrong_layout(cases: &mut Vec<Case>, size: usize, who: Who) {
                 },
             );
         };
-        let name = format!("c5_realloc_of_another_layout/{name}/{size}/{who}");
-        cases.push(Case::dies(name, WRONG_LAYOUT, play).needing(Needs::LAYOUT_CHECKS).own());
+        cases.push(
+            Case::dies(format_args!("c5_realloc_of_another_layout/{name}/{size}/{who}"), WRONG_LAYOUT, play)
+                .needing(Needs::LAYOUT_CHECKS)
+                .own(),
+        );
     };
     let layout = |size, align| Layout::from_size_align(size, align).expect("a small alignment");
     add("larger", layout(step(size) + 1, 8));
@@ -177,7 +180,7 @@ fn one_byte_less(size: usize, who: Who) -> Case {
             },
         );
     };
-    Case::open(format!("c5_one_byte_less/{size}/{who}"), play)
+    Case::open(format_args!("c5_one_byte_less/{size}/{who}"), play)
         .own()
         .with(Column::P, Needs::CANARIES, Expect::Dies(WRONG_LAYOUT))
         .with(Column::G, Needs::all(&["canaries", "sampled-guards"]), Expect::Dies(WRONG_LAYOUT))
@@ -185,7 +188,7 @@ fn one_byte_less(size: usize, who: Who) -> Case {
 
 /// C8: more than there can be is null, and the block is as it was.
 fn refused(size: usize) -> Case {
-    Case::new(format!("c8_realloc_beyond_isize_max/{size}"), Needs::NOTHING, Expect::Survives, move || {
+    Case::new(format_args!("c8_realloc_beyond_isize_max/{size}"), Needs::NOTHING, Expect::Survives, move || {
         on_thread(|| {
             let most = isize::MAX as usize;
             let block = Block::new(size);

@@ -1,6 +1,6 @@
 //! The forms that a double or wrong free takes in Rust (A16, G4): not a call of `free` but an owner too many, dropped.
 
-use crate::stage::{Case, Expect, Needs, Who, guilty, on_thread};
+use crate::stage::{Case, Cases, Expect, Needs, Who, access, guilty, on_thread};
 use core::hint::black_box;
 use core::mem::ManuallyDrop;
 use core::ptr;
@@ -11,9 +11,10 @@ const DOUBLE_FREE: &[&str] = &["double free of "];
 const FOREIGN: &[&str] = &["invalid free (foreign pointer) of "];
 const WRONG_LAYOUT: &[&str] = &["wrong layout (size "];
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = vec![
-        Case::dies("a16_rc_overdropped", DOUBLE_FREE, || on_thread(rc_overdropped)),
+pub fn cases() -> Cases {
+    let mut cases = Cases::from([
+        Case::dies("a16_rc_overdropped", DOUBLE_FREE, || on_thread(rc_overdropped))
+            .guarded(Expect::FaultsOrDies(DOUBLE_FREE)),
         Case::dies("a16_manually_drop_twice", DOUBLE_FREE, || on_thread(manually_drop_twice)),
         Case::dies("a16_box_of_dyn_twice", DOUBLE_FREE, || on_thread(box_of_dyn_twice)),
         Case::dies("a16_vec_of_boxes_copied", DOUBLE_FREE, || on_thread(vec_of_boxes_copied)),
@@ -28,14 +29,20 @@ pub fn cases() -> Vec<Case> {
         Case::new("g4_string_from_the_stack", Needs::NOTHING, Expect::Dies(FOREIGN), || {
             on_thread(string_from_the_stack)
         }),
-    ];
+    ]);
     for who in Who::ALL {
-        cases.push(Case::dies(format!("a16_box_from_raw_twice/{who}"), DOUBLE_FREE, move || box_from_raw_twice(who)));
-        cases.push(Case::dies(format!("a16_vec_from_raw_parts_twice/{who}"), DOUBLE_FREE, move || {
+        cases.push(Case::dies(format_args!("a16_box_from_raw_twice/{who}"), DOUBLE_FREE, move || {
+            box_from_raw_twice(who)
+        }));
+        cases.push(Case::dies(format_args!("a16_vec_from_raw_parts_twice/{who}"), DOUBLE_FREE, move || {
             vec_from_raw_parts_twice(who);
         }));
-        cases.push(Case::dies(format!("a16_arc_overdropped/{who}"), DOUBLE_FREE, move || arc_overdropped(who)));
-        cases.push(Case::dies(format!("a16_string_read_twice/{who}"), DOUBLE_FREE, move || string_read_twice(who)));
+        cases.push(
+            Case::dies(format_args!("a16_arc_overdropped/{who}"), DOUBLE_FREE, move || arc_overdropped(who))
+                .guarded(Expect::FaultsOrDies(DOUBLE_FREE)),
+        );
+        cases
+            .push(Case::dies(format_args!("a16_string_read_twice/{who}"), DOUBLE_FREE, move || string_read_twice(who)));
     }
     cases
 }
@@ -102,13 +109,18 @@ fn arc_overdropped(who: Who) {
         |(copy, start)| {
             // Two counts before the value.
             let block = start.0.cast::<usize>().wrapping_sub(2);
-            // SAFETY: none: the block was freed. Its counts are made those of a last owner, as a copy of it would hold.
-            unsafe { block.write_volatile(1) };
-            // SAFETY: as above.
-            unsafe { block.wrapping_add(1).write_volatile(1) };
+            access(block.addr(), || revive(block));
             guilty(block.addr(), || drop(ManuallyDrop::into_inner(copy)));
         },
     );
+}
+
+/// The two counts in a freed block are made those of a last owner, as a copy of it would hold.
+fn revive(counts: *mut usize) {
+    // SAFETY: none: the block was freed.
+    unsafe { counts.write_volatile(1) };
+    // SAFETY: as above.
+    unsafe { counts.wrapping_add(1).write_volatile(1) };
 }
 
 fn string_read_twice(who: Who) {
@@ -132,10 +144,7 @@ fn rc_overdropped() {
     // SAFETY: one owner, and a count of one: the second drop comes from nowhere.
     let copy = ManuallyDrop::new(unsafe { ptr::read(&raw const first) });
     drop(black_box(first));
-    // SAFETY: none, as in `arc_overdropped`.
-    unsafe { block.cast_mut().write_volatile(1) };
-    // SAFETY: as above.
-    unsafe { block.cast_mut().wrapping_add(1).write_volatile(1) };
+    access(block.addr(), || revive(block.cast_mut()));
     guilty(block.addr(), || drop(ManuallyDrop::into_inner(copy)));
 }
 

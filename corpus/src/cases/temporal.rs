@@ -3,13 +3,14 @@
 use super::spatial::traffic;
 use super::words::WRITTEN_AFTER_FREE;
 use crate::allocator::{Collect, check, collect};
-use crate::stage::{Block, Case, Company, Expect, Needs, SIZES, Who, access, harm, is_class, on_thread, say};
+use crate::stage::{Block, Case, Cases, Company, Expect, Needs, SIZES, Who, access, harm, is_class, on_thread, say};
 use crate::table::Column;
+use core::fmt::Display;
 
 const CORRUPTED: &[&str] = &["corrupted free list in malloc at "];
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub(super) fn cases() -> Cases {
+    let mut cases = Cases::default();
     for size in SIZES.into_iter().filter(|&size| is_class(size)) {
         for who in Who::ALL {
             links(&mut cases, size, who);
@@ -22,26 +23,30 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(purged(size, "write", |block| block.write(0, 1)));
     }
     for bit in 0..64 {
-        cases.push(written(format!("e5_bit/{bit}/64"), 64, Who::Same, move |block| flip(block, bit), true));
+        cases.push(written(format_args!("e5_bit/{bit}/64"), 64, Who::Same, move |block| flip(block, bit), true));
     }
     for size in [200_000, 1 << 20, 64 << 20] {
         for who in Who::ALL {
             for (name, touch) in
                 [("read", (|block| block.touch(64)) as fn(Block)), ("write", |block| block.write(64, 1))]
             {
-                let name = format!("e2_large/{name}/{size}/{who}");
                 // Without free-checks a freed block is kept as it is.
-                cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Faults, move || {
-                    who.play(
-                        || {
-                            let block = Block::new(size);
-                            block.write(64, 7);
-                            block.free();
-                            block
-                        },
-                        move |block| access(block.address(), || touch(block)),
-                    );
-                }));
+                cases.push(Case::new(
+                    format_args!("e2_large/{name}/{size}/{who}"),
+                    Needs::FREE_CHECKS,
+                    Expect::Faults,
+                    move || {
+                        who.play(
+                            || {
+                                let block = Block::new(size);
+                                block.write(64, 7);
+                                block.free();
+                                block
+                            },
+                            move |block| access(block.address(), || touch(block)),
+                        );
+                    },
+                ));
             }
         }
     }
@@ -60,7 +65,13 @@ fn freed(size: usize) -> Block {
 }
 
 /// A write into a freed block, which the allocations that follow meet. `hits_link`: it changes the word that the build h looks at.
-fn written(name: String, size: usize, who: Who, write: impl FnOnce(Block) + Send + 'static, hits_link: bool) -> Case {
+fn written(
+    name: impl Display,
+    size: usize,
+    who: Who,
+    write: impl FnOnce(Block) + Send + 'static,
+    hits_link: bool,
+) -> Case {
     let case = Case::open(name, move || {
         on_thread(|| match who {
             Who::Same => {
@@ -88,20 +99,15 @@ fn written(name: String, size: usize, who: Who, write: impl FnOnce(Block) + Send
             Needs::ENCODED_LINKS,
             Expect::DiesLater(WRITTEN_AFTER_FREE),
         )
-    } else if size <= WIPED {
-        case.with(Column::P, Needs::ZERO_ON_FREE, Expect::DiesLater(WRITTEN_AFTER_FREE))
     } else {
-        case
+        case.with(Column::P, Needs::ZERO_ON_FREE, Expect::DiesLater(WRITTEN_AFTER_FREE))
     }
 }
 
-/// Up to here a block is wiped and looked at in whole. What is larger is purged, not looked at.
-const WIPED: usize = 1024;
-
 /// E3, E6 and E7: the link is written over.
-fn links(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn links(cases: &mut Cases, size: usize, who: Who) {
     let mut add = |name: &str, write: fn(Block, usize)| {
-        let case = written(format!("{name}/{size}/{who}"), size, who, move |block| write(block, size), true);
+        let case = written(format_args!("{name}/{size}/{who}"), size, who, move |block| write(block, size), true);
         // Zeros over what is wiped are no write: a block that waits in the quarantine has no link that they could hit.
         let zeros = ["e3_whole_block/00", "e6_nul"].contains(&name);
         let zeroed = Expect::HarmlessOrDies(WRITTEN_AFTER_FREE);
@@ -127,7 +133,7 @@ fn links(cases: &mut Vec<Case>, size: usize, who: Who) {
 
 /// E7: a link that is one, but not this block's.
 fn another_blocks_word(size: usize, who: Who) -> Case {
-    let case = Case::open(format!("e7_another_blocks_word/{size}/{who}"), move || {
+    let case = Case::open(format_args!("e7_another_blocks_word/{size}/{who}"), move || {
         let two_freed = move || {
             let (_company, other, block) = (Company::of(size), Block::new(size), Block::new(size));
             let _more = Company::of(size);
@@ -160,45 +166,47 @@ fn another_blocks_word(size: usize, who: Who) -> Case {
 }
 
 /// E4: what is not the link.
-fn elsewhere(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn elsewhere(cases: &mut Cases, size: usize, who: Who) {
     if size < 24 {
         return;
     }
     let mut add = |name: &str, at: usize| {
         let write = move |block: Block| block.write_bytes(at, 0x41, 8);
-        cases.push(written(format!("e4_{name}/{size}/{who}"), size, who, write, false));
+        cases.push(written(format_args!("e4_{name}/{size}/{who}"), size, who, write, false));
     };
     add("word_in_the_middle", ((size / 2) & !7).max(8));
     add("last_8_bytes", size - 8);
 }
 
 /// E10: without another allocation.
-fn looked_for(cases: &mut Vec<Case>, size: usize) {
-    let case = Case::new(format!("e10_check_heap/{size}"), Needs::ENCODED_LINKS, Expect::Says("found"), move || {
-        on_thread(|| {
-            check().expect("sound so far");
-            let block = freed(size);
-            access(block.address(), || flip(block, 17));
-            let damage = check().expect_err("a link that was written over");
-            assert_eq!(damage.address, block.address());
-            // As it was: else the next who meets it stops the process.
-            flip(block, 17);
-            say(format_args!("found"));
+fn looked_for(cases: &mut Cases, size: usize) {
+    let case =
+        Case::new(format_args!("e10_check_heap/{size}"), Needs::ENCODED_LINKS, Expect::Says("found"), move || {
+            on_thread(|| {
+                check().expect("sound so far");
+                let block = freed(size);
+                access(block.address(), || flip(block, 17));
+                let damage = check().expect_err("a link that was written over");
+                assert_eq!(damage.address, block.address());
+                // As it was: else the next who meets it stops the process.
+                flip(block, 17);
+                say(format_args!("found"));
+            });
         });
-    });
     cases.push(case.own().guarded(Expect::Faults));
 }
 
 /// E8: the block was freed by another thread, and its owner has not taken it back. In h there is no link in it yet.
-fn waiting_for_the_owner(cases: &mut Vec<Case>, size: usize) {
-    let case = Case::new(format!("e8_waiting_for_the_owner/{size}"), Needs::FREE_CHECKS, Expect::Survives, move || {
-        on_thread(|| {
-            let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
-            on_thread(|| block.free());
-            access(block.address(), || block.write(0, 0x4141_4141_4141_4141));
-            traffic(size);
+fn waiting_for_the_owner(cases: &mut Cases, size: usize) {
+    let case =
+        Case::new(format_args!("e8_waiting_for_the_owner/{size}"), Needs::FREE_CHECKS, Expect::Survives, move || {
+            on_thread(|| {
+                let (_company, block, _more) = (Company::of(size), Block::new(size), Company::of(size));
+                on_thread(|| block.free());
+                access(block.address(), || block.write(0, 0x4141_4141_4141_4141));
+                traffic(size);
+            });
         });
-    });
     let stopped = Expect::DiesLater(&["corrupted free list", "write after free"]);
     cases.push(case.with(Column::P, Needs::ZERO_ON_FREE, stopped).guarded(Expect::Faults));
 }
@@ -206,12 +214,13 @@ fn waiting_for_the_owner(cases: &mut Vec<Case>, size: usize) {
 /// E1: a secret, freed, and looked for where it was.
 fn old_data(size: usize) -> Case {
     const NONE: &str = "no old data";
-    let case = Case::open(format!("e1_old_data/{size}"), move || {
+    let case = Case::open(format_args!("e1_old_data/{size}"), move || {
         on_thread(|| {
             let (_company, block) = (Company::of(size), Block::new(size));
             block.write_bytes(0, 0xa7, size);
             block.free();
             let seen = access(block.address(), || {
+                block.touch(0);
                 (8..size).any(|at| block.read_byte(at) == 0xa7 && at + 1 < size && block.read_byte(at + 1) == 0xa7)
             });
             if seen {
@@ -221,13 +230,12 @@ fn old_data(size: usize) -> Case {
             }
         });
     });
-    let case = case.guarded(Expect::Faults);
-    if size <= WIPED { case.with(Column::P, Needs::ZERO_ON_FREE, Expect::Says(NONE)) } else { case }
+    case.with(Column::P, Needs::ZERO_ON_FREE, Expect::Says(NONE)).guarded(Expect::Faults)
 }
 
 /// E12: nothing of the page is left, and it was given back.
 fn purged(size: usize, name: &str, touch: fn(Block)) -> Case {
-    Case::new(format!("e12_purged/{name}/{size}"), Needs::NOTHING, Expect::Faults, move || {
+    Case::new(format_args!("e12_purged/{name}/{size}"), Needs::NOTHING, Expect::Faults, move || {
         on_thread(|| {
             // Not in a vector, which might lie among them.
             let blocks = [(); 64].map(|()| Block::new(size));

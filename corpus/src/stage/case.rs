@@ -1,8 +1,10 @@
 //! A case: what is played, what the build must have for it, and what must come of it.
 
 use super::ending::End;
+use super::is_wanted;
 use crate::allocator;
 use crate::table::{Column, Row, row};
+use core::fmt;
 use ravelin_testing::Expect as Basic;
 use std::process::Command;
 
@@ -32,6 +34,8 @@ impl Needs {
     pub const QUARANTINE: Needs = Needs::all(&["quarantine"]);
     /// An inaccessible page after every page.
     pub const PAGE_GUARDS: Needs = Needs::all(&["page-guards"]);
+    /// By what a block was allocated, and with which size.
+    pub const ORIGIN_CHECKS: Needs = Needs::all(&["origin-checks", "canaries"]);
     /// Blocks without pointers lie apart.
     pub const PARTITION: Needs = Needs::all(&["partition"]);
     /// Every block stands alone (with N = 1).
@@ -81,6 +85,8 @@ pub enum Expect {
     HarmlessOrDies(&'static [&'static str]),
     /// Nothing is promised: what happens is recorded.
     Open,
+    /// Nothing is promised, and chance decides: it hangs on who lies beside the block. Played, and not recorded.
+    Chance,
 }
 
 impl Expect {
@@ -133,7 +139,7 @@ impl Expect {
                 harmless()?;
                 Expect::Survives.judge(end).or_else(|_| Expect::Reports(words).judge(end))
             }
-            Expect::Open => Ok(()),
+            Expect::Open | Expect::Chance => Ok(()),
         }
     }
 
@@ -154,6 +160,7 @@ impl Expect {
             Expect::Survives | Expect::Says(_) => "OK",
             Expect::HarmlessOrDies(_) => "N or d",
             Expect::Open => "-",
+            Expect::Chance => "- by chance",
         }
     }
 }
@@ -195,37 +202,44 @@ pub struct Case {
     pub play: Box<dyn FnOnce() + Send>,
 }
 
-impl core::fmt::Debug for Case {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Case").field("name", &self.name).field("cells", &self.cells).finish_non_exhaustive()
     }
 }
 
 impl Case {
     /// A case that is the same in all columns.
-    pub fn new(name: impl Into<String>, needs: Needs, expect: Expect, play: impl FnOnce() + Send + 'static) -> Case {
-        Case {
-            name: name.into(),
-            cells: [Cell { needs, expect }; 3],
-            arrange: |_| {},
-            callable: Callable::C,
-            slow: false,
-            play: Box::new(play),
+    ///
+    /// What a stage does not play takes no memory there: see [`Cases`](super::Cases).
+    pub fn new(name: impl fmt::Display, needs: Needs, expect: Expect, play: impl FnOnce() + Send + 'static) -> Case {
+        if !is_wanted(&name) {
+            return Case::made(String::new(), needs, expect, Box::new(|| {}));
         }
+        Case::made(name.to_string(), needs, expect, Box::new(play))
+    }
+
+    /// Whether it is one that this process will not play, and without a name.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.name.is_empty()
+    }
+
+    fn made(name: String, needs: Needs, expect: Expect, play: Box<dyn FnOnce() + Send>) -> Case {
+        Case { name, cells: [Cell { needs, expect }; 3], arrange: |_| {}, callable: Callable::C, slow: false, play }
     }
 
     /// A misuse that the guilty call must die of, in a build with `free-checks`.
-    pub fn dies(name: impl Into<String>, words: &'static [&'static str], play: impl FnOnce() + Send + 'static) -> Case {
+    pub fn dies(name: impl fmt::Display, words: &'static [&'static str], play: impl FnOnce() + Send + 'static) -> Case {
         Case::new(name, Needs::FREE_CHECKS, Expect::Dies(words), play)
     }
 
     /// Something correct.
-    pub fn survives(name: impl Into<String>, play: impl FnOnce() + Send + 'static) -> Case {
+    pub fn survives(name: impl fmt::Display, play: impl FnOnce() + Send + 'static) -> Case {
         Case::new(name, Needs::NOTHING, Expect::Survives, play)
     }
 
     /// A misuse of which nothing is promised, unless the columns that follow say so.
-    pub fn open(name: impl Into<String>, play: impl FnOnce() + Send + 'static) -> Case {
+    pub fn open(name: impl fmt::Display, play: impl FnOnce() + Send + 'static) -> Case {
         Case::new(name, Needs::NOTHING, Expect::Open, play)
     }
 

@@ -25,6 +25,7 @@
 mod actors;
 mod block;
 mod case;
+mod cases;
 mod ending;
 mod filter;
 mod fork;
@@ -34,13 +35,16 @@ mod say;
 pub use actors::{Flag, Who, crowd, on_thread, together};
 pub use block::{Block, Company, SIZES, is_class, is_huge, is_large, neighbours, neighbours_in_a_page_with_room};
 pub use case::{Callable, Case, Cell, Expect, Needs};
+pub use cases::Cases;
 pub use ending::{End, HARM, Setting, Start, patience, prepare, skip};
 pub use filter::{GUARDS, Refusal, refuse};
 pub use fork::{Child, fork};
 pub use maps::{Map, maps};
 pub use say::{access, aftermath, guilty, harm, look, say};
 
+use core::fmt::{self, Write as _};
 use std::env;
+use std::sync::LazyLock;
 
 /// Names the case that a process is to play.
 pub const PLAY: &str = "--play";
@@ -57,20 +61,34 @@ pub fn sized(short: usize, full: usize) -> usize {
     if is_full { full } else { short }
 }
 
-/// The letter of the group of the case that this process was started for, if it was.
-#[must_use]
-pub fn group_to_play() -> Option<char> {
-    let mut arguments = env::args().skip(1);
-    (arguments.next().as_deref() == Some(PLAY)).then(|| arguments.next()?.chars().next()).flatten()
+/// The name of the case that this process was started for, if it was.
+fn wanted() -> Option<&'static str> {
+    static WANTED: LazyLock<Option<String>> = LazyLock::new(|| {
+        let mut arguments = env::args().skip(1);
+        (arguments.next().as_deref() == Some(PLAY)).then(|| arguments.next().unwrap_or_default())
+    });
+    WANTED.as_deref()
+}
+
+/// Whether this process may play the case of that name. Takes no memory.
+fn is_wanted(name: &dyn fmt::Display) -> bool {
+    /// What a text must still go on with.
+    struct Rest(&'static str);
+    impl fmt::Write for Rest {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(text).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+    wanted().is_none_or(|wanted| {
+        let mut rest = Rest(wanted);
+        write!(rest, "{name}").is_ok() && rest.0.is_empty()
+    })
 }
 
 /// Plays the case that this process was started for, if it was: then it does not return.
 pub fn play(cases: &mut Vec<Case>) {
-    let mut arguments = env::args().skip(1);
-    if arguments.next().as_deref() != Some(PLAY) {
-        return;
-    }
-    let name = arguments.next().unwrap_or_default();
+    let Some(name) = wanted() else { return };
     let Some(at) = cases.iter().position(|case| case.name == name) else {
         eprintln!("no case {name:?}");
         std::process::exit(2);

@@ -1,7 +1,8 @@
 //! Group B of the corpus, second half: pointers into what is the allocator's, but no block that it has handed out.
 
 use core::alloc::Layout;
-use corpus::stage::{Block, Case, Expect, Map, Needs, SIZES, Who, fork, is_huge, maps, say};
+use core::fmt::Display;
+use corpus::stage::{Block, Case, Cases, Expect, Map, Needs, SIZES, Who, fork, is_huge, maps, say};
 use ravelin::{Region, raw};
 
 const NEVER: &[&str] = &["invalid free (never allocated) of "];
@@ -10,8 +11,8 @@ const FOREIGN: &[&str] = &["invalid free (foreign pointer) of "];
 const SLICE: usize = 64 << 10;
 const SEGMENT: usize = 32 << 20;
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for who in Who::ALL {
         for size in [64, 4096, 1 << 20] {
             let base = |block: Block| block.minus(block.address() % SEGMENT);
@@ -23,7 +24,7 @@ pub fn cases() -> Vec<Case> {
                 ("last_granule", SEGMENT - 16),
             ] {
                 let place = move |block| base(block).plus(offset);
-                cases.push(beside(&format!("b13_guard_of_a_segment/{name}"), size, who, place));
+                cases.push(beside(format_args!("b13_guard_of_a_segment/{name}"), size, who, place));
             }
         }
         for size in [200_000, 1 << 20, 64 << 20] {
@@ -47,7 +48,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A mapping of its own is longer than its block.
-fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
+fn beside_a_huge_mapping(cases: &mut Cases, who: Who) {
     let play = move || {
         who.play(
             || {
@@ -57,13 +58,17 @@ fn beside_a_huge_mapping(cases: &mut Vec<Case>, who: Who) {
             Block::free_guilty,
         );
     };
-    let name = format!("b6_far_behind_a_huge_block/{who}");
-    cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::Dies(NEVER), play));
+    cases.push(Case::new(
+        format_args!("b6_far_behind_a_huge_block/{who}"),
+        Needs::FREE_CHECKS,
+        Expect::Dies(NEVER),
+        play,
+    ));
 }
 
 /// Frees a place beside a live block, where no block was ever handed out.
-fn beside(name: &str, size: usize, who: Who, place: impl FnOnce(Block) -> Block + Send + 'static) -> Case {
-    Case::dies(format!("{name}/{size}/{who}"), NEVER, move || {
+fn beside(name: impl Display, size: usize, who: Who, place: impl FnOnce(Block) -> Block + Send + 'static) -> Case {
+    Case::dies(format_args!("{name}/{size}/{who}"), NEVER, move || {
         who.play(
             move || {
                 let place = place(Block::new(size));
@@ -77,7 +82,7 @@ fn beside(name: &str, size: usize, who: Who, place: impl FnOnce(Block) -> Block 
 
 /// Mappings that the allocator keeps its books in. They are nobody's blocks, and nobody's memory either as far as the segment map
 /// knows: their addresses are in no segment.
-fn metadata(cases: &mut Vec<Case>, who: Who) {
+fn metadata(cases: &mut Cases, who: Who) {
     let mut add = |name: &str, offset: usize, find: fn(&[Map]) -> Option<Map>| {
         let play = move || {
             who.play(
@@ -91,7 +96,12 @@ fn metadata(cases: &mut Vec<Case>, who: Who) {
                 Block::free_guilty,
             );
         };
-        cases.push(Case::new(format!("b13_metadata/{name}/{who}"), Needs::FREE_CHECKS, Expect::Dies(FOREIGN), play));
+        cases.push(Case::new(
+            format_args!("b13_metadata/{name}/{who}"),
+            Needs::FREE_CHECKS,
+            Expect::Dies(FOREIGN),
+            play,
+        ));
     };
     add("of_a_segment", 4096, |maps| between_guards(maps, |len| len > 512 << 10));
     add("of_a_segment_start", 0, |maps| between_guards(maps, |len| len > 512 << 10));
@@ -129,10 +139,10 @@ fn table(maps: &[Map], protection: &str) -> Option<Map> {
 }
 
 /// B16.
-fn of_a_heap_that_is_gone(cases: &mut Vec<Case>, size: usize, who: Who) {
+fn of_a_heap_that_is_gone(cases: &mut Cases, size: usize, who: Who) {
     const GONE: &[&str] =
         &["double free of ", "invalid free (never allocated) of ", "invalid free (foreign pointer) of "];
-    cases.push(Case::dies(format!("b16_of_a_region_that_is_gone/{size}/{who}"), GONE, move || {
+    cases.push(Case::dies(format_args!("b16_of_a_region_that_is_gone/{size}/{who}"), GONE, move || {
         who.play(
             move || {
                 let region = Region::new().expect("memory");

@@ -2,12 +2,12 @@
 
 use super::exercise::exercise;
 use super::limits::before_start;
-use corpus::stage::{Case, Expect, GUARDS, Needs, Refusal, fork, refuse, skip};
+use corpus::stage::{Case, Cases, Expect, GUARDS, Needs, Refusal, fork, refuse, skip};
 use std::env;
 use std::process::Command;
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = vec![
+pub fn cases() -> Cases {
+    let mut cases = Cases::from([
         from_start("guards", |command| before_start(command, || deny(&GUARDS))),
         from_start("seal", |command| before_start(command, || deny(&[SEAL]))),
         from_start("getrandom", |command| before_start(command, || deny(&[random(libc::EPERM)]))),
@@ -18,7 +18,7 @@ pub fn cases() -> Vec<Case> {
         }),
         from_start("all_advice", |command| before_start(command, || deny(&[whole(libc::SYS_madvise, libc::EPERM)]))),
         from_start("placement", |command| before_start(command, || deny(&[FIXED]))),
-    ];
+    ]);
     cases.push(Case::survives("i7_refused_in_the_middle", || {
         exercise();
         if !refuse(&[GUARDS[0], GUARDS[1], SEAL, random(libc::EPERM), whole(libc::SYS_madvise, libc::EPERM)]) {
@@ -53,7 +53,7 @@ fn whole(call: i64, error: i32) -> Refusal {
 }
 
 fn from_start(name: &str, arrange: fn(&mut Command)) -> Case {
-    Case::survives(format!("i7_refused_from_the_start/{name}"), exercise).arranged(arrange)
+    Case::survives(format_args!("i7_refused_from_the_start/{name}"), exercise).arranged(arrange)
 }
 
 /// Where there are no filters, nothing is refused; then the plays are ordinary ones.

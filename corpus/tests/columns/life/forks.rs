@@ -2,24 +2,26 @@
 
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::AcqRel, Ordering::SeqCst};
-use corpus::stage::{Block, Case, Needs, crowd, fork, on_thread, sized};
+use corpus::stage::{Block, Case, Cases, Needs, crowd, fork, on_thread, sized};
 use ravelin::check_heap;
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = vec![
+pub fn cases() -> Cases {
+    let mut cases = Cases::from([
         Case::survives("i1_forks_from_eight_busy_threads", storm),
         Case::survives("i1_a_grandchild_goes_on", generations),
         Case::survives("i1_a_child_frees_what_threads_left_behind", left_behind),
-    ];
+    ]);
     for size in [16, 64, 1024, 20_000] {
         for (name, from_thread) in [("main", false), ("thread", true)] {
-            let name = format!("f11_children_share_no_order/{name}/{size}");
             let play = move || if from_thread { on_thread(|| orders(size)) } else { orders(size) };
-            cases.push(Case::survives(name, play).needing(Needs::RANDOM_ORDER));
+            cases.push(
+                Case::survives(format_args!("f11_children_share_no_order/{name}/{size}"), play)
+                    .needing(Needs::RANDOM_ORDER),
+            );
         }
         let play = move || on_thread(|| orders_after_raw_clones(size));
         cases.push(
-            Case::survives(format!("f11_raw_clones_share_no_new_order/{size}"), play).needing(Needs::RANDOM_ORDER),
+            Case::survives(format_args!("f11_raw_clones_share_no_new_order/{size}"), play).needing(Needs::RANDOM_ORDER),
         );
     }
     cases

@@ -1,20 +1,23 @@
 //! The last moments: the report hook, handlers of SIGABRT, and misuses where the allocator is at work. Whatever they do, there is one
 //! report, and the process dies.
 
+use core::fmt::Display;
 use core::mem;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
-use corpus::stage::{Block, Case, End, Expect, Needs, Who, crowd, fork, guilty, on_thread, say, sized, together};
+use corpus::stage::{
+    Block, Case, Cases, End, Expect, Needs, Who, crowd, fork, guilty, on_thread, say, sized, together,
+};
 use ravelin::{Report, set_report_hook};
 use std::thread;
 
 const DOUBLE_FREE: &[&str] = &["double free of "];
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+pub fn cases() -> Cases {
+    let mut cases = Cases::default();
     for who in Who::ALL {
-        cases.push(with_hook(&format!("is_called_once_with_the_report/{who}"), once, tells, who));
-        cases.push(with_hook(&format!("may_allocate/{who}"), once, allocates, who));
+        cases.push(with_hook(format_args!("is_called_once_with_the_report/{who}"), once, tells, who));
+        cases.push(with_hook(format_args!("may_allocate/{who}"), once, allocates, who));
     }
     cases.push(with_hook("that_panics", once, panics, Who::Same));
     cases.push(with_hook("that_frees_twice_itself", once, misuses, Who::Same));
@@ -26,11 +29,15 @@ pub fn cases() -> Vec<Case> {
         ("allocates", allocates_and_returns),
         ("frees_twice_itself", misuses_and_returns),
     ] {
-        let name = format!("i10_handler_of_sigabrt/{name}");
-        cases.push(Case::new(name, Needs::FREE_CHECKS, Expect::ReportsAnd(DOUBLE_FREE, handled_once), move || {
-            handle(libc::SIGABRT, handler);
-            misuse(Who::Same);
-        }));
+        cases.push(Case::new(
+            format_args!("i10_handler_of_sigabrt/{name}"),
+            Needs::FREE_CHECKS,
+            Expect::ReportsAnd(DOUBLE_FREE, handled_once),
+            move || {
+                handle(libc::SIGABRT, handler);
+                misuse(Who::Same);
+            },
+        ));
     }
     cases.extend(jumps());
     cases.push(Case::new("i10_two_threads_at_once", Needs::FREE_CHECKS, Expect::Reports(DOUBLE_FREE), || {
@@ -60,9 +67,9 @@ fn misuse(who: Who) {
 
 type Check = fn(&End) -> Result<(), String>;
 
-fn with_hook(name: &str, check: Check, hook: fn(&Report), who: Who) -> Case {
+fn with_hook(name: impl Display, check: Check, hook: fn(&Report), who: Who) -> Case {
     let expect = Expect::ReportsAnd(DOUBLE_FREE, check);
-    Case::new(format!("i10_hook_{name}"), Needs::FREE_CHECKS, expect, move || {
+    Case::new(format_args!("i10_hook_{name}"), Needs::FREE_CHECKS, expect, move || {
         set_report_hook(hook);
         misuse(who);
     })
@@ -215,7 +222,7 @@ extern "C" fn deed() {
 
 /// When the handler has jumped away, the process dies in the next slow path of the thread, or in that of another when the grace is
 /// over.
-fn jumps() -> Vec<Case> {
+fn jumps() -> Cases {
     const STACK: usize = 256 << 10;
     /// Only for the main thread, whose stack lies above all mappings: so the deed's frames are deeper than this one, as those of
     /// a plain call would be.
@@ -235,8 +242,12 @@ fn jumps() -> Vec<Case> {
         Block::new(300_000).free();
     }
     let dies = |name: &str, check: Check, play: fn()| {
-        let name = format!("i10_handler_of_sigabrt/jumps_away/{name}");
-        Case::new(name, Needs::FREE_CHECKS, Expect::ReportsAnd(DOUBLE_FREE, check), play)
+        Case::new(
+            format_args!("i10_handler_of_sigabrt/jumps_away/{name}"),
+            Needs::FREE_CHECKS,
+            Expect::ReportsAnd(DOUBLE_FREE, check),
+            play,
+        )
     };
     fn jumped(end: &End) -> Result<(), String> {
         handled_once(end)?;
@@ -245,7 +256,7 @@ fn jumps() -> Vec<Case> {
         }
         if end.has_said("went on") { Err("the process went on".into()) } else { Ok(()) }
     }
-    vec![
+    Cases::from([
         dies("and_the_next_slow_path_dies", jumped, || {
             jump_out_of_a_deeper_frame(|| {
                 slow_path();
@@ -287,7 +298,7 @@ fn jumps() -> Vec<Case> {
                 low_frame(core::hint::black_box(&mut low));
             });
         }),
-    ]
+    ])
 }
 
 /// The upper of two stacks, for the deed.

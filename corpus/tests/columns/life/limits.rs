@@ -3,21 +3,25 @@
 use super::exercise::exercise;
 use super::memory::{Limit, address_space, is_limited, limit, page_size, resident};
 use core::ptr;
-use corpus::stage::{Block, Case, GUARDS, SIZES, is_huge, maps, on_thread, patience, refuse, sized, skip};
-use ravelin::{check_heap, collect, raw, stats};
+use corpus::stage::{
+    Block, Case, Cases, Expect, GUARDS, SIZES, is_huge, maps, on_thread, patience, refuse, sized, skip,
+};
+use ravelin::{MITIGATIONS, check_heap, collect, raw, stats};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 const MIB: usize = 1 << 20;
 
-pub fn cases() -> Vec<Case> {
-    let mut cases = vec![
+pub fn cases() -> Cases {
+    let mut cases = Cases::from([
         Case::survives("i8_works_in_512_mib_of_address_space", works_in_little).arranged(in_little_address_space),
         Case::survives("i8_works_with_256_mib_of_data", works_in_little).arranged(with_little_data),
         Case::survives("i8_most_of_512_mib_of_address_space_can_be_large_blocks", || on_thread(filled_by_large))
             .arranged(in_little_address_space),
+        // Not where they stood alone: their segments keep the traces of who freed them, and their addresses.
         Case::survives("i8_address_space_of_small_blocks_serves_others", serves_others)
-            .arranged(in_little_address_space),
+            .arranged(in_little_address_space)
+            .guarded(Expect::Chance),
         Case::survives("i6_all_memory_locked_now_and_later", locked),
         Case::survives("i12_transparent_huge_pages/never", exercise).arranged(without_huge_pages),
         Case::survives("i12_transparent_huge_pages/everywhere", huge_pages_everywhere),
@@ -30,12 +34,14 @@ pub fn cases() -> Vec<Case> {
             large_until_null();
         })
         .arranged(without_guards),
+        // Not where each block stands alone: then their guards take the last maps, which the budget cannot know to be the last.
         Case::survives("i9_65000_maps_in_use_and_guards_refused_from_then_on", || {
             with_maps_used_up(500, || {
                 refuse_guards();
                 exercise_without_huge();
             });
-        }),
+        })
+        .guarded(Expect::Chance),
         Case::survives("i9_all_maps_in_use_is_null_and_no_more", no_map_left),
         Case::survives("i9_more_large_blocks_than_maps", || many_large_blocks(sized(3_000, 40_000)))
             .arranged(without_guards),
@@ -52,7 +58,7 @@ pub fn cases() -> Vec<Case> {
             refuse_guards();
             many_large_blocks(1_000);
         }),
-    ];
+    ]);
     for size in SIZES {
         // Of the smallest blocks some millions are enough: one segment.
         let small = size < 1024;
@@ -64,7 +70,7 @@ pub fn cases() -> Vec<Case> {
         for (name, arrange) in plays {
             let most = (small && name != "data").then_some(8 * MIB);
             let play = move || exhaust(size, most);
-            cases.push(Case::survives(format!("i8_null_on_exhaustion/{name}/{size}"), play).arranged(arrange));
+            cases.push(Case::survives(format_args!("i8_null_on_exhaustion/{name}/{size}"), play).arranged(arrange));
         }
     }
     cases
@@ -179,7 +185,9 @@ fn filled_by_large() {
         skip("to be played under a limit only: it would take all memory of the machine");
     }
     let filled = exhaust_once(200_000) * 200_000;
-    assert!(filled > 310 * MIB, "{filled} bytes");
+    // What can hold no pointers has a segment of its own, if it is kept apart.
+    let apart = if MITIGATIONS.partition { 32 * MIB } else { 0 };
+    assert!(filled > 310 * MIB - apart, "{filled} bytes");
 }
 
 /// What small blocks had of the address space is there for a huge one, and then for a mapping of the program's own.

@@ -12,9 +12,9 @@ mod memory;
 mod process;
 mod threads;
 
-use corpus::stage::Case;
+use corpus::stage::Cases;
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Cases {
     let groups =
         [threads::cases(), process::cases(), forks::cases(), limits::cases(), filters::cases(), hooks::cases()];
     groups.into_iter().flatten().map(|case| if takes_long(&case.name) { case.slow() } else { case }).collect()

@@ -1,13 +1,13 @@
 //! The ends of the process, and what is before its beginning.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
-use corpus::stage::{Block, Case, Expect, Needs, SIZES, say};
+use corpus::stage::{Block, Case, Cases, Expect, Needs, SIZES, say};
 use ravelin::check_heap;
 use std::process::Command;
 use std::sync::Mutex;
 
-pub fn cases() -> Vec<Case> {
-    vec![
+pub fn cases() -> Cases {
+    Cases::from([
         Case::survives("i4_blocks_made_before_main_are_sound_and_freed_after", before_main).arranged(with_early_blocks),
         Case::new("i4_exit_functions_allocate_and_free", Needs::NOTHING, Expect::Says("exit function"), exit_functions),
         Case::new("i4_functions_after_those_allocate_and_free", Needs::NOTHING, Expect::Says("last function"), || {
@@ -15,7 +15,7 @@ pub fn cases() -> Vec<Case> {
             ASKED.store(true, SeqCst);
         }),
         Case::new("i4_main_thread_locals_allocate_and_free", Needs::NOTHING, Expect::Says("main local"), main_locals),
-    ]
+    ])
 }
 
 /// What the functions before main have made: nothing huge, for the tests of limits start so too.

@@ -5,12 +5,12 @@ use core::cell::{Cell, RefCell};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
-use corpus::stage::{Block, Case, SIZES, crowd, on_thread, sized, together};
+use corpus::stage::{Block, Case, Cases, SIZES, crowd, on_thread, sized, together};
 use ravelin::{check_heap, collect};
 use std::sync::Mutex;
 
-pub fn cases() -> Vec<Case> {
-    vec![
+pub fn cases() -> Cases {
+    Cases::from([
         Case::survives("i4_destructors_of_thread_locals_allocate_and_free", thread_local_destructors),
         Case::survives("i4_destructors_of_keys_in_every_round_allocate_and_free", key_destructors),
         Case::survives("i4_blocks_made_in_the_last_destructor_are_freed_by_others", last_words),
@@ -18,7 +18,7 @@ pub fn cases() -> Vec<Case> {
         Case::survives("i5_a_thread_whose_only_act_is_a_realloc_or_a_question", only_asks),
         Case::survives("i4_a_thread_ends_with_blocks_that_others_have_freed", ends_with_mail),
         Case::survives("i3_short_threads_whose_blocks_are_freed_by_others", churn),
-    ]
+    ])
 }
 
 /// Allocates, fills and frees one block of each size; frees also what it is given.
