@@ -86,15 +86,16 @@ fn a_deleted_heaps_pages_stay_in_their_exclusive_arena() {
         let heap = new_at(id).unwrap();
         let mut mine: Vec<Held> = (0..4).flat_map(|_| sizes().iter().map(|&size| of(heap, size))).collect();
         // Some are free by then, or on their way.
-        let mut gone: Vec<Held> = (0..6).map(|index| mine.swap_remove(index)).collect();
-        let remote = gone.split_off(3);
+        let mut gone: Vec<Held> = (0..mine.len() / 4).map(|index| mine.swap_remove(index)).collect();
+        let remote = gone.split_off(gone.len() / 2);
         free_all(gone);
         std::thread::spawn(move || free_all(remote)).join().unwrap();
         delete(heap);
         let rest = mine.split_off(mine.len() / 2);
         // Frees into pages of nobody's: whoever frees might adopt one.
         free_all(mine);
-        let others: Vec<Held> = (0..200).flat_map(|_| sizes()[..2].iter().map(|&size| Held::of(size))).collect();
+        let others: Vec<Held> =
+            (0..if CHECKER { 10 } else { 200 }).flat_map(|_| sizes()[..2].iter().map(|&size| Held::of(size))).collect();
         assert!(others.iter().all(|block| !lies_in(id, block.start.as_ptr())));
         free_all(others);
         free_all(rest);
@@ -103,6 +104,7 @@ fn a_deleted_heaps_pages_stay_in_their_exclusive_arena() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "needs a process of its own")]
 fn a_shared_arena_is_used_by_all() {
     alone("heap::tests::arenas::a_shared_arena_is_used_by_all", || {
         let id = manage(brought(2), 2 * SEGMENT + 1, PLAIN, Use::Shared).unwrap();
@@ -158,6 +160,7 @@ fn what_was_brought_dirty_is_zero_where_zeros_are_asked_for_and_wiped_when_given
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "needs a process of its own")]
 fn what_is_no_such_memory_is_refused() {
     alone("heap::tests::arenas::what_is_no_such_memory_is_refused", || {
         let start = brought(3);

@@ -13,6 +13,7 @@ use super::super::{
 };
 use super::*;
 use crate::geometry::{MEDIUM_MAX, SEGMENT, SLICE};
+use crate::options::{self, Setting};
 use crate::os::mock::{self, Failing, advance_clock, fail_from, fail_nth, set_guards, set_map_limit};
 use crate::report::Operation;
 use crate::segment::{self, NoArena, Role, Use};
@@ -145,6 +146,8 @@ fn a_block_of_wide_alignment_is_made_or_not() {
 #[test]
 fn zeroed_memory_is_zero_or_not_given() {
     alone("heap::tests::injection::zeroed_memory_is_zero_or_not_given", || {
+        // A large block that is freed is always closed, so that the next needs a call.
+        options::set(Setting::ClosingRate, 1 << 40);
         for size in [1000, 100_000, 300_000, LARGE_MAX + 1] {
             let dirty = || {
                 let mut dirty = Vec::new();
