@@ -235,6 +235,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "I9", title: "vm.max_map_count nearly used up by the program", promises: ["goes on without guards; sticky counter", "goes on without guards; sticky counter", "goes on without guards; sticky counter"], elsewhere: None },
     Row { id: "I10", title: "corruption met while a lock is held, in a signal handler, in the handler's own hook", promises: ["reports once, never hangs", "reports once, never hangs", "reports once, never hangs"], elsewhere: None },
     Row { id: "I11", title: "16 KiB OS pages", promises: ["geometry asks at run time", "geometry asks at run time", "geometry asks at run time"], elsewhere: Some("aarch64 under emulation, `cargo xtask aarch64`") },
+    Row { id: "I12", title: "transparent huge pages: never, and wherever the kernel can have them", promises: ["works", "works", "works"], elsewhere: None },
     Row { id: "J1", title: "free(null), realloc(null), usable_size(null)", promises: ["OK", "OK", "OK"], elsewhere: None },
     Row { id: "J2", title: "producers and consumers: blocks freed by threads that did not make them", promises: ["OK", "OK", "OK"], elsewhere: None },
     Row { id: "J3", title: "realloc storms", promises: ["OK", "OK", "OK"], elsewhere: None },
