@@ -8,31 +8,18 @@
 use core::ptr;
 use core::time::Duration;
 use ravelin::raw;
-use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::time::Instant;
 use std::{env, fs, thread};
 
-const MARK: &str = "TEST_RUNS_AS_CHILD";
+mod alone;
+use alone::alone;
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 fn full_or(full: usize, ci: usize) -> usize {
     if env::var_os("FULL_SIZE_TESTS").is_some_and(|value| value == "1") { full } else { ci }
-}
-
-/// Runs `work` in a child, and shows what it said.
-fn alone(test: &str, work: impl FnOnce()) {
-    if env::var_os(MARK).is_some() {
-        return work();
-    }
-    let child = Command::new(env::current_exe().expect("this test is a file"))
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(MARK, "1")
-        .output()
-        .expect("a process");
-    print!("{}", String::from_utf8_lossy(&child.stdout));
-    assert!(child.status.success(), "{}\n{}", child.status, String::from_utf8_lossy(&child.stderr));
 }
 
 /// Resident bytes of this process.
