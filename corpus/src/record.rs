@@ -98,32 +98,20 @@ impl Record {
 mod tests {
     use super::*;
 
-    fn played(case: &str, row: &'static str, promise: &'static str, outcome: Outcome) -> Played {
-        Played {
-            case: case.into(),
-            row,
-            under: "h".into(),
-            promise: Some(promise),
-            outcome,
-            milliseconds: 1,
-            words: String::new(),
-            failure: None,
-        }
-    }
-
     #[test]
     fn a_record_read_again_is_the_same_and_knows_what_has_changed() {
-        let before = [played("a1_x", "A1", "D", Outcome::Died), played("d1_x", "D1", "-", Outcome::Unnoticed)];
+        let before =
+            [Played::example("a1_x", "A1", "D", Outcome::Died), Played::example("d1_x", "D1", "-", Outcome::Unnoticed)];
         let mut record = Record::default();
         record.add(&before);
         assert_eq!(record.write().lines().last(), Some("h\tD1\t1\tN"));
         assert_eq!(Record::read(&record.write()), record);
         assert!(record.differences(&before).is_empty());
         let after = [
-            played("a1_x", "A1", "D", Outcome::Faulted),
-            played("d1_x", "D1", "-", Outcome::Unnoticed),
-            played("d1_y", "D1", "-", Outcome::Harmed),
-            played("d1_z", "D1", "-", Outcome::Skipped),
+            Played::example("a1_x", "A1", "D", Outcome::Faulted),
+            Played::example("d1_x", "D1", "-", Outcome::Unnoticed),
+            Played::example("d1_y", "D1", "-", Outcome::Harmed),
+            Played::example("d1_z", "D1", "-", Outcome::Skipped),
         ];
         assert_eq!(
             record.differences(&after),

@@ -91,6 +91,23 @@ pub struct Played {
     pub failure: Option<String>,
 }
 
+#[cfg(test)]
+impl Played {
+    /// One of column h that took no time and said nothing.
+    pub(crate) fn example(case: &str, row: &'static str, promise: &'static str, outcome: Outcome) -> Played {
+        Played {
+            case: case.into(),
+            row,
+            under: "h".into(),
+            promise: Some(promise),
+            outcome,
+            milliseconds: 1,
+            words: String::new(),
+            failure: None,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Listed<'a> {
     case: &'a str,
@@ -418,26 +435,13 @@ fn good_of<'a>(played: impl IntoIterator<Item = &'a Played>) -> String {
 mod tests {
     use super::*;
 
-    fn played(case: &str, row: &'static str, promise: &'static str, outcome: Outcome) -> Played {
-        Played {
-            case: case.into(),
-            row,
-            under: "h".into(),
-            promise: Some(promise),
-            outcome,
-            milliseconds: 1,
-            words: String::new(),
-            failure: None,
-        }
-    }
-
     #[test]
     fn totals_count_what_was_caught_and_what_went_well() {
         let tally = Tally::of(&[
-            played("a", "A1", "D", Outcome::Died),
-            played("b", "A1", "D", Outcome::Skipped),
-            played("c", "A1", "D", Outcome::Reported),
-            played("d", "J1", "OK", Outcome::Well),
+            Played::example("a", "A1", "D", Outcome::Died),
+            Played::example("b", "A1", "D", Outcome::Skipped),
+            Played::example("c", "A1", "D", Outcome::Reported),
+            Played::example("d", "J1", "OK", Outcome::Well),
         ]);
         assert_eq!((tally.good(), tally.total()), (2, 3));
     }
