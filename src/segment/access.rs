@@ -1,4 +1,5 @@
-//! Which slices are accessible: the only place where protections of user memory change.
+//! Which slices are accessible, and how they become so; [`closing`](super::closing) is the way back. Nowhere else do protections of user
+//! memory change, but for a large block's [`body`](super::body).
 //!
 //! | a slice is | writable | guarded | how it got so |
 //! |---|---|---|---|
@@ -27,10 +28,9 @@
 
 use super::broad;
 use super::budget::{BORDERS, LEFT_OUT, guard, has_guards, leave_out, may_split};
-use super::ranges::Range;
 use super::slices::{SliceSet, WINDOW};
 use super::space::Locked;
-use super::{Role, Segment, committed};
+use super::{Segment, committed};
 use crate::geometry::{SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno, Span};
@@ -38,7 +38,7 @@ use crate::page::{Kind, end_guard};
 use crate::sync::Relaxed;
 
 /// Borders of a block that stands alone, where guards are protections.
-const ALONE_BEHIND_PROTECTIONS: usize = 2;
+pub(super) const ALONE_BEHIND_PROTECTIONS: usize = 2;
 
 /// What becomes of the slices of a window that are opened because others of it are used for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +50,9 @@ enum Rest {
 }
 
 /// Maps that a run costs that is apart: two more on each side, between its guards and its neighbours, and round its body.
-const APART_BEHIND_MARKS: usize = 4;
+pub(super) const APART_BEHIND_MARKS: usize = 4;
 /// The same for a fence of protections: the block's own.
-const APART_BEHIND_PROTECTIONS: usize = 2;
+pub(super) const APART_BEHIND_PROTECTIONS: usize = 2;
 
 impl Segment {
     /// Slices that may ever be accessible: all but the first and the last.
@@ -63,7 +63,7 @@ impl Segment {
     }
 
     /// Changes `writable` for these slices and keeps count of the borders.
-    fn mark_writable(&self, first: usize, count: usize, writable: bool) {
+    pub(super) fn mark_writable(&self, first: usize, count: usize, writable: bool) {
         let before = self.writable.borders(first, count);
         if writable {
             self.writable.add(first, count);
@@ -74,7 +74,7 @@ impl Segment {
         BORDERS.fetch_add(after.wrapping_sub(before), Relaxed);
     }
 
-    fn make_writable(&self, first: usize, count: usize) -> Result<(), Errno> {
+    pub(super) fn make_writable(&self, first: usize, count: usize) -> Result<(), Errno> {
         let span = self.span(first, count).ok_or(Errno::NOMEM)?;
         // SAFETY: slices of our own; nobody relies on their being inaccessible but this module.
         unsafe { os::open(span) }?;
@@ -135,16 +135,6 @@ impl Segment {
         self.span(first, count).is_some_and(|span| guard(span).is_ok())
     }
 
-    /// Guards could not be put on all of these slices, which hold nothing: then they have none, rather than some of which nobody
-    /// knows.
-    #[cold]
-    fn forget_guards(&self, first: usize, count: usize) {
-        // SAFETY: guards of our own.
-        if self.span(first, count).is_some_and(|span| unsafe { os::unguard(span) }.is_ok()) {
-            self.guarded.remove(first, count);
-        }
-    }
-
     fn remove_guards(&self, first: usize, count: usize, span: Span) -> Result<(), Errno> {
         if !self.guarded.has_any(first, count) {
             return Ok(());
@@ -179,25 +169,6 @@ impl Segment {
         }
         self.zero.remove(first, count);
         self.set_clean(first, count);
-    }
-
-    /// The kernel has taken the memory of these slices back.
-    fn uncommit(&self, first: usize, count: usize, locked: &Locked) {
-        let held = count.wrapping_sub(self.zero.count(first, count));
-        committed::fall(held.wrapping_mul(SLICE), locked);
-        self.zero.add(first, count);
-    }
-
-    /// The memory of the block in these slices is another's now: how many bytes of it count as committed.
-    pub(super) fn moved_slices(&self, first: usize, count: usize) -> usize {
-        // Round the block there may be what the slices held before, where guards are protections.
-        // SAFETY: what is left of a block that has moved, and its guards.
-        if self.span(first, count).is_none_or(|span| unsafe { os::purge(span) }.is_err()) {
-            return 0;
-        }
-        let held = count.wrapping_sub(self.zero.count(first, count)).wrapping_mul(SLICE);
-        self.zero.add(first, count);
-        held
     }
 
     /// Makes all of these slices accessible, for a page of blocks.
@@ -302,31 +273,6 @@ impl Segment {
         Ok(is_open)
     }
 
-    /// Whether nothing of these slices, which hold no block, is accessible now.
-    fn shuts(&self, first: usize, count: usize) -> bool {
-        if !self.writable.has_any(first, count) {
-            return true;
-        }
-        let is_sealed = self.guarded.has_all(first, count) && !self.dirty.has_any(first, count);
-        let guards = || self.span(first, count).is_some_and(|span| guard(span).is_ok());
-        if is_sealed || (has_guards() && self.writable.has_all(first, count) && guards()) {
-            self.guarded.add(first, count);
-            return true;
-        }
-        self.close(first, count)
-    }
-
-    /// Gives the memory of a freed block of `size` bytes that stood alone back and makes it inaccessible, then and there: by
-    /// guards, which cost no map, where there are any.
-    pub(super) fn seal_alone(&self, first: usize, count: usize, size: usize, locked: &Locked) {
-        if size != 0 && !self.writable.has_any(first, count) {
-            // Opened without the slices being marked; to close the middle again makes maps fewer, and is not refused.
-            BORDERS.fetch_sub(ALONE_BEHIND_PROTECTIONS, Relaxed);
-            self.close(first, count);
-        }
-        self.seal(first, count, locked);
-    }
-
     /// Keeps the body's map from being joined with others, if there is to be a change of it at all.
     fn set_apart(&self, first: usize, run: Span, front: usize) {
         let page = os::page_size();
@@ -417,109 +363,5 @@ impl Segment {
         self.mark_writable(first, (high / SLICE).saturating_sub(first), true);
         LEFT_OUT.fetch_add(count.max(1), Relaxed);
         Ok(())
-    }
-
-    /// Makes these slices inaccessible and keeps their memory. False: they stay accessible.
-    pub(super) fn close(&self, first: usize, count: usize) -> bool {
-        let Some(span) = self.span(first, count) else { return false };
-        if self.is_pinned() {
-            return false;
-        }
-        // Where only a part was opened, closing makes borders fewer.
-        if self.writable.has_any(first, count) && !may_split() {
-            return false;
-        }
-        // SAFETY: slices without a live block.
-        let closed = unsafe { os::close(span) }.is_ok();
-        // The kernel goes from map to map, and may have closed some before it came to its limit. To open all needs no map.
-        // SAFETY: as above.
-        let is_open = !closed && unsafe { os::open(span) }.is_ok();
-        self.mark_writable(first, count, is_open);
-        closed
-    }
-
-    /// The slices of a page of one block, which was freed, become like any others that are not in use: sealed.
-    pub(super) fn take_apart(&self, first: usize, count: usize, locked: &Locked) {
-        self.bare.remove(first, 1);
-        if !self.apart.has(first) {
-            return self.seal(first, count, locked);
-        }
-        self.apart.remove(first, 1);
-        let Some(span) = self.span(first, count) else { return };
-        let renewed = if self.guarded.has(first) {
-            BORDERS.fetch_sub(APART_BEHIND_MARKS, Relaxed);
-            // New memory is one map with that around it.
-            // SAFETY: slices without a live block.
-            unsafe { os::renew(span) }
-        } else {
-            BORDERS.fetch_sub(APART_BEHIND_PROTECTIONS, Relaxed);
-            if self.close(first, count) {
-                return self.seal(first, count, locked);
-            }
-            Err(Errno::NOMEM)
-        };
-        // At the limit of maps it is enough that all of them are open, and not only a part, before they are sealed.
-        // SAFETY: slices without a live block.
-        if renewed.or_else(|_| unsafe { os::open(span) }).is_ok() {
-            self.mark_writable(first, count, true);
-            return self.seal(first, count, locked);
-        }
-        // At the limit of what may be writable they are as if they had never been.
-        // SAFETY: as above.
-        let _ = unsafe { os::close(span) };
-        self.mark_writable(first, count, false);
-        self.seal(first, count, locked);
-    }
-
-    /// Takes the memory of a freed block back; its guards stay, and it stays inaccessible.
-    pub(super) fn empty(&self, range: &Range, locked: &Locked) {
-        let Some(page) = range.page() else { return };
-        let Some((whole, _)) = self.place_of(page) else { return };
-        // SAFETY: the range of a freed block, which waits.
-        if unsafe { os::purge(whole) }.is_ok() {
-            match self.role() {
-                Role::Huge => self.uncommit_huge(usize::MAX, locked),
-                _ => self.uncommit(range.first, range.count, locked),
-            }
-        }
-    }
-
-    /// Gives the memory of these slices back to the kernel and makes them inaccessible.
-    pub(super) fn seal(&self, first: usize, count: usize, locked: &Locked) {
-        let Some(span) = self.span(first, count) else { return };
-        if self.is_brought() {
-            return self.wipe(first, count, span);
-        }
-        if has_guards() && self.writable.has_all(first, count) {
-            self.guarded.add(first, count);
-            if guard(span).is_ok() {
-                self.uncommit(first, count, locked);
-                return;
-            }
-            self.forget_guards(first, count);
-        }
-        // SAFETY: slices without a live block.
-        if unsafe { os::purge(span) }.is_ok() {
-            self.uncommit(first, count, locked);
-        }
-        if self.writable.has_any(first, count) && !self.close(first, count) {
-            leave_out();
-        }
-    }
-
-    /// The same for memory that the program has brought: the kernel's word that it was dropped says nothing of what it will hold.
-    fn wipe(&self, first: usize, count: usize, span: Span) {
-        if !self.writable.has_all(first, count) && self.make_writable(first, count).is_err() {
-            return;
-        }
-        // SAFETY: slices without a live block, accessible.
-        unsafe { span.start().as_ptr().write_bytes(0, span.len()) };
-        if !self.is_pinned() {
-            // SAFETY: as above. What is locked is kept, and wiped all the same.
-            let _ = unsafe { os::purge(span) };
-        }
-        if !self.close(first, count) {
-            leave_out();
-        }
     }
 }

@@ -19,7 +19,7 @@
 //! All threads share the segments. One lock ([`space`]) guards who has which slice; it is taken when a page is born or
 //! given up, never on the paths of malloc and free.
 //!
-//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`budget`], [`access`], [`broad`], [`body`], [`zone`], [`space`], [`single`], [`singles`],
+//! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`budget`], [`access`], [`closing`], [`broad`], [`body`], [`zone`], [`space`], [`single`], [`singles`],
 //! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`vacant`], [`orphans`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
 //! [`tally`], [`peak`].
 
@@ -29,6 +29,7 @@ mod arena;
 mod body;
 mod broad;
 mod budget;
+mod closing;
 pub(crate) mod committed;
 mod huge;
 pub(crate) mod map;

@@ -200,7 +200,7 @@ impl Seat {
                 // No guards: that is no reason.
                 Err(Failed::ToOpen) if !budget::may_split() => return None,
                 // Some of them at once, for another failure costs as much as this one.
-                Err(_) if (0..SHARE).map(|_| release_oldest(locked)).fold(false, |any, one| any | one) => {}
+                Err(_) if release_share(locked) => {}
                 Err(_) => return None,
             }
         }
@@ -340,6 +340,11 @@ fn release_oldest(locked: &Locked) -> bool {
         space::give(&Run { segment, first, count, contents: Contents::Unknown }, locked);
     }
     true
+}
+
+/// A share of those that wait does. False: there is none.
+fn release_share(locked: &Locked) -> bool {
+    (0..SHARE).take_while(|_| release_oldest(locked)).count() != 0
 }
 
 /// All that wait give their slices back: there is no memory.
