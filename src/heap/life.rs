@@ -96,9 +96,7 @@ pub(crate) fn set_default(handle: HeapHandle) -> Option<HeapHandle> {
 /// Takes back what other threads have freed in this heap's pages, and gives empty ones back.
 pub(crate) fn collect(handle: HeapHandle, how: Collect) {
     let heap = handle.expect_own(Operation::Collect);
-    if MITIGATIONS.canaries && how == Collect::Fully {
-        verify::check_or_die(Operation::Collect);
-    }
+    verify::before_collection(how);
     let _quiet = quiet();
     if let Some(thread) = heap.thread() {
         mail::take(thread);

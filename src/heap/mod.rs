@@ -71,9 +71,7 @@ pub(crate) use verify::{check_at_exit, check_heap};
 pub use visit::{HeapArea, Visit, Visited};
 pub(crate) use visit::{check_owned, contains, visit};
 
-use crate::mitigations::MITIGATIONS;
 use crate::os::valgrind::quiet;
-use crate::report::Operation;
 use crate::segment;
 
 /// How much `collect` does.
@@ -99,9 +97,7 @@ pub(crate) fn threads() -> usize {
 /// Takes blocks that other threads have freed back into the calling thread's pages, and gives empty pages and free memory
 /// back. With `canaries` a full collection checks the heap first.
 pub(crate) fn collect(how: Collect) {
-    if MITIGATIONS.canaries && how == Collect::Fully {
-        verify::check_or_die(Operation::Collect);
-    }
+    verify::before_collection(how);
     give_back(how);
 }
 

@@ -3,7 +3,7 @@
 
 use super::quarantine::Waiting;
 use super::thread::Thread;
-use super::{abandon, sample};
+use super::{Collect, abandon, sample};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os;
@@ -170,8 +170,15 @@ pub(crate) fn check_heap() -> Result<Census, Corruption> {
     Thread::with_one(check_with).unwrap_or(Ok(Census::default()))
 }
 
-/// The same, and stops the process with what it finds.
-pub(super) fn check_or_die(operation: Operation) {
+/// A collection begins: with `canaries` a full one checks the heap first.
+pub(super) fn before_collection(how: Collect) {
+    if MITIGATIONS.canaries && how == Collect::Fully {
+        check_or_die(Operation::Collect);
+    }
+}
+
+/// The same as [`check_heap`], and stops the process with what it finds.
+fn check_or_die(operation: Operation) {
     if let Err(corruption) = check_heap() {
         corruption.die(operation);
     }

@@ -135,8 +135,11 @@ impl Page {
     /// Whether a block just popped holds zeros.
     #[inline(always)]
     pub(crate) fn gives_zeroed(&self) -> bool {
-        let size = self.hot.size.load(Relaxed) as usize;
-        MITIGATIONS.zero_on_free && wiped_part(size) == size || self.hot.zeroed.load(Relaxed)
+        let is_wiped = || {
+            let size = self.hot.size.load(Relaxed) as usize;
+            wiped_part(size) == size
+        };
+        (MITIGATIONS.zero_on_free && is_wiped()) || self.hot.zeroed.load(Relaxed)
     }
 
     /// Counts the page and checks it: lists against bits against counters, every link decoded.
