@@ -122,92 +122,126 @@ fn usage() -> ! {
     std::process::exit(2)
 }
 
-/// A round for each block. Not inlined, and under its own name, for that is how callgrind finds it.
+/// A round for each block. Not inlined, and under its own name, for that is how callgrind finds it. Nor is any work inlined into it, or
+/// each would cost what the registers that the others need leave it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 fn ravelin_measured(work: Work, blocks: &mut [Block]) {
     match work {
-        Work::Empty => {
-            for block in blocks {
-                black_box(block.0);
-            }
+        Work::Empty => empty(blocks),
+        Work::Pair(size) | Work::Among(size) => pair(blocks, size),
+        Work::Layout(size) => layout(blocks, size),
+        Work::Layouts => layouts(blocks),
+        Work::Remote(_) => remote(blocks),
+        Work::Zeroed(size) => zeroed(blocks, size),
+        Work::Aligned(size) => aligned(blocks, size),
+        Work::Stack(size) => stack(blocks, size),
+        Work::Queue(size) => queue(blocks, size),
+        Work::Churn => churn(blocks),
+        Work::Grow => grow(blocks),
+    }
+}
+
+#[inline(never)]
+fn empty(blocks: &mut [Block]) {
+    for block in blocks {
+        black_box(block.0);
+    }
+}
+
+#[inline(never)]
+fn pair(blocks: &mut [Block], size: usize) {
+    for _ in blocks {
+        let block = black_box(raw::allocate(black_box(size)));
+        // SAFETY: allocated above, and freed once.
+        unsafe { raw::free(block) };
+    }
+}
+
+#[inline(never)]
+fn layout(blocks: &mut [Block], size: usize) {
+    let Ok(layout) = Layout::from_size_align(size, 8) else { return };
+    for _ in blocks {
+        // SAFETY: the size is not zero.
+        let block = black_box(unsafe { Ravelin.alloc(black_box(layout)) });
+        // SAFETY: allocated above with this layout, and freed once.
+        unsafe { Ravelin.dealloc(block, layout) };
+    }
+}
+
+#[inline(never)]
+fn layouts(blocks: &mut [Block]) {
+    for (_, (size, align)) in blocks.iter().zip(LAYOUTS.into_iter().cycle()) {
+        let Ok(layout) = Layout::from_size_align(black_box(size), align) else { return };
+        // SAFETY: no size is zero.
+        let block = black_box(unsafe { Ravelin.alloc(layout) });
+        // SAFETY: allocated above with this layout, and freed once.
+        unsafe { Ravelin.dealloc(block, layout) };
+    }
+}
+
+#[inline(never)]
+fn remote(blocks: &mut [Block]) {
+    for block in blocks {
+        // SAFETY: allocated by the main thread, which does not touch it again.
+        unsafe { raw::free(black_box(block.0)) };
+    }
+}
+
+#[inline(never)]
+fn zeroed(blocks: &mut [Block], size: usize) {
+    for _ in blocks {
+        let block = black_box(raw::allocate_zeroed(black_box(size)));
+        // SAFETY: allocated above, and freed once.
+        unsafe { raw::free(block) };
+    }
+}
+
+#[inline(never)]
+fn aligned(blocks: &mut [Block], size: usize) {
+    for _ in blocks {
+        let block = black_box(raw::allocate_aligned(black_box(size), 64));
+        // SAFETY: allocated above, and freed once.
+        unsafe { raw::free(block) };
+    }
+}
+
+#[inline(never)]
+fn stack(blocks: &mut [Block], size: usize) {
+    for group in blocks.chunks_mut(GROUP) {
+        group.iter_mut().for_each(|block| block.0 = raw::allocate(black_box(size)));
+        // SAFETY: allocated above, and freed once.
+        group.iter().rev().for_each(|block| unsafe { raw::free(black_box(block.0)) });
+    }
+}
+
+#[inline(never)]
+fn queue(blocks: &mut [Block], size: usize) {
+    for group in blocks.chunks_mut(GROUP) {
+        group.iter_mut().for_each(|block| block.0 = raw::allocate(black_box(size)));
+        // SAFETY: allocated above, and freed once.
+        group.iter().for_each(|block| unsafe { raw::free(black_box(block.0)) });
+    }
+}
+
+#[inline(never)]
+fn churn(blocks: &mut [Block]) {
+    for at in LIVE..blocks.len() {
+        // SAFETY: allocated LIVE rounds ago, and freed once.
+        unsafe { raw::free(blocks[at - LIVE].0) };
+        blocks[at].0 = raw::allocate(size_of(at));
+    }
+}
+
+#[inline(never)]
+fn grow(blocks: &mut [Block]) {
+    for _ in blocks {
+        let mut block = raw::allocate(16);
+        for power in 5..=12 {
+            // SAFETY: allocated above, and replaced by the result.
+            block = unsafe { raw::reallocate(block, 1 << power) };
         }
-        Work::Pair(size) | Work::Among(size) => {
-            for _ in blocks {
-                let block = black_box(raw::allocate(black_box(size)));
-                // SAFETY: allocated above, and freed once.
-                unsafe { raw::free(block) };
-            }
-        }
-        Work::Layout(size) => {
-            let Ok(layout) = Layout::from_size_align(size, 8) else { return };
-            for _ in blocks {
-                // SAFETY: the size is not zero.
-                let block = black_box(unsafe { Ravelin.alloc(black_box(layout)) });
-                // SAFETY: allocated above with this layout, and freed once.
-                unsafe { Ravelin.dealloc(block, layout) };
-            }
-        }
-        Work::Layouts => {
-            for (_, (size, align)) in blocks.iter().zip(LAYOUTS.into_iter().cycle()) {
-                let Ok(layout) = Layout::from_size_align(black_box(size), align) else { return };
-                // SAFETY: no size is zero.
-                let block = black_box(unsafe { Ravelin.alloc(layout) });
-                // SAFETY: allocated above with this layout, and freed once.
-                unsafe { Ravelin.dealloc(block, layout) };
-            }
-        }
-        Work::Remote(_) => {
-            for block in blocks {
-                // SAFETY: allocated by the main thread, which does not touch it again.
-                unsafe { raw::free(black_box(block.0)) };
-            }
-        }
-        Work::Zeroed(size) => {
-            for _ in blocks {
-                let block = black_box(raw::allocate_zeroed(black_box(size)));
-                // SAFETY: allocated above, and freed once.
-                unsafe { raw::free(block) };
-            }
-        }
-        Work::Aligned(size) => {
-            for _ in blocks {
-                let block = black_box(raw::allocate_aligned(black_box(size), 64));
-                // SAFETY: allocated above, and freed once.
-                unsafe { raw::free(block) };
-            }
-        }
-        Work::Stack(size) => {
-            for group in blocks.chunks_mut(GROUP) {
-                group.iter_mut().for_each(|block| block.0 = raw::allocate(black_box(size)));
-                // SAFETY: allocated above, and freed once.
-                group.iter().rev().for_each(|block| unsafe { raw::free(black_box(block.0)) });
-            }
-        }
-        Work::Queue(size) => {
-            for group in blocks.chunks_mut(GROUP) {
-                group.iter_mut().for_each(|block| block.0 = raw::allocate(black_box(size)));
-                // SAFETY: allocated above, and freed once.
-                group.iter().for_each(|block| unsafe { raw::free(black_box(block.0)) });
-            }
-        }
-        Work::Churn => {
-            for at in LIVE..blocks.len() {
-                // SAFETY: allocated LIVE rounds ago, and freed once.
-                unsafe { raw::free(blocks[at - LIVE].0) };
-                blocks[at].0 = raw::allocate(size_of(at));
-            }
-        }
-        Work::Grow => {
-            for _ in blocks {
-                let mut block = raw::allocate(16);
-                for power in 5..=12 {
-                    // SAFETY: allocated above, and replaced by the result.
-                    block = unsafe { raw::reallocate(block, 1 << power) };
-                }
-                // SAFETY: the last of them, and freed once.
-                unsafe { raw::free(black_box(block)) };
-            }
-        }
+        // SAFETY: the last of them, and freed once.
+        unsafe { raw::free(black_box(block)) };
     }
 }
