@@ -38,7 +38,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Steps that keep one processor busy for long, in target directories of their own: they run beside the others.
-const BESIDE: [&str; 4] = ["features", "loom", "miri", "fuzz"];
+const BESIDE: [&str; 6] = ["features", "loom", "miri", "fuzz", "mock", "musl"];
 
 pub type Step = (&'static str, fn() -> Result<()>);
 

@@ -42,6 +42,8 @@ pub fn run(args: &Args) -> Result<()> {
     let cargo = || -> Result<Command> {
         let mut cargo = shell::cargo();
         cargo.env("CARGO_TARGET_DIR", shell::target_dir()?.join("features"));
+        // Some fifty builds, which nobody debugs.
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
         if args.quick {
             cargo.env("PROPTEST_CASES", "16");
         }
