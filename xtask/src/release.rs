@@ -42,6 +42,10 @@ fn cargo_of(toolchain: &str) -> Result<Command> {
 /// What would be published, unpacked and built aside.
 fn packages() -> Result<()> {
     let mut cargo = shell::cargo();
+    // A folder that was never there before: cargo keeps what it unpacks from the folder's registry under the folder's name and the
+    // package's version, and would build libravelin against a ravelin of the day before.
+    let target = tempfile::tempdir()?;
+    cargo.env("CARGO_TARGET_DIR", target.path());
     // The workspace's own profiles stay behind, and a library without std builds only so.
     cargo.env("CARGO_PROFILE_DEV_PANIC", "abort");
     cargo.args(["publish", "--dry-run", "--allow-dirty", "--package", "ravelin", "--package", "libravelin"]);
