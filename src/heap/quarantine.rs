@@ -160,7 +160,7 @@ impl Quarantine {
     #[inline(always)]
     fn take(&self) -> Option<Waiting> {
         let vacant = self.vacant.load(Relaxed);
-        if vacant >= SLOTS {
+        if vacant == SLOTS {
             return None;
         }
         self.vacant.store(vacant.wrapping_add(1), Relaxed);
