@@ -238,9 +238,7 @@ pub(super) fn is_of_layout(page: &Page, size: usize, align: usize) -> bool {
     let padded = padded(size);
     match (page.face.kind(), Class::of_aligned(padded, align)) {
         (Kind::Blocks(class), Some(wanted)) => class == wanted,
-        (Kind::Single, None) => {
-            SingleShape::of(padded, align).is_some_and(|shape| shape.size == page.face.block_size())
-        }
+        (Kind::Single, None) => SingleShape::of(padded, align).is_some_and(|shape| shape.asked == page.face.asked()),
         _ => false,
     }
 }
