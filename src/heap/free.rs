@@ -127,6 +127,9 @@ fn free_foreign(pointer: UserPtr, operation: Operation, form: Form, size: usize,
         return free_single(pointer, operation, claim, segment, page);
     }
     claim.check(pointer, segment, page, operation);
+    if page.face.kind() == Kind::Voids {
+        return free_void(pointer, operation, page);
+    }
     free_remotely(pointer, operation, segment, page);
 }
 
@@ -147,6 +150,9 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
     if !MITIGATIONS.canaries && page.face.kind() == Kind::Single {
         return free_single(pointer, operation, Claim::Any, segment, page);
     }
+    if !MITIGATIONS.canaries && page.face.kind() == Kind::Voids {
+        return free_void(pointer, operation, page);
+    }
     let granule = Granule::of(pointer.address());
     if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
         if segment.tables().spot(granule).is_posted() {
@@ -166,6 +172,16 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
         Ok(Posted::Delivered) => {}
         Ok(Posted::Abandoned) => preserving_errno(|| abandon::reclaim(page)),
         Err(NotLive) => refuse(pointer, operation),
+    }
+}
+
+/// A block of no bytes.
+#[cold]
+#[inline(never)]
+fn free_void(pointer: UserPtr, operation: Operation, page: &'static Page) {
+    report::die_if_dying();
+    if let Err(NotLive) = preserving_errno(|| segment::free_void(page, pointer.address())) {
+        diagnose::die(pointer, operation);
     }
 }
 
@@ -228,6 +244,9 @@ fn refuse(pointer: UserPtr, operation: Operation) {
 pub(super) fn is_of_layout(page: &Page, size: usize, align: usize) -> bool {
     if page.face.is_sampled() {
         return size == page.face.block_size() && align.max(GRANULE) == page.face.sampled_align();
+    }
+    if page.face.kind() == Kind::Voids {
+        return size == 0;
     }
     let padded = padded(size);
     match (page.face.kind(), Class::of_aligned(padded, align)) {
