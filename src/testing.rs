@@ -19,7 +19,8 @@
 //! ```
 //!
 //! The parent starts its own executable with that one test and a mark in the environment; the child, which finds the
-//! mark, does the deed and never returns from `run`. Such tests are for the real operating system: they are ignored under Miri,
+//! mark, does the deed and never returns from `run`. Where the machine cannot start an executable of this target by itself,
+//! `TEST_EMULATOR` says what can. Such tests are for the real operating system: they are ignored under Miri,
 //! which starts no processes, and on the mock, whose clock and environment are not real.
 
 use core::time::Duration;
@@ -36,10 +37,12 @@ use std::{env, process, thread};
 
 /// Not one of ours by its prefix, which is for options.
 const MARK: &str = "TEST_RUNS_AS_CHILD";
+/// An emulator and its arguments.
+const EMULATOR: &str = "TEST_EMULATOR";
 /// What a child prints when its deed has come to an end.
 pub(crate) const SURVIVED: &str = "NOT CAUGHT";
-/// After this a child counts as hung.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// After this a child counts as hung: an emulator on a busy machine needs a minute for what takes half a second.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How property tests run: without files in the source tree, which Miri could not write. PROPTEST_CASES says how often.
 pub(crate) fn proptest_config() -> ProptestConfig {
@@ -60,6 +63,16 @@ pub(crate) fn alone(test: &'static str, deed: impl FnOnce()) {
     }
     let corpse = Child::of(test).run(deed);
     assert_eq!(corpse.code, Some(0), "{}\n{corpse:?}", corpse.stderr);
+}
+
+fn own_executable() -> Command {
+    let executable = env::current_exe().unwrap();
+    let emulator = env::var(EMULATOR).unwrap_or_default();
+    let mut words = emulator.split_whitespace();
+    let Some(program) = words.next() else { return Command::new(executable) };
+    let mut command = Command::new(program);
+    command.args(words).arg(executable);
+    command
 }
 
 /// A child to be run.
@@ -84,7 +97,7 @@ pub(crate) struct Corpse {
 impl Child {
     /// A child that runs one test, given by its full path in the crate.
     pub(crate) fn of(test: &'static str) -> Child {
-        let mut command = Command::new(env::current_exe().unwrap());
+        let mut command = own_executable();
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(MARK, test);
         Child { test, command }
     }

@@ -64,7 +64,7 @@ fn find_in(page: &'static Page, address: usize) -> Option<Finding> {
         (PageKind::Voids, _) if page.spot(Granule::of(address)).is_live() => Kind::BufferOverflow,
         (PageKind::Voids, _) => Kind::UseAfterFree,
     };
-    if page.face.kind() == PageKind::Voids {
+    if page.face.has_voids() {
         start = address & !GRANULE.wrapping_sub(1);
     }
     if let PageKind::Blocks(_) = page.face.kind() {

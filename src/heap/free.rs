@@ -123,11 +123,11 @@ fn free_doubtful(pointer: UserPtr, operation: Operation, form: Form, size: usize
 fn free_foreign(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
     let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
     let (page, claim) = (segment.page_of(granule), Claim::of_parts(form, size, align));
-    if page.face.kind() == Kind::Single {
+    if page.face.is_single() {
         return free_single(pointer, operation, claim, segment, page);
     }
     claim.check(pointer, segment, page, operation);
-    if page.face.kind() == Kind::Voids {
+    if page.face.has_voids() {
         return free_void(pointer, operation, page);
     }
     free_remotely(pointer, operation, segment, page);
@@ -147,10 +147,10 @@ fn attend(page: &'static Page, owned: Owned) {
 /// The block lies in a page of another thread, or of none.
 #[inline(never)]
 fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
-    if !MITIGATIONS.canaries && page.face.kind() == Kind::Single {
+    if !MITIGATIONS.canaries && page.face.is_single() {
         return free_single(pointer, operation, Claim::Any, segment, page);
     }
-    if !MITIGATIONS.canaries && page.face.kind() == Kind::Voids {
+    if !MITIGATIONS.canaries && page.face.has_voids() {
         return free_void(pointer, operation, page);
     }
     let granule = Granule::of(pointer.address());
@@ -245,15 +245,13 @@ pub(super) fn is_of_layout(page: &Page, size: usize, align: usize) -> bool {
     if page.face.is_sampled() {
         return size == page.face.block_size() && align.max(GRANULE) == page.face.sampled_align();
     }
-    if page.face.kind() == Kind::Voids {
+    if page.face.has_voids() {
         return size == 0;
     }
     let padded = padded(size);
     match (page.face.kind(), Class::of_aligned(padded, align)) {
         (Kind::Blocks(class), Some(wanted)) => class == wanted,
-        (Kind::Single, None) => {
-            SingleShape::of(padded, align).is_some_and(|shape| shape.size == page.face.block_size())
-        }
+        (Kind::Single, None) => SingleShape::of(padded, align).is_some_and(|shape| shape.asked == page.face.asked()),
         _ => false,
     }
 }

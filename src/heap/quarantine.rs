@@ -1,10 +1,11 @@
 //! The quarantine: freed blocks that wait before they come back to their pages' lists.
 //!
 //! ```text
-//!  a block comes back ---> the next place
-//!                          | b | b | b | b | b | b | b | b |  SLOTS, or as many as the budget of bytes allows
-//!                              '---------------'
-//!                          no place is left: half of them, from one drawn at random on, go to their pages' lists
+//!            base        base + vacant
+//!  | b | b | b |   |   |   | b | b | b | b | b | b |      SLOTS in a ring; a block that comes takes the last vacant place
+//!
+//!  no place is vacant, or the budget of bytes is used up: `base` is drawn at random, and from there on half of the ring becomes vacant;
+//!  the blocks there go to their pages' lists
 //! ```
 //!
 //! So the block just freed is never the next to be handed out, and which frees lie between is a matter of chance: a stale pointer
@@ -34,11 +35,11 @@ use crate::options::{self, Setting};
 use crate::page::Page;
 use crate::remote::Owned;
 use crate::report::{self, Operation};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Relaxed};
+use crate::sync::{AtomicI64, AtomicPtr, AtomicU32, AtomicUsize, Relaxed};
 use core::ptr;
 
-/// Blocks at most. A block leaves at the next free with a chance of no more than one in so many: half of them leave, and only when all
-/// places are taken.
+/// Blocks at most, a power of two. A block leaves at the next free with a chance of no more than one in so many: half of the places become
+/// vacant, and only when all are taken.
 const SLOTS: usize = if MITIGATIONS.quarantine { 64 } else { 0 };
 /// As many as leave at once.
 const LEAVING: usize = SLOTS / 2;
@@ -65,7 +66,12 @@ impl Slot {
         self.page.store(ptr::from_ref(waiting.page).cast_mut(), Relaxed);
     }
 
-    /// None where there never was a block.
+    #[inline(always)]
+    fn clear(&self) {
+        self.page.store(ptr::null_mut(), Relaxed);
+    }
+
+    /// None where there is no block.
     #[inline(always)]
     fn get(&self) -> Option<Waiting> {
         // SAFETY: null or the description of a page, which is never unmapped.
@@ -74,15 +80,18 @@ impl Slot {
     }
 }
 
-/// Only its thread touches it. Empty when all its bytes are zero.
+/// Only its thread touches it. Has no place when all its bytes are zero.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Quarantine {
-    held: AtomicUsize,
-    /// Bytes of the blocks that wait, `held` of them.
-    bytes: AtomicUsize,
-    /// How many these may be. One block may always wait, but in tests that want none to: for them it is 0.
-    budget: AtomicUsize,
+    /// Where the vacant places begin.
+    base: AtomicUsize,
+    /// How many there are. What lies in them is of no account; all other places hold a block, or nothing.
+    vacant: AtomicUsize,
+    /// Bytes that blocks which come may have; below 0 while one waits that is larger than the budget.
+    room: AtomicI64,
+    /// How many these are when none waits. One block may always wait, but in tests that want none to: for them it is 0.
+    budget: AtomicI64,
     /// Blocks have gone to pages that nobody has looked at since.
     unattended: AtomicU32,
     slots: [Slot; SLOTS],
@@ -91,83 +100,101 @@ pub(super) struct Quarantine {
 impl Quarantine {
     /// Empties it, without a look at what it held, and reads its budget.
     pub(super) fn reset(&self) {
-        self.held.store(0, Relaxed);
-        self.bytes.store(0, Relaxed);
-        self.budget.store(options::bytes(Setting::BlockQuarantine), Relaxed);
+        self.vacant.store(SLOTS, Relaxed);
+        self.room.store(0, Relaxed);
+        self.budget.store(0, Relaxed);
+        self.set_budget(options::bytes(Setting::BlockQuarantine));
     }
 
-    #[cfg(test)]
     pub(super) fn set_budget(&self, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let waiting = self.budget.load(Relaxed).wrapping_sub(self.room.load(Relaxed));
         self.budget.store(bytes, Relaxed);
+        self.room.store(bytes.wrapping_sub(waiting), Relaxed);
+    }
+
+    /// Whether none waits: every block has bytes.
+    fn is_empty(&self) -> bool {
+        self.room.load(Relaxed) == self.budget.load(Relaxed)
+    }
+
+    #[inline(always)]
+    fn slot(&self, place: usize) -> Option<&Slot> {
+        self.slots.get(place & SLOTS.wrapping_sub(1))
     }
 
     /// A block of `size` bytes enters, if there is room for it.
     #[inline(always)]
     fn enter(&self, waiting: Waiting, size: usize) -> Result<(), NoRoom> {
-        let (held, bytes) = (self.held.load(Relaxed), self.bytes.load(Relaxed).wrapping_add(size));
-        let Some(slot) = self.slots.get(held).filter(|_| bytes <= self.budget.load(Relaxed)) else {
+        let room = self.room.load(Relaxed).wrapping_sub_unsigned(size as u64);
+        if room < 0 {
             return Err(NoRoom);
-        };
-        slot.put(waiting);
-        self.held.store(held.wrapping_add(1), Relaxed);
-        self.bytes.store(bytes, Relaxed);
-        Ok(())
+        }
+        self.put(waiting, room)
     }
 
     /// A block enters that is alone, whatever its size.
     fn enter_alone(&self, waiting: Waiting, size: usize) {
-        if let Some(slot) = self.slots.first() {
-            slot.put(waiting);
-            self.held.store(1, Relaxed);
-            self.bytes.store(size, Relaxed);
-        }
+        let _ = self.put(waiting, self.room.load(Relaxed).wrapping_sub_unsigned(size as u64));
     }
 
-    /// Half of the blocks leave, or the only one: from one drawn at random on, and behind the last comes the first.
-    fn take_half(&self, rng: &Rng) -> [Option<Waiting>; LEAVING] {
-        let held = self.held.load(Relaxed);
-        let leaving = held.div_ceil(2);
-        let first = rng.below(held as u32) as usize;
-        let slots = self.slots.get(..held).unwrap_or(&[]);
-        let (before, from) = slots.split_at_checked(first).unwrap_or((&[], &[]));
-        let mut taken = [None; LEAVING];
-        let mut bytes = self.bytes.load(Relaxed);
-        let places = from.iter().chain(before).take(leaving);
-        for (waiting, slot) in taken.iter_mut().zip(places) {
-            *waiting = slot.get();
-            bytes = bytes.wrapping_sub(waiting.map_or(0, |waiting| waiting.page.face.block_size()));
+    #[inline(always)]
+    fn put(&self, waiting: Waiting, room: i64) -> Result<(), NoRoom> {
+        let vacant = self.vacant.load(Relaxed).checked_sub(1).ok_or(NoRoom)?;
+        self.slot(self.base.load(Relaxed).wrapping_add(vacant)).ok_or(NoRoom)?.put(waiting);
+        self.vacant.store(vacant, Relaxed);
+        self.room.store(room, Relaxed);
+        Ok(())
+    }
+
+    /// From a place drawn at random on all may leave.
+    fn open(&self, rng: &Rng) {
+        let base = self.base.load(Relaxed);
+        let vacant = base..base.wrapping_add(self.vacant.load(Relaxed));
+        vacant.filter_map(|place| self.slot(place)).for_each(Slot::clear);
+        self.vacant.store(0, Relaxed);
+        self.base.store(rng.below(SLOTS as u32) as usize, Relaxed);
+    }
+
+    /// The next place becomes vacant: what was there.
+    #[inline(always)]
+    fn take(&self) -> Option<Waiting> {
+        let vacant = self.vacant.load(Relaxed);
+        if vacant == SLOTS {
+            return None;
         }
-        // Those that stay move up, in their order.
-        let behind = from.iter().skip(leaving);
-        let wrapped = leaving.saturating_sub(from.len());
-        let staying = before.iter().skip(wrapped).chain(behind);
-        for (place, slot) in slots.iter().zip(staying) {
-            if let Some(waiting) = slot.get() {
-                place.put(waiting);
-            }
-        }
-        self.held.store(held.wrapping_sub(leaving), Relaxed);
-        self.bytes.store(bytes, Relaxed);
-        taken
+        self.vacant.store(vacant.wrapping_add(1), Relaxed);
+        let waiting = self.slot(self.base.load(Relaxed).wrapping_add(vacant))?.get()?;
+        self.make_room(waiting.page);
+        Some(waiting)
+    }
+
+    /// A block of this page does not wait any more.
+    #[inline(always)]
+    fn make_room(&self, page: &Page) {
+        self.room.store(self.room.load(Relaxed).wrapping_add_unsigned(page.face.block_size() as u64), Relaxed);
     }
 
     /// Blocks of the page leave: they are on its lists, or the page has no blocks any more.
     pub(super) fn forget(&self, page: &Page) {
-        let mut kept = 0_usize;
-        for waiting in self.iter() {
-            if ptr::eq(waiting.page, page) {
-                self.bytes.store(self.bytes.load(Relaxed).wrapping_sub(page.face.block_size()), Relaxed);
-            } else if let Some(slot) = self.slots.get(kept) {
-                slot.put(waiting);
-                kept = kept.wrapping_add(1);
+        for slot in self.taken() {
+            if slot.get().is_some_and(|waiting| ptr::eq(waiting.page, page)) {
+                slot.clear();
+                self.make_room(page);
             }
         }
-        self.held.store(kept, Relaxed);
+    }
+
+    /// The places that are not vacant.
+    fn taken(&self) -> impl Iterator<Item = &Slot> {
+        let base = self.base.load(Relaxed);
+        let first = base.wrapping_add(self.vacant.load(Relaxed));
+        (first..base.wrapping_add(SLOTS)).filter_map(|place| self.slot(place))
     }
 
     /// The blocks that wait.
     pub(super) fn iter(&self) -> impl Iterator<Item = Waiting> {
-        self.slots.iter().take(self.held.load(Relaxed)).filter_map(Slot::get)
+        self.taken().filter_map(Slot::get)
     }
 }
 
@@ -201,8 +228,8 @@ impl Thread {
         if quarantine.budget.load(Relaxed) == 0 {
             return self.release(waiting, attention);
         }
-        while quarantine.held.load(Relaxed) != 0 {
-            self.release_half(attention);
+        while !quarantine.is_empty() {
+            self.release_some(LEAVING, attention);
             if quarantine.enter(waiting, size).is_ok() {
                 return;
             }
@@ -210,17 +237,21 @@ impl Thread {
         quarantine.enter_alone(waiting, size);
     }
 
-    /// Half of those that wait go to their pages' lists, or the only one.
-    fn release_half(&'static self, attention: Attention) {
-        // Taken first, for who looks at a page may put other blocks here.
-        let taken = self.quarantine.take_half(&self.heap.rng);
-        taken.into_iter().flatten().for_each(|waiting| self.release(waiting, attention));
+    /// So many places become vacant, and the blocks there go to their pages' lists.
+    fn release_some(&'static self, places: usize, attention: Attention) {
+        self.quarantine.open(&self.heap.rng);
+        for _ in 0..places {
+            // Whoever looks at a page may put other blocks here, and even make room for them.
+            if let Some(waiting) = self.quarantine.take() {
+                self.release(waiting, attention);
+            }
+        }
     }
 
     /// All that wait go to their pages' lists.
     pub(super) fn empty_quarantine(&'static self) {
-        while self.quarantine.held.load(Relaxed) != 0 {
-            self.release_half(Attention::Later);
+        while !self.quarantine.is_empty() {
+            self.release_some(SLOTS, Attention::Later);
         }
     }
 
@@ -234,7 +265,7 @@ impl Thread {
     }
 
     /// A block that has waited goes to its page's list.
-    #[inline]
+    #[inline(always)]
     fn release(&'static self, waiting: Waiting, attention: Attention) {
         let Waiting { page, address } = waiting;
         let Some(owned) = page.owned_by(self.me()) else {

@@ -330,7 +330,7 @@ impl Live {
         if let Some(sampled) = &sampled {
             sample::inspect(pointer, Operation::Realloc, sampled);
         }
-        sampled.is_some() || self.page.face.kind() == Kind::Voids
+        sampled.is_some() || self.page.face.has_voids()
     }
 
     /// A block that stands alone is of its very size, so that its guards are where its bytes end: it moves, unless it is already

@@ -169,7 +169,7 @@ impl Heap {
             && (what == Visit::Areas
                 || page
                     .voids()
-                    .take_while(|_| page.face.kind() == Kind::Voids && self.has(page))
+                    .take_while(|_| page.face.has_voids() && self.has(page))
                     .all(|start| show(Visited::Block(&area, start, 0))))
     }
 

@@ -169,6 +169,12 @@ impl Block {
 
     /// Writes `word` again and again from byte `from` of the block to its end, the last time as far as it fits.
     ///
+    /// ```text
+    ///         from
+    ///          | word          |                         what is written first
+    /// |      |      | turned      | turned      |        all whole words behind it: the same bytes, so the same word everywhere
+    /// ```
+    ///
     /// # Safety
     /// - `from` is at least a word below `size`, which is the block's.
     #[inline(always)]
@@ -177,14 +183,24 @@ impl Block {
             // SAFETY: a word within the block.
             unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().write_unaligned(word) }
         };
-        // Most slack is no more than two words, which may overlap.
-        let last = size.wrapping_sub(size_of::<u64>());
+        let put_pair = |at: usize, word: u64| {
+            // SAFETY: two words within the block.
+            unsafe { self.0.as_ptr().wrapping_add(at).cast::<[u64; 2]>().write_unaligned([word; 2]) }
+        };
+        let slack = Slack { from, end: size };
+        let turned = slack.turned(word);
         put(from, word);
-        put(last, rotated(word, last.wrapping_sub(from)));
-        let mut at = from.wrapping_add(size_of::<u64>());
-        while at < last {
-            put(at, word);
-            at = at.wrapping_add(size_of::<u64>());
+        if slack.is_short() {
+            let (second, word) = slack.second(word, turned);
+            put(second, word);
+            put(slack.last(), turned);
+            return;
+        }
+        slack.pairs().into_iter().for_each(|at| put_pair(at, turned));
+        let mut at = slack.first();
+        while at < slack.paired() {
+            put_pair(at, turned);
+            at = at.wrapping_add(GRANULE);
         }
     }
 
@@ -198,14 +214,28 @@ impl Block {
             // SAFETY: a word within the block.
             unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().read_unaligned() }
         };
-        let last = size.wrapping_sub(size_of::<u64>());
-        let mut difference = (found(from) ^ word) | (found(last) ^ rotated(word, last.wrapping_sub(from)));
-        let mut at = from.wrapping_add(size_of::<u64>());
-        while at < last {
-            difference |= found(at) ^ word;
-            at = at.wrapping_add(size_of::<u64>());
+        let slack = Slack { from, end: size };
+        let turned = slack.turned(word);
+        let difference = found(from) ^ word;
+        if slack.is_short() {
+            let (second, word) = slack.second(word, turned);
+            return difference | (found(second) ^ word) | (found(slack.last()) ^ turned) == 0;
         }
-        difference == 0
+        let mut sums = [difference, 0];
+        let mut add_pair = |at: usize| {
+            // SAFETY: two words within the block.
+            let pair = unsafe { self.0.as_ptr().wrapping_add(at).cast::<[u64; 2]>().read_unaligned() };
+            let ([first, second], [a, b]) = (sums, pair);
+            sums = [first | (a ^ turned), second | (b ^ turned)];
+        };
+        slack.pairs().into_iter().for_each(&mut add_pair);
+        let mut at = slack.first();
+        while at < slack.paired() {
+            add_pair(at);
+            at = at.wrapping_add(GRANULE);
+        }
+        let [first, second] = sums;
+        first | second == 0
     }
 
     /// Where the first byte lies that is not as `plant` has written it.
@@ -251,8 +281,100 @@ impl Block {
     }
 }
 
+/// The bytes of a block behind what was requested, a word at least, and how they are covered without a loop where there are few.
+#[derive(Clone, Copy)]
+struct Slack {
+    /// Where they begin.
+    from: usize,
+    /// Where they end: the block's size.
+    end: usize,
+}
+
+impl Slack {
+    /// Whether three words that may overlap cover them: so in small classes.
+    #[inline(always)]
+    const fn is_short(self) -> bool {
+        self.end.wrapping_sub(self.from) <= 24
+    }
+
+    /// Where the last word lies.
+    #[inline(always)]
+    const fn last(self) -> usize {
+        self.end.wrapping_sub(8)
+    }
+
+    /// What is written at whole words, if `word` is at the first byte.
+    #[inline(always)]
+    const fn turned(self, word: u64) -> u64 {
+        rotated(word, self.last().wrapping_sub(self.from))
+    }
+
+    /// Where the second of three words lies, and what it is: that behind the first one, or else the last.
+    #[inline(always)]
+    fn second(self, word: u64, turned: u64) -> (usize, u64) {
+        let second = self.from.wrapping_add(8);
+        if second < self.last() { (second, word) } else { (self.last(), turned) }
+    }
+
+    /// Where the first whole word lies.
+    #[inline(always)]
+    const fn first(self) -> usize {
+        self.from.wrapping_add(7) & !7
+    }
+
+    /// Where four pairs of words lie that cover the last ones, if there are two or more.
+    #[inline(always)]
+    fn pairs(self) -> [usize; 4] {
+        [64, 48, 32, 16].map(|before| self.end.saturating_sub(before).max(self.first()))
+    }
+
+    /// Where the last four pairs begin, if there are as many; else not above the first word.
+    #[inline(always)]
+    const fn paired(self) -> usize {
+        self.end.saturating_sub(64)
+    }
+}
+
 /// What of a word that is written again and again is found `distance` bytes from where it was written first.
 #[inline(always)]
 const fn rotated(word: u64, distance: usize) -> u64 {
     word.rotate_right((distance as u32 & 7).wrapping_mul(8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::CHECKER;
+
+    #[test]
+    fn a_trailer_repeats_its_word_to_the_end_and_no_changed_byte_of_it_passes() {
+        let word = 0x8877_6655_4433_2200_u64;
+        let mut memory = [0_u128; 40];
+        let start = NonNull::from(&mut memory).cast();
+        // SAFETY: nobody else uses the memory.
+        let block = unsafe { Block::new(start) };
+        let sizes = [16, 32, 48, 64, 80, 112, 160, 640];
+        for size in sizes.into_iter().take(if CHECKER { 5 } else { sizes.len() }) {
+            for from in 0..=size - 8 {
+                let byte = |at: usize| start.as_ptr().wrapping_add(at);
+                // SAFETY: the memory has room for the largest size.
+                unsafe { block.clear(640) };
+                // SAFETY: so it has, and at least a word lies behind `from`.
+                unsafe { block.plant(from, size, word) };
+                for at in 0..640 {
+                    let wanted = if (from..size).contains(&at) { word.to_le_bytes()[(at - from) % 8] } else { 0 };
+                    // SAFETY: a byte of the memory.
+                    assert_eq!(unsafe { byte(at).read() }, wanted, "{size} {from} {at}");
+                }
+                for at in 0..size {
+                    // SAFETY: a byte of the memory.
+                    unsafe { *byte(at) ^= 1 };
+                    // SAFETY: as for `plant`.
+                    assert_eq!(unsafe { block.is_planted(from, size, word) }, at < from, "{size} {from} {at}");
+                    // SAFETY: a byte of the memory.
+                    unsafe { *byte(at) ^= 1 };
+                }
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::Block;
 use super::Origin;
 use super::VOIDS;
-use crate::geometry::{Class, GRANULE, SLICE, SLICE_WORDS};
+use crate::geometry::{CLASSES, Class, GRANULE, SLICE, SLICE_WORDS};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::remote::OwnerWord;
@@ -65,6 +65,8 @@ pub(crate) struct Face {
     born: AtomicU32,
     /// Of a page that is being made or ended: the thread that does so, and [`SINGLE_IN_HAND`] or [`BLOCKS_IN_HAND`]; else 0.
     hand: AtomicUsize,
+    /// What a page's one block was asked for with, in whole OS pages.
+    asked: AtomicUsize,
     /// The first block.
     start: AtomicPtr<u8>,
 }
@@ -77,6 +79,17 @@ pub(crate) struct Extent {
     pub(crate) segment_number: u32,
     /// The first block, with the provenance of the whole page.
     pub(crate) start: ptr::NonNull<u8>,
+}
+
+/// The size of a page's one block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Bytes that the program may use.
+    pub(crate) size: usize,
+    /// Bytes that it was asked for with, in whole OS pages.
+    pub(crate) asked: usize,
+    /// The smallest size whose Layout is this block's; none if only the slow check can tell.
+    pub(crate) least: Option<usize>,
 }
 
 impl Face {
@@ -99,6 +112,7 @@ impl Face {
             skew: AtomicU32::new(0),
             born: AtomicU32::new(0),
             hand: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
             canary: [AtomicU64::new(0), AtomicU64::new(0)],
         }
     }
@@ -112,12 +126,11 @@ impl Face {
         self.describe(extent);
     }
 
-    /// Describes a page of one block of `size` bytes. `least` is the smallest size whose Layout is this block's; none
-    /// if only the slow check can tell.
-    pub(crate) fn describe_single(&self, size: usize, least: Option<usize>, extent: &Extent) {
+    /// Describes a page of one block.
+    pub(crate) fn describe_single(&self, room: &Room, extent: &Extent) {
         self.class.store(SINGLE, Relaxed);
         self.skew.store(0, Relaxed);
-        self.set_single_size(size, least);
+        self.set_single_size(room);
         self.describe(extent);
     }
 
@@ -180,10 +193,16 @@ impl Face {
     }
 
     /// A page of one block changes its size in place.
-    pub(crate) fn set_single_size(&self, size: usize, least: Option<usize>) {
-        self.block_size.store(size, Relaxed);
-        self.least.store(least.unwrap_or(usize::MAX), Relaxed);
-        self.span.store(least.map_or(0, |least| size.wrapping_sub(least)), Relaxed);
+    pub(crate) fn set_single_size(&self, room: &Room) {
+        self.block_size.store(room.size, Relaxed);
+        self.asked.store(room.asked, Relaxed);
+        self.least.store(room.least.unwrap_or(usize::MAX), Relaxed);
+        self.span.store(room.least.map_or(0, |least| room.asked.wrapping_sub(least)), Relaxed);
+    }
+
+    /// What a page's one block was asked for with, in whole OS pages.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Relaxed)
     }
 
     fn describe(&self, extent: &Extent) {
@@ -251,10 +270,22 @@ impl Face {
         [first.load(Relaxed), second.load(Relaxed)]
     }
 
+    /// Whether the page's blocks have no bytes.
+    #[inline(always)]
+    pub(crate) fn has_voids(&self) -> bool {
+        VOIDS && self.class.load(Relaxed) == OF_VOIDS
+    }
+
+    /// Whether it is a page of one block.
+    #[inline(always)]
+    pub(crate) fn is_single(&self) -> bool {
+        self.class.load(Relaxed) as usize >= CLASSES && !self.has_voids()
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match Class::new(self.class.load(Relaxed) as usize) {
             Some(class) => Kind::Blocks(class),
-            None if VOIDS && self.class.load(Relaxed) == OF_VOIDS => Kind::Voids,
+            None if self.has_voids() => Kind::Voids,
             None => Kind::Single,
         }
     }
@@ -325,7 +356,7 @@ pub(crate) fn end_guard() -> usize {
     if page < SLICE { page } else { 0 }
 }
 
-/// The smallest request that is given a single block of `size` bytes, a multiple of the OS page.
-pub(crate) fn least_of_single(size: usize) -> usize {
-    size.wrapping_sub(os::page_size()).wrapping_add(1)
+/// The smallest request of `asked` bytes in whole OS pages.
+pub(crate) fn least_of_single(asked: usize) -> usize {
+    asked.wrapping_sub(os::page_size()).wrapping_add(1)
 }

@@ -1,6 +1,6 @@
 //! Birth of a page, the making of its blocks, and the drawing of their order.
 
-use super::face::{Extent, end_guard};
+use super::face::{Extent, Room, end_guard};
 use super::hot::{NEVER, WHEN_EMPTY};
 use super::link::{Wild, encode};
 use super::{Block, Origin, Page, Refused, Tables};
@@ -142,9 +142,9 @@ impl Page {
     }
 
     /// Makes this description that of a page of one block, which is handed out at once. Which heap's it is, its list says.
-    pub(crate) fn bear_single(&self, tables: &'static Tables, size: usize, least: Option<usize>, extent: &Extent) {
+    pub(crate) fn bear_single(&self, tables: &'static Tables, room: &Room, extent: &Extent) {
         self.prepare_single(tables);
-        self.face.describe_single(size, least, extent);
+        self.face.describe_single(room, extent);
         self.begin_single(tables, extent);
     }
 

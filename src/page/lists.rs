@@ -139,7 +139,7 @@ impl Page {
     /// # Errors
     /// [`Refused::Written`] if it was written to since: the link would hide it.
     pub(crate) fn push_posted(&self, address: usize, owned: &Owned) -> Result<bool, Refused> {
-        if MITIGATIONS.zero_on_free && self.face.block(address).first_word() != 0 {
+        if MITIGATIONS.zero_on_free && self.own_block(address, owned).first_word() != 0 {
             return Err(Refused::Written(address));
         }
         Ok(self.push(address, owned))

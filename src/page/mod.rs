@@ -56,7 +56,7 @@ mod voids;
 pub(crate) use block::{Block, limit_wiping};
 pub(crate) use canary::{Found, Origin, TRAILER, is_possible_slack, padded};
 pub(crate) use census::PageFault;
-pub(crate) use face::{Extent, Face, Kind, end_guard, least_of_single};
+pub(crate) use face::{Extent, Face, Kind, Room, end_guard, least_of_single};
 #[cfg(test)]
 pub(crate) use grow::roomy;
 pub(crate) use grow::{Attention, Contents};

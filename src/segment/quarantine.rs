@@ -20,7 +20,7 @@
 use super::Role;
 use super::area::Home;
 use super::ranges::{Range, Ranges, State};
-use super::single::{EXACT, SingleShape};
+use super::single::{SingleShape, is_exact};
 use super::space::{self, Locked, Run, dice};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
@@ -32,9 +32,10 @@ pub(crate) const PLACES: usize = 256;
 const SHELVES: usize = 64;
 /// Memory that may lie on the shelf in any case, in bytes; more only as long as all requests are served from there.
 const SPARE: usize = 32 << 20;
-/// A range serves blocks of up to so many times the size of its last one, and down to as small a part of it. Where it is not fitted to
-/// each, a range once large would else find no block any more.
-const ALIKE: usize = if EXACT { 2 } else { 4 };
+/// A range serves blocks of up to so many times the size of its last one, and down to as small a part of it.
+const ALIKE: usize = 2;
+/// The same where it is not fitted to each: a range once large would else find no block any more.
+const ALIKE_UNFITTED: usize = 4;
 /// Bytes of memory that are given back before the lock is let go for a moment.
 const BATCH: usize = 4 << 20;
 /// A freed range with more bytes than this gives its memory back at once.
@@ -110,10 +111,11 @@ pub(super) fn take_apart(range: &Range, locked: &Locked) {
 
 /// Takes the range from the shelf whose last block was nearest to this shape, if any can become such a block for who lives there.
 pub(super) fn reuse(shape: &SingleShape, home: Home, locked: &Locked) -> Option<Range> {
+    let alike = if is_exact(shape.size) { ALIKE } else { ALIKE_UNFITTED };
     let distance = |range: &Range| {
         let page = range.page()?;
         let old = page.face.block_size();
-        let is_alike = old / ALIKE <= shape.size && shape.size / ALIKE <= old;
+        let is_alike = old / alike <= shape.size && shape.size / alike <= old;
         let fits = is_alike
             && range.segment.is_at(home)
             && shape.size <= range.segment.room(page)

@@ -86,7 +86,7 @@ impl Seat {
     /// For `size` bytes aligned to `align` in slices of this shape.
     fn draw(shape: SingleShape, size: usize, align: usize) -> Seat {
         let align = align.max(GRANULE);
-        let open = if size == 0 { 0 } else { shape.size };
+        let open = if size == 0 { 0 } else { shape.asked };
         let slack = open.wrapping_sub(size) & !align.wrapping_sub(1);
         let offset = if dice().below(2) == 0 { 0 } else { slack };
         Seat { shape, size, align, open, offset }

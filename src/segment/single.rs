@@ -6,6 +6,9 @@
 //!  ^ front: a guard, as wide as the alignment                               and marks every segment it covers
 //! ```
 //!
+//! A block may have more OS pages than it was asked for with ([`is_exact`] says where not): what it has room for is its size, and
+//! what it was asked for with is what a Layout is held against.
+//!
 //! Nobody owns such a page. Whoever frees the block claims it with one compare-and-swap of the owner word, so the loser of
 //! a race is a double free; the range becomes inaccessible then and there (with `free-checks`), and waits in the
 //! [`super::quarantine`] for its next block.
@@ -18,7 +21,7 @@ use super::{Role, Sampled, Segment, Singles, huge, peak, purge, quarantine};
 use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno, Span};
-use crate::page::{Contents, Extent, Page, least_of_single};
+use crate::page::{Contents, Extent, Page, Room, least_of_single};
 use crate::remote::{NotLive, Owner};
 use crate::sync::AcqRel;
 use core::ptr::NonNull;
@@ -30,23 +33,28 @@ pub(crate) struct SingleShape {
     pub(super) front: usize,
     /// What the block has room for: whole OS pages.
     pub(crate) size: usize,
+    /// What it was asked for with, in whole OS pages.
+    pub(crate) asked: usize,
     /// The whole, with the guard behind.
     pub(super) total: usize,
     /// How the start of the run or mapping is aligned.
     pub(super) align: usize,
 }
 
-/// Whether a block has no more OS pages than its request needs: a Layout can then be held against it, and the guard stands close.
-pub(super) const EXACT: bool = MITIGATIONS.free_checks || MITIGATIONS.layout_checks;
+/// Whether a block of `size` bytes has no more OS pages than its request needs. Canaries fill what else it has, and a huge block has
+/// protections round it, whose moving is no dearer than its closing.
+pub(super) const fn is_exact(size: usize) -> bool {
+    MITIGATIONS.canaries || (MITIGATIONS.free_checks && size > LARGE_MAX)
+}
 
 /// Up to so many bytes a block that is to hold nothing is filled with zeros; above it, its memory is given back. The kernel's zeros cost
 /// less only where not all is written to: to whom writes to each OS page of 256 KiB, ten times what ours cost.
 const WIPED_BY_HAND: usize = 1 << 22;
 
-/// What a block's size is a multiple of besides OS pages. The build that checks nothing puts the guard behind an eighth more than was
-/// asked for at most: then ranges need not be changed to serve blocks of other sizes.
+/// What a block's size is a multiple of besides OS pages: the guard stands behind an eighth more than was asked for at most. Then
+/// ranges need not be changed to serve blocks of other sizes.
 fn step_of(size: usize) -> usize {
-    match EXACT {
+    match is_exact(size) {
         true => 1,
         false => size.checked_next_power_of_two().unwrap_or(1) / 16,
     }
@@ -69,13 +77,14 @@ impl SingleShape {
         if size > most || align > most {
             return None;
         }
-        let size = size.max(1).checked_next_multiple_of(step_of(size).max(page))?;
+        let asked = size.max(1).checked_next_multiple_of(page)?;
+        let size = asked.checked_next_multiple_of(step_of(asked).max(page))?;
         let front = align.max(broad::front(size).unwrap_or(page));
         let total = front.checked_add(size)?.checked_add(page)?;
         if total > most {
             return None;
         }
-        Some(SingleShape { front, size, total, align: align.max(SEGMENT) })
+        Some(SingleShape { front, size, asked, total, align: align.max(SEGMENT) })
     }
 
     /// What of a distance behind a block's start a shape can have before it, and the rest: less than a slice, so that the slice of
@@ -98,8 +107,13 @@ impl SingleShape {
 
     /// The smallest size that a Layout aligned to a granule can have for this block; none if that says too little.
     pub(super) fn least(&self) -> Option<usize> {
-        let least = least_of_single(self.size);
+        let least = least_of_single(self.asked);
         (least > crate::geometry::MEDIUM_MAX && self.front <= SLICE).then_some(least)
+    }
+
+    /// The size of a block of this shape.
+    fn room(&self) -> Room {
+        Room { size: self.size, asked: self.asked, least: self.least() }
     }
 }
 
@@ -111,7 +125,7 @@ pub(crate) fn allocate(shape: &SingleShape, room: usize, list: Option<&'static S
             page.face.take_in_hand();
             Singles::link(list, page, &locked);
         }
-        let size = range.page().map_or(shape.size, |page| revived_shape(page, shape).size);
+        let size = range.page().map_or(shape.size, |page| fitted_shape(shape, page.face.block_size()).size);
         let contents = range.segment.recommit(&range, size, &locked);
         drop(locked);
         match revive(&range, shape, contents) {
@@ -180,11 +194,10 @@ fn allocate_shared(
     Ok(Single { start: block.start(), size: block.len(), contents: segment.wiped(block, run.contents) })
 }
 
-/// The shape that a block for `shape` has where this page's block was. The build that promises nothing of a block's size leaves the
-/// guard of a larger one where it is.
-fn revived_shape(page: &Page, shape: &SingleShape) -> SingleShape {
-    let old = page.face.block_size();
-    let size = if EXACT { shape.size } else { shape.size.max(old) };
+/// The shape that a block for `shape` has where one of `old` bytes is, or was: the guard of a larger one stays where it is, if it may.
+/// To move it costs what lies beyond its memory, and the next block there a fault for each OS page.
+fn fitted_shape(shape: &SingleShape, old: usize) -> SingleShape {
+    let size = if is_exact(shape.size) { shape.size } else { shape.size.max(old) };
     SingleShape { size, ..*shape }
 }
 
@@ -192,7 +205,7 @@ fn revived_shape(page: &Page, shape: &SingleShape) -> SingleShape {
 fn revive(range: &Range, shape: &SingleShape, contents: Contents) -> Result<Single, Errno> {
     let Range { segment, first, count, .. } = *range;
     let page = range.page().ok_or(Errno::NOMEM)?;
-    let shape = &revived_shape(page, shape);
+    let shape = &fitted_shape(shape, page.face.block_size());
     segment.refit(page, shape.size, range.access)?;
     let start = NonNull::new(page.face.start()).ok_or(Errno::NOMEM)?;
     bear(segment, first, count, shape, start)?;
@@ -211,7 +224,7 @@ pub(super) fn bear(
 ) -> Result<&'static Page, Errno> {
     let page = segment.page_at(first).ok_or(Errno::NOMEM)?;
     let extent = Extent { first_slice: first, slices, segment_number: segment.number(), start };
-    page.bear_single(&segment.tables, shape.size, shape.least(), &extent);
+    page.bear_single(&segment.tables, &shape.room(), &extent);
     set_live(segment, start);
     Ok(page)
 }
@@ -314,12 +327,15 @@ pub(crate) fn resize(segment: &'static Segment, page: &'static Page, shape: &Sin
     if page.face.owner.load() != Owner::Single || page.face.block_size() != old {
         return false;
     }
+    // More than a quarter is given back.
+    let kept = if old.wrapping_sub(old / 4) <= shape.size { old } else { 0 };
+    let shape = &fitted_shape(shape, kept);
     if segment.refit(page, shape.size, Access::Open).is_err() {
         segment.stay(page, shape.size);
         return false;
     }
     segment.recommit_huge(shape.size, &locked);
-    page.face.set_single_size(shape.size, shape.least());
+    page.face.set_single_size(&shape.room());
     drop(locked);
     peak::look_if_due();
     true

@@ -12,7 +12,7 @@ use super::area::Home;
 use super::space::{Locked, lock};
 use super::{purge, segment_of, single, voids};
 use crate::os::valgrind;
-use crate::page::{Kind, Page};
+use crate::page::Page;
 use crate::sync::{AtomicPtr, AtomicU32, Relaxed};
 use core::ptr;
 
@@ -123,7 +123,7 @@ impl Singles {
             let locked = lock();
             self.set_voids(None);
             let Some(page) = page_at(&self.first) else { return };
-            if page.face.kind() == Kind::Voids && page.used() == 0 {
+            if page.face.has_voids() && page.used() == 0 {
                 voids::end(page, &locked);
                 continue;
             }
@@ -138,7 +138,7 @@ impl Singles {
             let locked = lock();
             self.set_voids(None);
             let Some(page) = page_at(&self.first) else { break };
-            if page.face.kind() == Kind::Voids {
+            if page.face.has_voids() {
                 page.voids().for_each(|start| valgrind::block_ends(start.addr().get()));
                 voids::end(page, &locked);
                 continue;

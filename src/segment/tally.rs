@@ -87,7 +87,7 @@ impl Tally {
         match page.face.owner.load() {
             Owner::Nobody => {}
             // They have no bytes, and are of no class; but they are asked for as those of the smallest are.
-            Owner::Single if page.face.kind() == Kind::Voids => {
+            Owner::Single if page.face.has_voids() => {
                 self.classes.first_mut().into_iter().for_each(|count| count.add(page.used() as usize, 0));
             }
             Owner::Single => {

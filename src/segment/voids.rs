@@ -12,7 +12,7 @@ use super::zone::Zone;
 use super::{Singles, segment_of};
 use crate::geometry::GRANULE;
 use crate::os::Errno;
-use crate::page::{Contents, Extent, Kind, Origin, Page, VOID_PLACES, VOIDS};
+use crate::page::{Contents, Extent, Origin, Page, VOID_PLACES, VOIDS};
 use crate::remote::NotLive;
 use core::ptr::{self, NonNull};
 
@@ -68,7 +68,7 @@ fn make(list: Option<&'static Singles>, locked: &Locked) -> Option<&'static Page
 pub(crate) fn free(page: &'static Page, address: usize) -> Result<(), NotLive> {
     let locked = lock();
     // Whoever was faster may have given the page up.
-    if page.face.kind() != Kind::Voids {
+    if !page.face.has_voids() {
         return Err(NotLive);
     }
     page.free_void(address)?;

@@ -1,22 +1,26 @@
 //! The compilers and binutils that these tests use, for the machine that the tests were built for.
 //!
-//! When the tests run under an emulator (built for AArch64, on x86-64), everything is the cross version, and programs start under
-//! the same emulator. A tool that is not there fails the test that wants it.
+//! When the tests run under an emulator (built for AArch64, on x86-64), which `TEST_EMULATOR` names, everything is the cross version,
+//! and programs start under the same emulator. A tool that is not there fails the test that wants it.
 
 use std::env::consts::ARCH;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 /// Where the sources in C are.
 pub(crate) fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(name)
 }
 
+/// The emulator of this very process and its arguments; none if it is not emulated.
+fn emulator() -> Option<Vec<String>> {
+    let words = std::env::var("TEST_EMULATOR").ok()?;
+    Some(words.split_whitespace().map(str::to_owned).collect())
+}
+
 /// Whether this very process is emulated.
 pub(crate) fn emulated() -> bool {
-    static EMULATED: OnceLock<bool> = OnceLock::new();
-    *EMULATED.get_or_init(|| run(Command::new("uname").arg("-m")).trim() != ARCH)
+    emulator().is_some()
 }
 
 /// A binutils or compiler command.
@@ -38,9 +42,9 @@ pub(crate) fn tool(name: &str) -> Command {
 /// The command that starts a program, perhaps with a library before all others.
 pub(crate) fn start(program: &Path, preload: Option<&Path>) -> Command {
     let mut command;
-    if emulated() {
-        command = Command::new(format!("qemu-{ARCH}"));
-        command.args(["-L", &format!("/usr/{ARCH}-linux-gnu")]);
+    if let Some([emulator, arguments @ ..]) = emulator().as_deref() {
+        command = Command::new(emulator);
+        command.args(arguments);
         if let Some(library) = preload {
             command.arg("-E").arg(format!("LD_PRELOAD={}", library.display()));
         }

@@ -4,6 +4,7 @@ use super::super::Fill;
 use super::super::{Terms, allocate, allocate_aligned_on, free, free_with_layout, reallocate, usable_size};
 use super::*;
 use crate::mitigations::MITIGATIONS;
+use crate::options::{self, Setting};
 use crate::os::testing::{Birth, Ending, in_child};
 use crate::page::VOIDS;
 use crate::testing::{Child, turn};
@@ -249,6 +250,26 @@ fn a_freed_block_is_not_the_next_to_come_back_and_all_come_back_at_last() {
     check_heap().expect("a sound heap");
     collect(Collect::Fully);
     assert_eq!(check_heap().expect("a sound heap").quarantined, 0);
+}
+
+#[test]
+fn as_many_blocks_wait_as_have_a_place_and_no_more_bytes_than_may() {
+    if !MITIGATIONS.quarantine {
+        return;
+    }
+    let _turn = turn();
+    let budget = options::bytes(Setting::BlockQuarantine);
+    for size in [48, 5000, 20_000, 100_000] {
+        collect(Collect::Fully);
+        let mut most = 0;
+        for _ in 0..if CHECKER { 6 } else { 300 } {
+            free(UserPtr::new(allocate(size)));
+            most = most.max(check_heap().expect("a sound heap").quarantined);
+        }
+        let fitting = budget / class_for(size).block_size();
+        assert!(most <= fitting.min(64), "{most} blocks of {size} bytes wait");
+        assert!(CHECKER || most == fitting.min(64), "no more than {most} blocks of {size} bytes wait");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Large and huge blocks: what lies around them, what becomes of them, and when their memory goes back.
 
-use super::super::{allocate_zeroed, reallocate, usable_size};
+use super::super::{allocate_zeroed, free_with_layout, reallocate, usable_size};
 use super::*;
 use crate::geometry::{MEDIUM_MAX, SEGMENT, SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
@@ -8,8 +8,8 @@ use crate::options::{self, Setting};
 use crate::os;
 use crate::os::testing::is_readable;
 use crate::segment::{self, Role};
-use crate::testing::{alone, turn};
-use std::thread;
+use crate::testing::{Child, alone, turn};
+use std::{format, thread};
 
 /// Blocks with a page of their own, of every way to make one.
 fn shapes() -> impl Iterator<Item = (usize, usize)> {
@@ -39,8 +39,8 @@ fn every_shape_is_guarded() {
         let block = Held::try_aligned(size, align).expect("memory");
         let start = block.start.as_ptr();
         let room = block.room();
-        // Without free-checks a block may have all the room that an earlier one had there.
-        let is_exact = MITIGATIONS.free_checks || MITIGATIONS.layout_checks;
+        // A block may have an eighth more, and all the room that an earlier one had there.
+        let is_exact = MITIGATIONS.canaries || (MITIGATIONS.free_checks && size > LARGE_MAX);
         let slack = if is_exact { os::page_size() } else { os::page_size().max(4 * size) };
         assert!(room >= padded(size) && room - padded(size) < slack);
         assert_eq!(block.address() % align, 0);
@@ -206,6 +206,52 @@ fn a_range_that_has_waited_serves_the_next_block_of_about_its_size_with_two_chan
             assert!(purges.contains(&(after.purge - before.purge)), "{size}");
         }
     });
+}
+
+/// Blocks of 200,000 bytes get the ranges of blocks of 300,000.
+fn free_larger_ones() {
+    options::set(Setting::QuarantineCount, 2);
+    options::set(Setting::PurgeDelay, -1);
+    options::set(Setting::ClosingRate, 1 << 40);
+    free_all(many(3, 300_000));
+}
+
+#[test]
+fn a_smaller_block_leaves_the_guards_of_its_range_where_they_are() {
+    alone("heap::tests::large::a_smaller_block_leaves_the_guards_of_its_range_where_they_are", || {
+        if MITIGATIONS.canaries {
+            return;
+        }
+        free_larger_ones();
+        let before = os::calls();
+        let block = Held::of(200_000);
+        let after = os::calls();
+        let guards = |calls: &os::Calls| [calls.guard, calls.unguard, calls.purge];
+        assert_eq!(guards(&after), guards(&before));
+        let room = block.room();
+        assert!(room >= 300_000 && is_writable(block.start.as_ptr().wrapping_add(room - 1)));
+        inaccessible(block.start.as_ptr().wrapping_add(room), "the byte behind a block");
+        block.free();
+    });
+}
+
+#[test]
+#[cfg_attr(any(miri, ravelin_mock), ignore = "starts processes")]
+fn a_layout_is_held_against_what_was_asked_for_and_not_against_the_room_of_the_range() {
+    let test = "heap::tests::large::a_layout_is_held_against_what_was_asked_for_and_not_against_the_room_of_the_range";
+    let wrong = |size: usize| {
+        let corpse = Child::of(test).with("TEST_CASE", &format!("{size}"));
+        let play = || {
+            free_larger_ones();
+            for size in [200_000, std::env::var("TEST_CASE").unwrap().parse().unwrap()] {
+                free_with_layout(Held::of(200_000).pointer(), size, 8);
+            }
+        };
+        corpse.run(play).died_with(&format!("ravelin: wrong layout (size {size}, alignment 8) in dealloc of "));
+    };
+    if MITIGATIONS.layout_checks {
+        [190_000, 206_000, 300_000].into_iter().for_each(wrong);
+    }
 }
 
 #[test]
