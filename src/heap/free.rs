@@ -123,13 +123,10 @@ fn free_doubtful(pointer: UserPtr, operation: Operation, form: Form, size: usize
 fn free_foreign(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
     let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
     let (page, claim) = (segment.page_of(granule), Claim::of_parts(form, size, align));
-    if page.face.is_single() {
+    if !page.face.has_a_class() {
         return free_single(pointer, operation, claim, segment, page);
     }
     claim.check(pointer, segment, page, operation);
-    if page.face.has_voids() {
-        return free_void(pointer, operation, page);
-    }
     free_remotely(pointer, operation, segment, page);
 }
 
@@ -147,11 +144,8 @@ fn attend(page: &'static Page, owned: Owned) {
 /// The block lies in a page of another thread, or of none.
 #[inline(never)]
 fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
-    if !MITIGATIONS.canaries && page.face.is_single() {
+    if !MITIGATIONS.canaries && !page.face.has_a_class() {
         return free_single(pointer, operation, Claim::Any, segment, page);
-    }
-    if !MITIGATIONS.canaries && page.face.has_voids() {
-        return free_void(pointer, operation, page);
     }
     let granule = Granule::of(pointer.address());
     if MITIGATIONS.zero_on_free || MITIGATIONS.canaries {
@@ -176,16 +170,13 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
 }
 
 /// A block of no bytes.
-#[cold]
-#[inline(never)]
 fn free_void(pointer: UserPtr, operation: Operation, page: &'static Page) {
-    report::die_if_dying();
     if let Err(NotLive) = preserving_errno(|| segment::free_void(page, pointer.address())) {
         diagnose::die(pointer, operation);
     }
 }
 
-/// A large or huge block: its page belongs to whoever frees it.
+/// A large or huge block: its page belongs to whoever frees it. Or one of no bytes, whose page is nobody's either.
 #[cold]
 #[inline(never)]
 pub(super) fn free_single(
@@ -196,6 +187,10 @@ pub(super) fn free_single(
     page: &'static Page,
 ) {
     report::die_if_dying();
+    if page.face.has_voids() {
+        claim.check(pointer, segment, page, operation);
+        return free_void(pointer, operation, page);
+    }
     let caller = Caller::here();
     if !skew::is_valid(page, pointer) {
         diagnose::die(pointer, operation);

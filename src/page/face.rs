@@ -276,10 +276,10 @@ impl Face {
         VOIDS && self.class.load(Relaxed) == OF_VOIDS
     }
 
-    /// Whether it is a page of one block.
+    /// Whether the page's blocks are of a class.
     #[inline(always)]
-    pub(crate) fn is_single(&self) -> bool {
-        self.class.load(Relaxed) as usize >= CLASSES && !self.has_voids()
+    pub(crate) fn has_a_class(&self) -> bool {
+        (self.class.load(Relaxed) as usize) < CLASSES
     }
 
     pub(crate) fn kind(&self) -> Kind {
