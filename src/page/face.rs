@@ -344,9 +344,9 @@ impl Face {
     }
 }
 
-/// Not 0, even for a thread that has no part in the allocator.
+/// Not 0, and of this thread alone, even if it has no part in the allocator.
 fn hand_of_this_thread(what: usize) -> usize {
-    os::local().addr() | what
+    os::thread_mark() | what
 }
 
 /// Bytes at the end of every page of blocks that are left to a guard. None where the system's pages are as large as a slice.
