@@ -7,10 +7,11 @@ use crate::geometry::{Class, GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os::valgrind::{self, quiet};
 use crate::os::{self, Caller};
-use crate::page::{Block, Kind, Origin, Page, padded};
+use crate::page::{Kind, Origin, Page, padded};
 use crate::remote::{All, NotLive, Out, Owned, Posted, post};
 use crate::report::{self, Operation};
 use crate::segment::{self, Sampled, Segment, SingleShape, map};
+use core::ptr;
 use core::sync::atomic::{Ordering, fence};
 
 /// Whether a free of the owner's wants to know the block's size.
@@ -55,7 +56,8 @@ pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim)
     if !MITIGATIONS.canaries {
         claim.check(pointer, segment, page, operation);
     }
-    let Some(owned) = page.owned_by(os::local().cast()) else {
+    let thread = Thread::current();
+    let Some(owned) = page.owned_by(thread.map_or(ptr::null_mut(), Thread::me)) else {
         return if MITIGATIONS.canaries {
             let (form, size, align) = claim.parts();
             free_foreign(pointer, operation, form, size, align)
@@ -69,19 +71,27 @@ pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim)
         let (form, size, align) = claim.parts();
         return free_doubtful(pointer, operation, form, size, align);
     }
-    if MITIGATIONS.zero_on_free && !Block::is_wiped_quickly(room) {
-        return free_own(pointer, operation);
-    }
-    take_back(pointer, operation, page, &out, owned, room);
+    let own = Own { segment, page, thread, owned };
+    take_back(pointer, operation, own, &out, room);
+}
+
+/// The page of a block, and the calling thread, whose it is.
+struct Own {
+    segment: &'static Segment,
+    page: &'static Page,
+    thread: Option<&'static Thread>,
+    owned: Owned,
 }
 
 /// The owner's free of a block of which everything else was checked.
 #[inline(always)]
-fn take_back(pointer: UserPtr, operation: Operation, page: &'static Page, out: &Out<'_>, owned: Owned, room: usize) {
+fn take_back(pointer: UserPtr, operation: Operation, own: Own, out: &Out<'_>, room: usize) {
+    let Own { segment, page, thread, owned } = own;
+    let tables = segment.tables();
     if MITIGATIONS.quarantine {
-        match page.take_to_quarantine(pointer.address(), room, out, &owned) {
+        match page.take_to_quarantine(tables, pointer.address(), room, out, &owned) {
             Ok(()) => {
-                if let Some(thread) = Thread::current() {
+                if let Some(thread) = thread {
                     thread.detain(page, pointer.address(), room);
                 }
             }
@@ -89,22 +99,10 @@ fn take_back(pointer: UserPtr, operation: Operation, page: &'static Page, out: &
         }
         return;
     }
-    match page.take_back(pointer.address(), room, out, &owned) {
+    match page.take_back(tables, pointer.address(), room, out, &owned) {
         Ok(false) => {}
         Ok(true) => attend(page, owned),
         Err(NotLive) => refuse(pointer, operation),
-    }
-}
-
-/// The same, found once more: for blocks for which the fast path would need a frame, because they are wiped by a call.
-#[inline(never)]
-fn free_own(pointer: UserPtr, operation: Operation) {
-    let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
-    let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
-    let page = segment.page_of(granule);
-    match page.owned_by(os::local().cast()) {
-        Some(owned) => take_back(pointer, operation, page, &out, owned, page.face.block_size()),
-        None => free_remotely(pointer, operation, segment, page),
     }
 }
 
@@ -112,10 +110,18 @@ fn free_own(pointer: UserPtr, operation: Operation) {
 #[cold]
 #[inline(never)]
 fn free_doubtful(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
-    if let Some((segment, granule)) = map::find(pointer) {
-        Claim::of_parts(form, size, align).check(pointer, segment, segment.page_of(granule), operation);
+    let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
+    let page = segment.page_of(granule);
+    Claim::of_parts(form, size, align).check(pointer, segment, page, operation);
+    let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
+    let thread = Thread::current();
+    match page.owned_by(thread.map_or(ptr::null_mut(), Thread::me)) {
+        Some(owned) => {
+            let own = Own { segment, page, thread, owned };
+            take_back(pointer, operation, own, &out, page.face.block_size());
+        }
+        None => free_remotely(pointer, operation, segment, page),
     }
-    free_own(pointer, operation);
 }
 
 /// With canaries: the block lies in a page of another thread, or of none.
@@ -123,7 +129,7 @@ fn free_doubtful(pointer: UserPtr, operation: Operation, form: Form, size: usize
 fn free_foreign(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
     let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
     let (page, claim) = (segment.page_of(granule), Claim::of_parts(form, size, align));
-    if page.face.kind() == Kind::Single {
+    if !page.face.has_a_class() {
         return free_single(pointer, operation, claim, segment, page);
     }
     claim.check(pointer, segment, page, operation);
@@ -144,7 +150,7 @@ fn attend(page: &'static Page, owned: Owned) {
 /// The block lies in a page of another thread, or of none.
 #[inline(never)]
 fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
-    if !MITIGATIONS.canaries && page.face.kind() == Kind::Single {
+    if !MITIGATIONS.canaries && !page.face.has_a_class() {
         return free_single(pointer, operation, Claim::Any, segment, page);
     }
     let granule = Granule::of(pointer.address());
@@ -169,7 +175,14 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
     }
 }
 
-/// A large or huge block: its page belongs to whoever frees it.
+/// A block of no bytes.
+fn free_void(pointer: UserPtr, operation: Operation, page: &'static Page) {
+    if let Err(NotLive) = preserving_errno(|| segment::free_void(page, pointer.address())) {
+        diagnose::die(pointer, operation);
+    }
+}
+
+/// A large or huge block: its page belongs to whoever frees it. Or one of no bytes, whose page is nobody's either.
 #[cold]
 #[inline(never)]
 pub(super) fn free_single(
@@ -180,6 +193,10 @@ pub(super) fn free_single(
     page: &'static Page,
 ) {
     report::die_if_dying();
+    if page.face.has_voids() {
+        claim.check(pointer, segment, page, operation);
+        return free_void(pointer, operation, page);
+    }
     let caller = Caller::here();
     if !skew::is_valid(page, pointer) {
         diagnose::die(pointer, operation);
@@ -228,6 +245,9 @@ fn refuse(pointer: UserPtr, operation: Operation) {
 pub(super) fn is_of_layout(page: &Page, size: usize, align: usize) -> bool {
     if page.face.is_sampled() {
         return size == page.face.block_size() && align.max(GRANULE) == page.face.sampled_align();
+    }
+    if page.face.has_voids() {
+        return size == 0;
     }
     let padded = padded(size);
     match (page.face.kind(), Class::of_aligned(padded, align)) {

@@ -3,6 +3,7 @@
 use crate::geometry::GRANULE;
 use crate::sync::{AtomicU64, AtomicUsize, Relaxed};
 use core::ptr::NonNull;
+use core::slice;
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::compiler_fence;
 
@@ -37,7 +38,7 @@ pub(crate) struct Block(NonNull<u8>);
 
 impl Block {
     /// Up to so many bytes a block is wiped in place, without a call.
-    const WIPED_HERE: usize = 512;
+    const WIPED_HERE: usize = 256;
 
     /// # Safety
     /// - `start` is the start of a block of a page that the caller owns, or of one that is being made;
@@ -45,12 +46,6 @@ impl Block {
     #[inline(always)]
     pub(crate) const unsafe fn new(start: NonNull<u8>) -> Self {
         Self(start)
-    }
-
-    /// Whether to wipe a block of so many bytes is no call.
-    #[inline(always)]
-    pub(crate) const fn is_wiped_quickly(size: usize) -> bool {
-        size <= Self::WIPED_HERE
     }
 
     /// Its start.
@@ -221,21 +216,27 @@ impl Block {
             let (second, word) = slack.second(word, turned);
             return difference | (found(second) ^ word) | (found(slack.last()) ^ turned) == 0;
         }
-        let mut sums = [difference, 0];
-        let mut add_pair = |at: usize| {
-            // SAFETY: two words within the block.
-            let pair = unsafe { self.0.as_ptr().wrapping_add(at).cast::<[u64; 2]>().read_unaligned() };
-            let ([first, second], [a, b]) = (sums, pair);
-            sums = [first | (a ^ turned), second | (b ^ turned)];
-        };
-        slack.pairs().into_iter().for_each(&mut add_pair);
-        let mut at = slack.first();
-        while at < slack.paired() {
-            add_pair(at);
-            at = at.wrapping_add(GRANULE);
-        }
-        let [first, second] = sums;
-        first | second == 0
+        // SAFETY: as here.
+        difference == 0 && unsafe { self.repeats(slack.first(), size, turned) }
+    }
+
+    /// Whether `word` stands at byte `first` of the block, a whole word's, and again and again from there to its end.
+    ///
+    /// A call of its own, so that shorter trailers have the registers to themselves.
+    ///
+    /// # Safety
+    /// - `first` is at least a word below `size`, which is the block's.
+    #[inline(never)]
+    unsafe fn repeats(self, first: usize, size: usize, word: u64) -> bool {
+        let at = self.0.as_ptr().wrapping_add(first);
+        // SAFETY: a word within the block.
+        let found = unsafe { at.cast::<u64>().read_unaligned() };
+        let len = size.wrapping_sub(first).wrapping_sub(size_of::<u64>());
+        // SAFETY: all but the last of these words; the block is the caller's.
+        let words = unsafe { slice::from_raw_parts(at, len) };
+        // SAFETY: all but the first.
+        let next = unsafe { slice::from_raw_parts(at.wrapping_add(size_of::<u64>()), len) };
+        found == word && words == next
     }
 
     /// Where the first byte lies that is not as `plant` has written it.

@@ -9,7 +9,7 @@
 use super::block::wiped_part;
 use super::hot::own;
 use super::link::{Wild, encode};
-use super::{Block, Page};
+use super::{Block, Page, Tables};
 use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
 use crate::os::valgrind;
@@ -85,9 +85,16 @@ impl Page {
     /// # Errors
     /// [`NotLive`] if another thread has freed the block already; nothing is changed then.
     #[inline(always)]
-    pub(crate) fn take_back(&self, address: usize, size: usize, out: &Out<'_>, owned: &Owned) -> Result<bool, NotLive> {
+    pub(crate) fn take_back(
+        &self,
+        tables: &Tables,
+        address: usize,
+        size: usize,
+        out: &Out<'_>,
+        owned: &Owned,
+    ) -> Result<bool, NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        self.clean(address, size, owned);
+        self.clean(tables, address, size, owned);
         Ok(self.push(address, owned))
     }
 
@@ -98,13 +105,14 @@ impl Page {
     #[inline(always)]
     pub(crate) fn take_to_quarantine(
         &self,
+        tables: &Tables,
         address: usize,
         size: usize,
         out: &Out<'_>,
         owned: &Owned,
     ) -> Result<(), NotLive> {
         out.take::<All>(self.summary(), owned)?;
-        self.clean(address, size, owned);
+        self.clean(tables, address, size, owned);
         self.count_quarantined(1);
         Ok(())
     }
@@ -147,13 +155,13 @@ impl Page {
 
     /// Leaves nothing in a block that the owner takes back: first nobody may look at its canary, then it goes with the rest.
     #[inline(always)]
-    fn clean(&self, address: usize, size: usize, owned: &Owned) {
+    fn clean(&self, tables: &Tables, address: usize, size: usize, owned: &Owned) {
         if !MITIGATIONS.canaries && !MITIGATIONS.zero_on_free {
             return;
         }
         let block = self.own_block(address, owned);
         if MITIGATIONS.canaries {
-            self.clear_slack(self.tables(), block);
+            self.clear_slack(tables, block);
             // A fork of another thread may come between any two stores.
             fence(Release);
         }
@@ -213,7 +221,7 @@ impl Page {
             let out = (1..=self.capacity()).filter(|&number| self.is_out(number));
             out.map(|number| self.nth(number).address()).for_each(|address| {
                 valgrind::block_ends(address);
-                self.clean(address, self.face.block_size(), owned);
+                self.clean(self.tables(), address, self.face.block_size(), owned);
             });
         }
         remote::release(&self.bits(), self.summary(), owned);
@@ -365,7 +373,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::super::link::encode;
-    use super::super::{Contents, Extent, Tables};
+    use super::super::{Contents, Extent};
     use super::*;
     use crate::entropy::Rng;
     use crate::geometry::{Class, SLICE};
@@ -427,7 +435,7 @@ mod tests {
             let (free, live): (BTreeSet<_>, BTreeSet<_>) = blocks.iter().partition(|_| self.rng.below(3) == 0);
             for &address in &free {
                 let out = self.page.spot(Granule::of(address)).look().unwrap();
-                let _ = self.page.take_back(address, self.page.face.block_size(), &out, &owned).unwrap();
+                let _ = self.page.take_back(self.tables, address, self.page.face.block_size(), &out, &owned).unwrap();
             }
             (owned, live, free)
         }

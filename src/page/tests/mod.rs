@@ -101,7 +101,7 @@ impl Room {
     /// As the owner's free does.
     fn give(&self, block: Block) -> Result<bool, NotLive> {
         let spot = self.page.spot(Granule::of(block.address()));
-        self.page.take_back(block.address(), self.page.face.block_size(), &spot.look()?, &self.owned)
+        self.page.take_back(self.tables, block.address(), self.page.face.block_size(), &spot.look()?, &self.owned)
     }
 
     /// As another thread's free does.
