@@ -250,6 +250,12 @@ impl Face {
         [first.load(Relaxed), second.load(Relaxed)]
     }
 
+    /// Whether the page holds blocks of a class.
+    #[inline(always)]
+    pub(crate) fn has_blocks(&self) -> bool {
+        self.class.load(Relaxed) < SAMPLED
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match Class::new(self.class.load(Relaxed) as usize) {
             Some(class) => Kind::Blocks(class),
