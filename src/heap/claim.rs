@@ -84,7 +84,7 @@ impl Claim {
     /// looked at by who has claimed it.
     #[inline(always)]
     pub(super) fn is_plain_elsewhere(self, pointer: UserPtr, segment: &'static Segment, page: &'static Page) -> bool {
-        if !page.face.has_blocks() {
+        if !page.face.has_a_class() {
             return false;
         }
         let (block, room) = (page.face.block(pointer.address()), page.face.block_size());

@@ -168,6 +168,11 @@ fn judge(pointer: UserPtr) -> (Kind, Option<&'static Page>) {
     if address < start {
         return (Kind::NeverAllocated, Some(page));
     }
+    if page.face.has_voids() {
+        let is_over = page.face.owner.load() == Owner::Nobody || page.spot(Granule::of(address)).is_posted();
+        let kind = if is_over { Kind::DoubleFree } else { Kind::NeverAllocated };
+        return (if address.is_multiple_of(GRANULE) { kind } else { Kind::Misaligned }, Some(page));
+    }
     if page.face.kind() == PageKind::Single {
         return match offset {
             0 => (Kind::DoubleFree, Some(page)),

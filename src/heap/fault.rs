@@ -10,7 +10,7 @@
 //! [`find`] is asked in a signal handler: it only reads metadata, which is never unmapped.
 
 use super::diagnose;
-use crate::geometry::{Granule, SLICE, UserPtr};
+use crate::geometry::{GRANULE, Granule, SLICE, UserPtr};
 use crate::os::{Access, Fault, Watch};
 use crate::page::{Kind as PageKind, Page, end_guard};
 use crate::remote::Owner;
@@ -61,7 +61,12 @@ fn find_in(page: &'static Page, address: usize) -> Option<Finding> {
         // The guard at the page's end, which is the last block's.
         (PageKind::Blocks(_), _) if end_guard() != 0 && is_at_end(page, address) => Kind::BufferOverflow,
         (PageKind::Blocks(_), _) => return None,
+        (PageKind::Voids, _) if page.spot(Granule::of(address)).is_live() => Kind::BufferOverflow,
+        (PageKind::Voids, _) => Kind::UseAfterFree,
     };
+    if page.face.has_voids() {
+        start = address & !GRANULE.wrapping_sub(1);
+    }
     if let PageKind::Blocks(_) = page.face.kind() {
         let last = room(page).wrapping_sub(size);
         let offset = address.wrapping_sub(start).min(last);

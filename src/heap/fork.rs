@@ -6,6 +6,10 @@
 //! (`segment::end_orphans`), and so do pages that they were bearing or giving up (`segment::orphans`). The one thread's own pages are
 //! sound, but their keys and orders are known to the parent: its heaps' tables are emptied, so that the slow path meets each page, and
 //! redraws it, before it is popped from.
+//!
+//! Ours run last before the fork and first after it, but for the handlers of a library that registered before anybody allocated: those run
+//! while the lock is held. The thread that holds it over the fork may therefore take it again. In the child they may allocate before
+//! pages are redrawn here; what their slow paths meet has a secret of the child's.
 
 use super::abandon;
 use super::free::preserving_errno;

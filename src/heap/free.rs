@@ -129,7 +129,7 @@ fn free_doubtful(pointer: UserPtr, operation: Operation, form: Form, size: usize
 fn free_foreign(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
     let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
     let (page, claim) = (segment.page_of(granule), Claim::of_parts(form, size, align));
-    if page.face.kind() == Kind::Single {
+    if !page.face.has_a_class() {
         return free_single(pointer, operation, claim, segment, page);
     }
     claim.check(pointer, segment, page, operation);
@@ -150,7 +150,7 @@ fn attend(page: &'static Page, owned: Owned) {
 /// The block lies in a page of another thread, or of none.
 #[inline(never)]
 fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segment, page: &'static Page) {
-    if !MITIGATIONS.canaries && page.face.kind() == Kind::Single {
+    if !MITIGATIONS.canaries && !page.face.has_a_class() {
         return free_single(pointer, operation, Claim::Any, segment, page);
     }
     let granule = Granule::of(pointer.address());
@@ -175,7 +175,14 @@ fn free_remotely(pointer: UserPtr, operation: Operation, segment: &'static Segme
     }
 }
 
-/// A large or huge block: its page belongs to whoever frees it.
+/// A block of no bytes.
+fn free_void(pointer: UserPtr, operation: Operation, page: &'static Page) {
+    if let Err(NotLive) = preserving_errno(|| segment::free_void(page, pointer.address())) {
+        diagnose::die(pointer, operation);
+    }
+}
+
+/// A large or huge block: its page belongs to whoever frees it. Or one of no bytes, whose page is nobody's either.
 #[cold]
 #[inline(never)]
 pub(super) fn free_single(
@@ -186,6 +193,10 @@ pub(super) fn free_single(
     page: &'static Page,
 ) {
     report::die_if_dying();
+    if page.face.has_voids() {
+        claim.check(pointer, segment, page, operation);
+        return free_void(pointer, operation, page);
+    }
     let caller = Caller::here();
     if !skew::is_valid(page, pointer) {
         diagnose::die(pointer, operation);
@@ -234,6 +245,9 @@ fn refuse(pointer: UserPtr, operation: Operation) {
 pub(super) fn is_of_layout(page: &Page, size: usize, align: usize) -> bool {
     if page.face.is_sampled() {
         return size == page.face.block_size() && align.max(GRANULE) == page.face.sampled_align();
+    }
+    if page.face.has_voids() {
+        return size == 0;
     }
     let padded = padded(size);
     match (page.face.kind(), Class::of_aligned(padded, align)) {

@@ -7,7 +7,7 @@ use crate::geometry::{Class, GRANULE, SMALL_MAX, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::os::Caller;
 use crate::os::valgrind::{self, quiet};
-use crate::page::{Block, Contents, Page, Refused, TRAILER, padded};
+use crate::page::{Block, Contents, Page, Refused, TRAILER, VOIDS, padded};
 use crate::remote::Owned;
 use crate::report::{self, Kind, Operation, Report};
 use crate::segment::{self, SingleShape, Zone, map};
@@ -69,10 +69,16 @@ pub(crate) fn allocate_aligned_on(size: usize, align: usize, terms: Terms) -> *m
     if align <= GRANULE { allocate_on(size, terms) } else { allocate_slow_aligned(size, align, terms) }
 }
 
-/// Whether a block for `size` bytes is found in the table of the small ones.
+/// Whether a block for `size` bytes is found in the table of the small ones: not one of no bytes, if those have pages of their own.
 #[inline(always)]
 const fn is_small(size: usize) -> bool {
-    size <= SMALL_MAX - TRAILER
+    if VOIDS { size.wrapping_sub(1) < SMALL_MAX - TRAILER } else { size <= SMALL_MAX - TRAILER }
+}
+
+/// Whether a block for `size` bytes is one of no bytes, and so in no heap's pages of blocks.
+#[inline(always)]
+const fn is_void(size: usize) -> bool {
+    VOIDS && size == 0
 }
 
 /// The fast path: a block from the page that the heap's table names.
@@ -113,8 +119,8 @@ pub(crate) fn allocate_slow(size: usize, terms: Terms) -> *mut u8 {
     let heap = terms.heap();
     let popped = match heap {
         Some(heap) if is_small(size) => pop_refilled(heap, heap.direct(padded(size))),
-        Some(heap) => Class::of(padded(size)).and_then(|class| pop_of(heap, class)),
-        None => None,
+        Some(heap) if !is_void(size) => Class::of(padded(size)).and_then(|class| pop_of(heap, class)),
+        _ => None,
     };
     match popped {
         Some((block, page)) => terms.hand_out(block, page, size),
@@ -141,7 +147,9 @@ fn allocate_slowly(heap: Option<&'static Heap>, size: usize, align: usize, terms
         return ptr::null_mut();
     }
     let class = Class::of_aligned(padded(size), align);
-    if let Some((block, page)) = heap.zip(class).and_then(|(heap, class)| pop_of(heap, class)) {
+    if let Some((block, page)) =
+        heap.zip(class).filter(|_| !is_void(size)).and_then(|(heap, class)| pop_of(heap, class))
+    {
         return terms.hand_out(block, page, size);
     }
     allocate_anew(heap, size, align, class, terms)
@@ -212,6 +220,11 @@ fn allocate_slower(
     let heap = terms.heap_or(heap, thread);
     let caller = caller.in_thread(thread.map(|thread| &thread.stack));
     if let Some(block) = sample::allocate(heap, size, align, class, terms.origin(), &caller) {
+        return block.as_ptr();
+    }
+    if is_void(size)
+        && let Some(block) = allocate_void(heap, align, terms)
+    {
         return block.as_ptr();
     }
     match (class, heap) {
@@ -291,6 +304,17 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
     }
     valgrind::block_begins(single.start, size, single.size, terms.fill().holds());
     single.start.as_ptr()
+}
+
+/// None: there is no guard for it.
+fn allocate_void(heap: Option<&'static Heap>, align: usize, terms: Terms) -> Option<NonNull<u8>> {
+    start::start();
+    if let Some(heap) = heap {
+        heap.beat(None);
+    }
+    let block = segment::allocate_void(align, terms.origin(), heap.map(|heap| &heap.singles))?;
+    valgrind::block_begins(block, 0, 0, terms.fill().holds());
+    Some(block)
 }
 
 /// A block for a thread that has no heap, handed out: from one that exists for this moment.

@@ -41,7 +41,9 @@ fn address_of(page: Option<&'static Page>) -> *mut Page {
 pub(super) fn class_of(page: &'static Page, operation: Operation) -> Class {
     match page.face.kind() {
         Kind::Blocks(class) => class,
-        Kind::Single => report::internal("a page of one block in a heap", operation, page.face.start().addr()),
+        Kind::Single | Kind::Voids => {
+            report::internal("a page of one block in a heap", operation, page.face.start().addr())
+        }
     }
 }
 

@@ -324,13 +324,13 @@ impl Live {
         self.page.face.start().with_addr(pointer.address())
     }
 
-    /// Whether the block stands alone; then its margins are looked at.
+    /// Whether the block stands alone, or has no bytes; then what margins it has are looked at.
     fn is_sound_and_alone(&self, pointer: UserPtr) -> bool {
         let sampled = Sampled::of(self.segment, self.page);
         if let Some(sampled) = &sampled {
             sample::inspect(pointer, Operation::Realloc, sampled);
         }
-        sampled.is_some()
+        sampled.is_some() || self.page.face.has_voids()
     }
 
     /// A block that stands alone is of its very size, so that its guards are where its bytes end: it moves, unless it is already

@@ -13,8 +13,11 @@ use crate::sync::{AtomicBool, AtomicU64, Relaxed, SeqCst};
 use core::ffi::c_void;
 use core::ptr;
 
-/// Rounds of destructors that the C library runs at least: pages are kept until the last of them.
-const ROUNDS: u8 = 4;
+/// Calls at the end of a thread until its heap ends: the destructors of the first round have it, those of later ones one for the moment.
+///
+/// The C library runs four rounds, but a thread that first allocates in a destructor is armed only then, and called from the next round
+/// on: it may never see a fourth call, and its heap would be lost.
+const ROUNDS: u8 = 2;
 
 static KEY_REFUSED: AtomicBool = AtomicBool::new(false);
 /// The fork handlers are registered.

@@ -3,7 +3,7 @@
 use super::handle::HeapHandle;
 use super::thread::Heap;
 use super::{diagnose, skew};
-use crate::geometry::{Granule, UserPtr};
+use crate::geometry::{GRANULE, Granule, UserPtr};
 use crate::mitigations::MITIGATIONS;
 use crate::page::{Kind, Page};
 use crate::remote::Owner;
@@ -78,6 +78,7 @@ pub(crate) fn visit(handle: HeapHandle, what: Visit, show: &mut dyn FnMut(Visite
         let goes_on = match page.face.kind() {
             Kind::Blocks(_) => heap.show_blocks(page, what, show),
             Kind::Single => heap.show_single(page, what, show),
+            Kind::Voids => heap.show_voids(page, what, show),
         };
         if !goes_on {
             return false;
@@ -91,7 +92,9 @@ fn is_live(page: &'static Page, pointer: UserPtr) -> bool {
     match page.face.kind() {
         Kind::Single => skew::is_valid(page, pointer),
         Kind::Blocks(_) if !MITIGATIONS.free_checks => offset.checked_rem(page.face.block_size()) == Some(0),
-        Kind::Blocks(_) => map::find(pointer).is_some_and(|_| page.spot(Granule::of(pointer.address())).is_live()),
+        Kind::Blocks(_) | Kind::Voids => {
+            map::find(pointer).is_some_and(|_| page.spot(Granule::of(pointer.address())).is_live())
+        }
     }
 }
 
@@ -156,10 +159,25 @@ impl Heap {
         }
     }
 
+    fn show_voids(&self, page: &'static Page, what: Visit, show: &mut dyn FnMut(Visited<'_>) -> bool) -> bool {
+        let (blocks, used) = (page.face.start(), page.used() as usize);
+        let area = HeapArea { blocks, reserved: 0, committed: 0, used, block_size: 0, full_block_size: GRANULE };
+        if used == 0 {
+            return true;
+        }
+        show(Visited::Area(&area))
+            && (what == Visit::Areas
+                || page
+                    .voids()
+                    .take_while(|_| page.face.has_voids() && self.has(page))
+                    .all(|start| show(Visited::Block(&area, start, 0))))
+    }
+
     /// The page of this heap in whose blocks the pointer lies.
     fn page_around(&self, pointer: UserPtr) -> Option<&'static Page> {
         let page = diagnose::page_around(pointer).filter(|page| self.has(page))?;
         let offset = pointer.address().checked_sub(page.face.start().addr())?;
-        (offset.checked_div(page.face.block_size())? < page.capacity() as usize).then_some(page)
+        let number = offset.checked_div(page.face.block_size());
+        number.is_none_or(|number| number < page.capacity() as usize).then_some(page)
     }
 }

@@ -106,7 +106,7 @@ pub(crate) use backend::brought::{is_mapped, take_gigantic};
 pub(crate) use backend::clock::milliseconds;
 pub(crate) use backend::constructor::before_main;
 pub(crate) use backend::environment::{address_space_limit, environment, map_limit};
-pub(crate) use backend::error::{errno, set_errno};
+pub(crate) use backend::error::{errno, set_errno, thread_mark};
 pub(crate) use backend::fault::{Front, front, watch_faults};
 pub(crate) use backend::futex::{wait, wake};
 pub(crate) use backend::local::{local, local_heap, local_state, set_local, set_local_heap, set_local_state};

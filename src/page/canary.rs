@@ -31,7 +31,7 @@
 //! kept, and [`Page::examine`] tries them, from that in which the page was born on, when the word of today does not fit.
 
 use super::block::Slack;
-use super::{Block, Page, Tables};
+use super::{Block, Kind, Page, Tables};
 use crate::entropy;
 use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
@@ -161,10 +161,11 @@ impl Page {
         let _ = self.plant(tables, block, self.face.block_size(), requested, origin);
     }
 
-    /// What stands alone has margins instead, and starts at any granule: no place for it in the table.
+    /// What stands alone has margins instead, and starts at any granule: no place for it in the table. What has no bytes has none behind
+    /// them.
     #[inline(always)]
     fn has_no_canary(&self) -> bool {
-        MITIGATIONS.sampled_guards && self.face.is_sampled()
+        self.face.is_without_canary()
     }
 
     /// From now on nobody looks at the trailer: the block is being changed, or freed by a thread that does not own it.
@@ -231,7 +232,11 @@ impl Page {
     pub(crate) fn examine(&self, tables: &Tables, address: usize) -> Found {
         if self.has_no_canary() {
             // Whoever has it for certain looks at its margins.
-            return Found::Whole { requested: self.face.block_size(), origin: self.face.sampled_origin() };
+            let origin = match self.face.kind() {
+                Kind::Voids => self.void_origin(tables, address),
+                _ => self.face.sampled_origin(),
+            };
+            return Found::Whole { requested: self.face.block_size(), origin };
         }
         let mut found = self.examine_once(tables, address);
         for _ in 0..64 {

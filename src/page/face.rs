@@ -2,7 +2,8 @@
 
 use super::Block;
 use super::Origin;
-use crate::geometry::{Class, GRANULE, SLICE, SLICE_WORDS};
+use super::VOIDS;
+use crate::geometry::{CLASSES, Class, GRANULE, SLICE, SLICE_WORDS};
 use crate::mitigations::MITIGATIONS;
 use crate::os;
 use crate::remote::OwnerWord;
@@ -16,11 +17,15 @@ pub(crate) enum Kind {
     Blocks(Class),
     /// One block.
     Single,
+    /// Blocks of no bytes.
+    Voids,
 }
 
-const SINGLE: u8 = u8::MAX;
+const SINGLE: u8 = u8::MAX - 2;
+/// A page of blocks of no bytes. From here on blocks have no canary.
+const OF_VOIDS: u8 = u8::MAX - 1;
 /// A page of one block that stands alone between guards.
-const SAMPLED: u8 = u8::MAX - 1;
+const SAMPLED: u8 = u8::MAX;
 
 /// Of a page of one block that is neither live nor waits.
 const SINGLE_IN_HAND: usize = 1;
@@ -142,6 +147,21 @@ impl Face {
         self.describe(extent);
     }
 
+    /// Describes a page of blocks of no bytes.
+    pub(crate) fn describe_voids(&self, extent: &Extent) {
+        self.class.store(OF_VOIDS, Relaxed);
+        self.block_size.store(0, Relaxed);
+        self.least.store(0, Relaxed);
+        self.span.store(0, Relaxed);
+        self.describe(extent);
+    }
+
+    /// Whether the page's blocks have no canary.
+    #[inline(always)]
+    pub(super) fn is_without_canary(&self) -> bool {
+        (MITIGATIONS.sampled_guards || VOIDS) && self.class.load(Relaxed) >= OF_VOIDS
+    }
+
     /// By what such a block was asked for.
     pub(crate) fn sampled_origin(&self) -> Origin {
         Origin(self.origin.load(Relaxed))
@@ -168,7 +188,7 @@ impl Face {
     pub(crate) fn skew(&self) -> usize {
         match self.kind() {
             Kind::Single => self.skew.load(Relaxed) as usize,
-            Kind::Blocks(_) => 0,
+            Kind::Blocks(_) | Kind::Voids => 0,
         }
     }
 
@@ -250,15 +270,22 @@ impl Face {
         [first.load(Relaxed), second.load(Relaxed)]
     }
 
-    /// Whether the page holds blocks of a class.
+    /// Whether the page's blocks have no bytes.
     #[inline(always)]
-    pub(crate) fn has_blocks(&self) -> bool {
-        self.class.load(Relaxed) < SAMPLED
+    pub(crate) fn has_voids(&self) -> bool {
+        VOIDS && self.class.load(Relaxed) == OF_VOIDS
+    }
+
+    /// Whether the page's blocks are of a class.
+    #[inline(always)]
+    pub(crate) fn has_a_class(&self) -> bool {
+        (self.class.load(Relaxed) as usize) < CLASSES
     }
 
     pub(crate) fn kind(&self) -> Kind {
         match Class::new(self.class.load(Relaxed) as usize) {
             Some(class) => Kind::Blocks(class),
+            None if self.has_voids() => Kind::Voids,
             None => Kind::Single,
         }
     }
@@ -317,9 +344,9 @@ impl Face {
     }
 }
 
-/// Not 0, even for a thread that has no part in the allocator.
+/// Not 0, and of this thread alone, even if it has no part in the allocator.
 fn hand_of_this_thread(what: usize) -> usize {
-    os::local().addr() | what
+    os::thread_mark() | what
 }
 
 /// Bytes at the end of every page of blocks that are left to a guard. None where the system's pages are as large as a slice.

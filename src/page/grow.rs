@@ -162,7 +162,7 @@ impl Page {
         self.begin_single(tables, extent);
     }
 
-    fn prepare_single(&self, tables: &'static Tables) {
+    pub(super) fn prepare_single(&self, tables: &'static Tables) {
         let hot = &self.hot;
         hot.tables.store(ptr::from_ref(tables).cast_mut(), Relaxed);
         hot.base.store(ptr::null_mut(), Relaxed);

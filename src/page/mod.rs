@@ -37,7 +37,7 @@
 //! address: a number that is no larger than the capacity is that of a block of the page, whoever wrote it. (Without `free-checks`,
 //! where nobody looks, it is the block's distance from where number 0 would be. The word for either is *name*.)
 //!
-//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`canary`], [`census`], [`live`].
+//! Reading order: [`tables`], [`link`], [`face`], [`hot`], [`lists`], [`grow`], [`canary`], [`census`], [`live`], [`voids`].
 
 mod block;
 mod canary;
@@ -51,6 +51,7 @@ mod live;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod voids;
 
 pub(crate) use block::{Block, limit_wiping};
 pub(crate) use canary::{Found, Origin, TRAILER, is_possible_slack, padded};
@@ -62,6 +63,7 @@ pub(crate) use grow::{Attention, Contents};
 pub(crate) use hot::Hot;
 pub(crate) use lists::Refused;
 pub(crate) use tables::Tables;
+pub(crate) use voids::{VOID_PLACES, VOIDS};
 
 use crate::geometry::Granule;
 use crate::remote::{Bits, Line, Mailbox, Owned, OwnerWord, Spot};

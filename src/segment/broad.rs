@@ -32,7 +32,7 @@ fn is_time(segment: &'static Segment) -> bool {
 fn is_filled(segment: &'static Segment) -> bool {
     let has_many = |segment: &&'static Segment| segment.role() == Role::Shared && segment.used.len() > 2 * WINDOW;
     let Some(segment) = [segment].into_iter().chain(space::segments()).find(has_many) else { return false };
-    let pages = segment.pages().filter(|page| page.face.kind() != Kind::Single);
+    let pages = segment.pages().filter(|page| matches!(page.face.kind(), Kind::Blocks(_)));
     let (made, room) = pages.fold((0_usize, 0_usize), |(made, room), page| {
         let blocks = (page.capacity() as usize).wrapping_mul(page.face.block_size());
         (made.wrapping_add(blocks), room.wrapping_add(page.face.slices().wrapping_mul(SLICE)))

@@ -20,7 +20,7 @@
 //! given up, never on the paths of malloc and free.
 //!
 //! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`budget`], [`access`], [`closing`], [`broad`], [`body`], [`zone`], [`space`], [`single`], [`singles`],
-//! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`vacant`], [`orphans`], [`sampled`], [`trace`]; then what the statistics ask for: [`committed`],
+//! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`vacant`], [`orphans`], [`sampled`], [`trace`], [`voids`]; then what the statistics ask for: [`committed`],
 //! [`tally`], [`peak`].
 
 mod access;
@@ -47,6 +47,7 @@ pub(crate) mod space;
 mod tally;
 mod trace;
 mod vacant;
+mod voids;
 mod zone;
 
 pub use area::{ArenaId, Brought, NoArena, Use};
@@ -68,6 +69,7 @@ pub(crate) use single::{
 pub(crate) use singles::Singles;
 pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
 pub(crate) use tally::Tally;
+pub(crate) use voids::{allocate as allocate_void, free as free_void};
 
 use crate::entropy::Rng;
 use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};

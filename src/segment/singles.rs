@@ -10,7 +10,7 @@
 
 use super::area::Home;
 use super::space::{Locked, lock};
-use super::{purge, segment_of, single};
+use super::{purge, segment_of, single, voids};
 use crate::os::valgrind;
 use crate::page::Page;
 use crate::sync::{AtomicPtr, AtomicU32, Relaxed};
@@ -23,6 +23,8 @@ pub(crate) struct Singles {
     first: AtomicPtr<Page>,
     /// Where the heap's memory comes from, as a number.
     home: AtomicU32,
+    /// The page on the list that has the next block of no bytes.
+    voids: AtomicPtr<Page>,
 }
 
 fn page_at(link: &AtomicPtr<Page>) -> Option<&'static Page> {
@@ -31,9 +33,19 @@ fn page_at(link: &AtomicPtr<Page>) -> Option<&'static Page> {
 }
 
 impl Singles {
+    /// Of no heap.
+    pub(super) const fn new() -> Singles {
+        Singles {
+            first: AtomicPtr::new(ptr::null_mut()),
+            home: AtomicU32::new(0),
+            voids: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
     /// For a heap that is new: whatever was on the list was taken off it.
     pub(crate) fn clear(&self) {
         self.first.store(ptr::null_mut(), Relaxed);
+        self.voids.store(ptr::null_mut(), Relaxed);
         self.settle(Home::ANY);
     }
 
@@ -57,6 +69,21 @@ impl Singles {
         ptr::addr_eq(page.hot.heap.load(Relaxed), self)
     }
 
+    /// The page that has the next block of no bytes. Like all that follows, under the lock.
+    pub(super) fn voids(&self) -> Option<&'static Page> {
+        page_at(&self.voids)
+    }
+
+    pub(super) fn set_voids(&self, page: Option<&'static Page>) {
+        self.voids.store(page.map_or(ptr::null_mut(), |page| ptr::from_ref(page).cast_mut()), Relaxed);
+    }
+
+    /// The list that the page is on.
+    pub(super) fn of(page: &Page) -> Option<&'static Singles> {
+        // SAFETY: null or the list of a heap, whose metadata is never unmapped.
+        unsafe { page.hot.heap.load(Relaxed).cast::<Singles>().as_ref() }
+    }
+
     /// A page that is on no list enters one, or none.
     pub(super) fn link(list: Option<&'static Singles>, page: &'static Page, _locked: &Locked) {
         let this = ptr::from_ref(page).cast_mut();
@@ -77,9 +104,7 @@ impl Singles {
 
     /// The page leaves its list, if it is on one.
     pub(super) fn unlink(page: &'static Page, locked: &Locked) {
-        let list = page.hot.heap.load(Relaxed).cast::<Singles>();
-        // SAFETY: null or the list of a heap, whose metadata is never unmapped.
-        let Some(list) = (unsafe { list.as_ref() }) else { return };
+        let Some(list) = Self::of(page) else { return };
         let next = page.hot.next.load(Relaxed);
         match page_at(&page.hot.previous) {
             Some(previous) => previous.hot.next.store(next, Relaxed),
@@ -96,7 +121,12 @@ impl Singles {
         loop {
             // For each block anew: there may be many, and others wait.
             let locked = lock();
+            self.set_voids(None);
             let Some(page) = page_at(&self.first) else { return };
+            if page.face.has_voids() && page.used() == 0 {
+                voids::end(page, &locked);
+                continue;
+            }
             Self::unlink(page, &locked);
             Self::link(to, page, &locked);
         }
@@ -106,7 +136,13 @@ impl Singles {
     pub(crate) fn free_all(&self) {
         loop {
             let locked = lock();
+            self.set_voids(None);
             let Some(page) = page_at(&self.first) else { break };
+            if page.face.has_voids() {
+                page.voids().for_each(|start| valgrind::block_ends(start.addr().get()));
+                voids::end(page, &locked);
+                continue;
+            }
             Self::unlink(page, &locked);
             let Some(segment) = segment_of(page) else { continue };
             // Whoever was faster waits for the lock, and gives the page up himself.

@@ -6,13 +6,15 @@ use super::zone::{Room, Zone};
 use super::{HUGE, SHARED, Segment, arena, map, meta, peak, purge, trace};
 use crate::entropy::{NoSecret, Rng};
 use crate::geometry::{SEGMENT_SHIFT, SLICES};
-use crate::os::{Errno, Guard, Lock};
+use crate::os::{self, Errno, Guard, Lock};
 use crate::page::Contents;
 use crate::report::{self, Kind, Operation, Report};
 use crate::sync::{Acquire, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release};
 use core::ptr;
 
 static LOCK: Lock = Lock::new();
+/// The thread that holds the lock over a fork; 0 if none does.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
 /// Draws places in the address space. Used under the lock.
 static DICE: Rng = Rng::new();
 /// Segments with free slices.
@@ -26,7 +28,7 @@ static COVERED: AtomicPtr<Segment> = AtomicPtr::new(ptr::null_mut());
 static NUMBERS: AtomicU32 = AtomicU32::new(0);
 static HUGE_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-/// Proof that the lock is held.
+/// Proof that the lock is held. Empty if it was held before.
 pub(crate) struct Locked(#[allow(dead_code, reason = "held for its drop")] Option<Guard<'static>>);
 
 /// Takes the lock. A thread that is reporting a misuse must not wait: it may hold the lock itself.
@@ -37,7 +39,15 @@ pub(crate) fn lock() -> Locked {
     if !DICE.is_seeded() {
         seed_dice();
     }
-    Locked(Some(LOCK.acquire()))
+    if is_held_by_this_fork() { Locked(None) } else { Locked(Some(LOCK.acquire())) }
+}
+
+/// Whether the calling thread holds the lock over a fork, and is in nobody's middle of anything: in another's fork handler, of a library
+/// that registered before this one did, so that its handlers run inside ours.
+fn is_held_by_this_fork() -> bool {
+    // Written by the thread itself, or by another one: then it is not its mark, however late it is seen.
+    let forking = FORKING.load(Relaxed);
+    forking != 0 && forking == os::thread_mark()
 }
 
 /// Before the lock is taken: without randomness the process stops here, and a handler of its end may still allocate.
@@ -52,8 +62,8 @@ fn seed_dice() {
 #[cold]
 fn lock_while_dying() -> Locked {
     loop {
-        if let Some(guard) = LOCK.try_acquire() {
-            return Locked(Some(guard));
+        if let Some(locked) = try_lock() {
+            return locked;
         }
         if report::is_reporter() {
             report::finish();
@@ -64,15 +74,20 @@ fn lock_while_dying() -> Locked {
 
 /// Takes the lock if nobody holds it.
 pub(crate) fn try_lock() -> Option<Locked> {
+    if is_held_by_this_fork() {
+        return Some(Locked(None));
+    }
     LOCK.try_acquire().map(|guard| Locked(Some(guard)))
 }
 
-/// Holds the lock over a fork; `release_after_fork` gives it back in both processes.
+/// Holds the lock over a fork; `release_after_fork` gives it back in both processes. Meanwhile the calling thread may take it.
 pub(crate) fn hold_over_fork() {
     LOCK.hold();
+    FORKING.store(os::thread_mark(), Relaxed);
 }
 
 pub(crate) fn release_after_fork() {
+    FORKING.store(0, Relaxed);
     LOCK.release();
 }
 
@@ -404,7 +419,6 @@ pub(super) fn covered(locked: &Locked) -> Result<&'static Segment, Errno> {
 mod tests {
     use super::*;
     use crate::options::{self, Setting};
-    use crate::os;
     use crate::testing::alone;
     use std::vec::Vec;
 

@@ -86,6 +86,10 @@ impl Tally {
     fn meet(&mut self, segment: &'static Segment, page: &'static Page) {
         match page.face.owner.load() {
             Owner::Nobody => {}
+            // They have no bytes, and are of no class; but they are asked for as those of the smallest are.
+            Owner::Single if page.face.has_voids() => {
+                self.classes.first_mut().into_iter().for_each(|count| count.add(page.used() as usize, 0));
+            }
             Owner::Single => {
                 let count = if page.face.is_sampled() { &mut self.sampled } else { &mut self.large };
                 count.add(1, page.face.block_size());

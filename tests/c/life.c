@@ -61,6 +61,22 @@ static void *with_keys(void *unused) {
     return unused;
 }
 
+/* The first that the thread allocates, it allocates here: in the round that its value counts down to. */
+static pthread_key_t late;
+
+static void begins_at_the_end(void *left) {
+    if (left > (void *)1) {
+        pthread_setspecific(late, (char *)left - 1);
+        return;
+    }
+    churn();
+}
+
+static void *with_a_late_key(void *left) {
+    pthread_setspecific(late, left);
+    return NULL;
+}
+
 static void *only_frees(void *block) {
     free(block);
     return NULL;
@@ -88,6 +104,12 @@ int main(void) {
     CHECK(pthread_key_create(&first, at_thread_end) == 0 && pthread_key_create(&second, at_thread_end_too) == 0);
     for (int i = 0; i < 20; i++) run(with_keys, NULL);
     CHECK(rounds >= 20 && from_second == 20);
+
+    CHECK(pthread_key_create(&late, begins_at_the_end) == 0);
+    size_t before = mallinfo2().arena;
+    for (uintptr_t i = 0; i < 200; i++) run(with_a_late_key, (void *)(i % 2 + 1));
+    /* A heap that were lost with each thread would keep a page of each class that it has used. */
+    CHECK(mallinfo2().arena < before + (16 << 20));
 
     for (int i = 0; i < 200; i++) run(only_frees, malloc((size_t)i * 500));
 

@@ -40,7 +40,7 @@ pub(super) fn cases() -> Cases {
                     access(block.address(), || play(block));
                 });
             })
-            // Open in p: the block has a granule of its own, and what is written there is found when it is freed.
+            .with(Column::P, Needs::VOIDS, Expect::Faults)
             .guarded(Expect::Faults),
         );
     }

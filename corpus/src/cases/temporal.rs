@@ -4,7 +4,7 @@ use super::spatial::traffic;
 use super::words::WRITTEN_AFTER_FREE;
 use crate::allocator::{Collect, check, collect};
 use crate::stage::{Block, Case, Cases, Company, Expect, Needs, SIZES, Who, access, harm, is_class, on_thread, say};
-use crate::table::Column;
+use crate::table::{Column, spared};
 use core::fmt::Display;
 
 const CORRUPTED: &[&str] = &["corrupted free list in malloc at "];
@@ -50,7 +50,32 @@ pub(super) fn cases() -> Cases {
             }
         }
     }
+    for (name, touch) in [("read", (|block| block.touch(64)) as fn(Block)), ("write", |block| block.write(64, 1))] {
+        cases.push(
+            Case::open(format_args!("e13_faster_than_closing/{name}/{}", 1 << 20), move || {
+                on_thread(|| {
+                    let block = churned();
+                    access(block.address(), || touch(block));
+                });
+            })
+            .with(Column::P, Needs::all(&["quarantine", "free-checks"]), Expect::Faults)
+            .guarded(Expect::Faults),
+        );
+    }
     cases
+}
+
+/// A large block that was freed last of many in a moment: what the build h lets be freed before it no longer closes each at once
+/// (`RAVELIN_CLOSING_RATE`), several times over.
+fn churned() -> Block {
+    for _ in 0..spared(4096) {
+        let block = Block::new(1 << 20);
+        block.write(64, 7);
+        block.free();
+    }
+    let block = Block::new(1 << 20);
+    block.free();
+    block
 }
 
 fn flip(block: Block, bit: u32) {

@@ -34,6 +34,10 @@ impl Needs {
     pub const QUARANTINE: Needs = Needs::all(&["quarantine"]);
     /// An inaccessible page after every page.
     pub const PAGE_GUARDS: Needs = Needs::all(&["page-guards"]);
+    /// Blocks of no bytes have pages of their own.
+    pub const VOIDS: Needs = Needs::all(&["page-guards", "free-checks"]);
+    /// What never changes is sealed.
+    pub const SEALED: Needs = Needs::all(&["sealed"]);
     /// By what a block was allocated, and with which size.
     pub const ORIGIN_CHECKS: Needs = Needs::all(&["origin-checks", "canaries"]);
     /// Blocks without pointers lie apart.

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::entropy::Rng;
+use crate::os;
 use crate::os::testing::{Birth, Ending, in_child};
 use crate::segment::{self, Home, Role, Run};
+use crate::sync::{AtomicBool, Relaxed};
 use crate::testing::alone;
 use core::sync::atomic::Ordering::AcqRel;
 use std::sync::{Barrier, Mutex};
@@ -105,8 +107,9 @@ fn released_in_the_child(deed: impl Fn(&Run) + Sync) {
         let run: Run = claimed.lock().expect("nobody panics").expect("slices");
         run.segment.is_used(run.first) && run.segment.is_used(run.first + 1)
     };
+    // A thread that is no more has registered the handlers: neither the one that claims nor the one that forks has a heap.
+    thread::spawn(|| Held::of(48).free()).join().expect("it does not panic");
     let claim = || {
-        Thread::current_or_new().expect("memory");
         let run = segment::claim(Home::ANY, 2).expect("memory");
         deed(&run);
         *claimed.lock().expect("nobody panics") = Some(run);
@@ -126,7 +129,7 @@ fn slices_that_a_thread_had_claimed_for_a_page_are_given_back() {
 fn a_page_that_a_thread_had_given_up_half_is_given_back() {
     alone("heap::tests::forks::a_page_that_a_thread_had_given_up_half_is_given_back", || {
         released_in_the_child(|run| {
-            let me = Thread::current().expect("it has one").me();
+            let me = Thread::current_or_new().expect("memory").me();
             let class = Class::of(100).expect("a class");
             let (page, owned) = segment::bear(run, class, me, &Rng::new()).expect("a page");
             page.face.take_blocks_in_hand(run.first, run.count);
@@ -159,5 +162,39 @@ fn metadata_that_a_thread_had_just_taken_is_spare_again() {
             let taken = (0..spare).filter(|_| Thread::take().is_some() && made() == spare).count();
             i32::from(spare != 2 || taken != spare)
         });
+    });
+}
+
+#[test]
+fn handlers_that_were_registered_before_ours_may_allocate() {
+    alone("heap::tests::forks::handlers_that_were_registered_before_ours_may_allocate", || {
+        extern "C" fn work() {
+            free_all([48, 3000, 100_000, 500_000, LARGE_MAX + 1].map(Held::of));
+            collect(Collect::Fully);
+        }
+        os::at_fork(work, work, work).expect("memory");
+        Held::of(48).free();
+        let (start, stop) = (Barrier::new(3), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    start.wait();
+                    while !stop.load(Relaxed) {
+                        work();
+                    }
+                });
+            }
+            start.wait();
+            for _ in 0..20 {
+                let ending = in_child(Birth::Fork, || {
+                    work();
+                    is_well();
+                    0
+                });
+                assert_eq!(ending, Some(Ending::Exit(0)));
+            }
+            stop.store(true, Relaxed);
+        });
+        is_well();
     });
 }

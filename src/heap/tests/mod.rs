@@ -13,6 +13,7 @@
 //! | `many_heaps` | sequences over several heaps in several threads, against a shadow (proptest) |
 //! | `misuse` | heaps that are dead, another thread's or destroyed, and used all the same |
 //! | `resize` | huge blocks that grow: their pages move, and the old addresses are as those of a freed block |
+//! | `voids` | blocks of no bytes: nothing to access, and everything else as with any block |
 //! | `wiping` | how much of a freed block is wiped, where an option limits it |
 //! | `skew` | blocks that are aligned at an offset |
 //! | `exhaustion` | no memory for any size: null, and all as before when there is some again (on the mock) |
@@ -40,6 +41,7 @@ mod sampled;
 mod skew;
 mod threads;
 mod under_miri;
+mod voids;
 mod wiping;
 
 use super::{Collect, Thread, allocate_aligned, check_heap, collect, free};
@@ -76,7 +78,7 @@ impl Held {
     /// Takes what an allocation has answered.
     fn adopt(start: *mut u8, size: usize) -> Option<Held> {
         let start = NonNull::new(start)?;
-        if MOCK {
+        if MOCK && size != 0 {
             // Nothing faults there: the books must be asked.
             let last = start.as_ptr().wrapping_add(size.saturating_sub(1));
             assert!(is_writable(start.as_ptr()) && is_writable(last), "{start:?} of {size} is inaccessible");

@@ -1,7 +1,7 @@
 //! A page's way through its heap.
 
 use super::*;
-use crate::page::{TRAILER, roomy};
+use crate::page::{TRAILER, VOIDS, roomy};
 use crate::testing::turn;
 use core::ptr::{eq, from_ref};
 use std::thread;
@@ -192,7 +192,7 @@ fn the_next_slow_path_takes_what_others_have_freed() {
 #[test]
 fn the_table_names_the_first_page_of_the_class_for_every_small_size() {
     in_a_new_heap(|| {
-        let sizes = [0_usize, 1, 16, 17, 128, 129, 160, 161, 1000, 1024 - TRAILER];
+        let sizes = [usize::from(VOIDS), 1, 16, 17, 128, 129, 160, 161, 1000, 1024 - TRAILER];
         let blocks = sizes.map(Held::of);
         for (size, block) in sizes.iter().zip(&blocks) {
             assert!(eq(thread_of_test().heap.direct(padded(*size)), block.page()), "{size}");

@@ -26,6 +26,11 @@ pub(super) fn outcome(result: libc::c_int) -> Result<(), Errno> {
     if result == 0 { Ok(()) } else { Err(last()) }
 }
 
+/// What tells the calling thread from all others that run, also in the child of a fork: a multiple of 4, and not 0.
+pub(crate) fn thread_mark() -> usize {
+    place().addr()
+}
+
 fn place() -> *mut i32 {
     // SAFETY: takes nothing and has no precondition.
     unsafe { libc::__errno_location() }

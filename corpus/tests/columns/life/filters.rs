@@ -2,7 +2,7 @@
 
 use super::exercise::exercise;
 use super::limits::before_start;
-use corpus::stage::{Case, Cases, Expect, GUARDS, Needs, Refusal, fork, refuse, skip};
+use corpus::stage::{Case, Cases, Expect, GUARDS, Needs, Refusal, fork, refuse, say, skip};
 use std::env;
 use std::process::Command;
 
@@ -26,6 +26,19 @@ pub fn cases() -> Cases {
         }
         exercise_without_forks();
     }));
+    cases.push(
+        Case::new("i7_refused_seals_are_counted", Needs::SEALED, Expect::Says(COUNTED), || {
+            exercise();
+            if !is_refused() {
+                skip("no filters of system calls on this machine");
+            }
+            let calls = ravelin::stats().system_calls;
+            if calls.seal != 0 && calls.failed >= calls.seal {
+                say(format_args!("{COUNTED}"));
+            }
+        })
+        .arranged(|command| before_start(command, || deny(&[SEAL]))),
+    );
     let stops = Expect::Reports(&["no source of randomness in "]);
     cases.push(
         Case::new("i7_no_randomness_at_all_stops_at_the_start", Needs::NOTHING, stops, || {
@@ -35,6 +48,14 @@ pub fn cases() -> Cases {
     );
     cases.push(Case::survives("i7_no_randomness_in_a_child_stops_the_child", child_without_randomness));
     cases
+}
+
+const COUNTED: &str = "every seal was asked for, refused and counted";
+
+/// Whether a seal of no memory is refused, which a kernel that has the call grants.
+fn is_refused() -> bool {
+    // SAFETY: a span of no bytes.
+    unsafe { libc::syscall(SEAL.call, 0, 0, 0) == -1 }
 }
 
 const SEAL: Refusal = Refusal { call: 462, third: None, error: libc::ENOSYS };
