@@ -3,11 +3,12 @@
 use crate::model::block::{Face, Fill, Request};
 use crate::model::player::Player;
 use crate::model::step::{Place, Step};
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Result, Unstructured};
 use ravelin::Collect;
 
-/// A size that a few bytes can say, with the small ones likelier.
-#[derive(Arbitrary, Clone, Copy, Debug)]
+/// A size that a few bytes can say. Of sixteen one is huge and two come to slices: memory that must be cleared costs more time than
+/// all else.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Size {
     Tiny(u8),
     Small(u16),
@@ -17,6 +18,36 @@ pub(crate) enum Size {
     Slices(u8, u16),
     /// Up to 64 MiB.
     Huge(u8),
+}
+
+impl<'a> Arbitrary<'a> for Size {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(match u8::arbitrary(bytes)? % 16 {
+            0 => Size::Huge(bytes.arbitrary()?),
+            1 | 2 => Size::Slices(bytes.arbitrary()?, bytes.arbitrary()?),
+            3..7 => Size::Granules(bytes.arbitrary()?, bytes.arbitrary()?),
+            7..11 => Size::Small(bytes.arbitrary()?),
+            _ => Size::Tiny(bytes.arbitrary()?),
+        })
+    }
+
+    fn size_hint(_depth: usize) -> (usize, Option<usize>) {
+        (1, Some(4))
+    }
+}
+
+/// Who acts: of eight times the helper once, for to wake a thread and to wait for it takes as long as a hundred steps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct By(Place);
+
+impl<'a> Arbitrary<'a> for By {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(By(if u8::arbitrary(bytes)? % 8 == 0 { Place::Elsewhere } else { Place::Here }))
+    }
+
+    fn size_hint(_depth: usize) -> (usize, Option<usize>) {
+        (1, Some(1))
+    }
 }
 
 impl Size {
@@ -36,44 +67,44 @@ pub(crate) enum Action {
     Allocate {
         rust: bool,
         zeroed: bool,
-        elsewhere: bool,
+        by: By,
         size: Size,
         align: u8,
     },
     /// Many blocks of one size, so that pages fill.
     Fill {
-        elsewhere: bool,
+        by: By,
         count: u8,
         size: u16,
     },
     Free {
-        elsewhere: bool,
+        by: By,
         which: u16,
     },
     /// Frees every other block, so that pages empty.
     Thin {
-        elsewhere: bool,
+        by: By,
     },
     Reallocate {
-        elsewhere: bool,
+        by: By,
         which: u16,
         size: Size,
         align: u8,
     },
     Write {
-        elsewhere: bool,
+        by: By,
         which: u16,
     },
     CheckHeap {
-        elsewhere: bool,
+        by: By,
     },
     Collect {
-        elsewhere: bool,
+        by: By,
         fully: bool,
     },
     EndHelper,
     NewHeap {
-        elsewhere: bool,
+        by: By,
     },
     AllocateInHeap {
         heap: u8,
@@ -98,10 +129,6 @@ pub(crate) enum Action {
     },
 }
 
-fn place(elsewhere: bool) -> Place {
-    if elsewhere { Place::Elsewhere } else { Place::Here }
-}
-
 /// Mostly none, rarely wide.
 fn align(bits: u8) -> usize {
     1 << if bits < 128 { 0 } else { u32::from(bits % 22) }
@@ -111,32 +138,28 @@ fn align(bits: u8) -> usize {
 pub(crate) fn play(player: &mut Player, action: Action) {
     let c = |size| Request { face: Face::C, size, align: 1, fill: Fill::Any };
     match action {
-        Action::Allocate { rust, zeroed, elsewhere, size, align: bits } => {
+        Action::Allocate { rust, zeroed, by, size, align: bits } => {
             let face = if rust { Face::Rust } else { Face::C };
             let fill = if zeroed { Fill::Zero } else { Fill::Any };
-            player
-                .play(Step::Allocate(place(elsewhere), Request { face, size: size.bytes(), align: align(bits), fill }));
+            player.play(Step::Allocate(by.0, Request { face, size: size.bytes(), align: align(bits), fill }));
         }
-        Action::Fill { elsewhere, count, size } => {
-            (0..count).for_each(|_| player.play(Step::Allocate(place(elsewhere), c(usize::from(size % 2048)))));
+        Action::Fill { by, count, size } => {
+            (0..count).for_each(|_| player.play(Step::Allocate(by.0, c(usize::from(size % 2048)))));
         }
-        Action::Free { elsewhere, which } => player.play(Step::Free { place: place(elsewhere), which: which.into() }),
-        Action::Thin { elsewhere } => {
-            (0..128).for_each(|turn| player.play(Step::Free { place: place(elsewhere), which: turn * 2 }));
+        Action::Free { by, which } => player.play(Step::Free { place: by.0, which: which.into() }),
+        Action::Thin { by } => {
+            (0..128).for_each(|turn| player.play(Step::Free { place: by.0, which: turn * 2 }));
         }
-        Action::Reallocate { elsewhere, which, size, align: bits } => player.play(Step::Reallocate {
-            place: place(elsewhere),
-            which: which.into(),
-            size: size.bytes(),
-            align: align(bits),
-        }),
-        Action::Write { elsewhere, which } => player.play(Step::Write { place: place(elsewhere), which: which.into() }),
-        Action::CheckHeap { elsewhere } => player.play(Step::CheckHeap(place(elsewhere))),
-        Action::Collect { elsewhere, fully } => {
-            player.play(Step::Collect(place(elsewhere), if fully { Collect::Fully } else { Collect::Gently }));
+        Action::Reallocate { by, which, size, align: bits } => {
+            player.play(Step::Reallocate { place: by.0, which: which.into(), size: size.bytes(), align: align(bits) })
+        }
+        Action::Write { by, which } => player.play(Step::Write { place: by.0, which: which.into() }),
+        Action::CheckHeap { by } => player.play(Step::CheckHeap(by.0)),
+        Action::Collect { by, fully } => {
+            player.play(Step::Collect(by.0, if fully { Collect::Fully } else { Collect::Gently }));
         }
         Action::EndHelper => player.play(Step::EndHelper),
-        Action::NewHeap { elsewhere } => player.play(Step::NewHeap(place(elsewhere))),
+        Action::NewHeap { by } => player.play(Step::NewHeap(by.0)),
         Action::AllocateInHeap { heap, zeroed, size, align: bits } => {
             let fill = if zeroed { Fill::Zero } else { Fill::Any };
             let request = Request { fill, align: align(bits), ..c(size.bytes()) };

@@ -17,19 +17,57 @@ pub(crate) enum Who {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(crate) enum Misuse {
     /// With `between` blocks of the class made after the first free and freed again.
-    FreeTwice { size: Size, first: Who, second: Who, between: u8, other: Size },
-    FreeInside { size: Size, offset: u32, who: Who },
+    FreeTwice {
+        size: Size,
+        first: Who,
+        second: Who,
+        between: u8,
+        other: Size,
+    },
+    FreeInside {
+        size: Size,
+        offset: u32,
+        who: Who,
+    },
     /// Of any word that is no block.
-    FreeAnything { address: u64, who: Who },
-    FreeStack { offset: u8, who: Who },
-    ReallocFreed { size: Size, new: Size, first: Who },
-    AskFreed { size: Size, first: Who },
+    FreeAnything {
+        address: u64,
+        who: Who,
+    },
+    FreeStack {
+        offset: u8,
+        who: Who,
+    },
+    ReallocFreed {
+        size: Size,
+        new: Size,
+        first: Who,
+    },
+    AskFreed {
+        size: Size,
+        first: Who,
+    },
     /// `dealloc` with another size.
-    WrongSize { size: Size, told: Size, who: Who },
+    WrongSize {
+        size: Size,
+        told: Size,
+        who: Who,
+    },
     /// A byte of a free block is changed; then the heap is checked, or used.
-    WriteFreed { size: u16, offset: u16, change: u8, others: u8, use_on: bool },
+    WriteFreed {
+        size: u16,
+        offset: u16,
+        change: u8,
+        others: u8,
+        use_on: bool,
+    },
     /// From the end of the requested size on; then the block is freed.
-    Overflow { size: u16, first: u8, more: u8, who: Who },
+    Overflow {
+        size: u16,
+        first: u8,
+        more: u8,
+        who: Who,
+    },
 }
 
 fn has(feature: &str) -> bool {

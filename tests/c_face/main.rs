@@ -224,7 +224,8 @@ fn thread_local_storage_never_asks_the_loader() {
     let segments = run(tool("readelf").args(["-l", "-W"]).arg(&lib.so));
     let has_tls = segments.lines().any(|line| line.trim_start().starts_with("TLS "));
     assert_eq!(has_tls, relocations.contains("TPOFF") || relocations.contains("TPREL"), "{segments}");
-    if has_tls {
+    // A loader that asks for no flag looks at the relocations: binutils sets it on x86 only.
+    if has_tls && std::env::consts::ARCH == "x86_64" {
         assert!(run(tool("readelf").args(["-d", "-W"]).arg(&lib.so)).contains("STATIC_TLS"));
     }
 }

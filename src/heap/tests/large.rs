@@ -9,6 +9,8 @@ use crate::os;
 use crate::os::testing::is_readable;
 use crate::segment::{self, Role};
 use crate::testing::{Child, alone, turn};
+use core::time::Duration;
+use std::time::Instant;
 use std::{format, thread};
 
 /// Blocks with a page of their own, of every way to make one.
@@ -201,8 +203,8 @@ fn a_range_that_has_waited_serves_the_next_block_of_about_its_size_with_two_chan
             assert_eq!(after.protect - before.protect, protects, "{size}");
             let others = |calls: &os::Calls| [calls.reserve, calls.release, calls.guard, calls.unguard, calls.failed];
             assert_eq!(others(&after), others(&before), "{size}");
-            // A block that is to be wiped, and so large that ours would cost more, loses its memory instead.
-            let purges = 0..=if MITIGATIONS.zero_on_free && size > LARGE_MAX { 10 } else { 0 };
+            // A block that is to be wiped loses what memory it may have where it is not written to.
+            let purges = 0..=if MITIGATIONS.zero_on_free { 20 } else { 0 };
             assert!(purges.contains(&(after.purge - before.purge)), "{size}");
         }
     });
@@ -380,23 +382,29 @@ fn the_quarantine_survives_a_change_of_its_budget() {
 #[test]
 fn memory_goes_back_after_the_delay_by_who_next_takes_a_slow_path() {
     alone("heap::tests::large::memory_goes_back_after_the_delay_by_who_next_takes_a_slow_path", || {
-        options::set(Setting::PurgeDelay, 200);
+        const DELAY: u64 = 200;
+        options::set(Setting::PurgeDelay, i64::try_from(DELAY).unwrap());
         collect(Collect::Fully);
         let before = segment::committed::purged();
+        let given_back = || segment::committed::purged() - before;
+        // A machine may be so busy that the delay passes meanwhile: then nothing was to be seen, and all goes sooner.
+        let keeps_all = |since: Instant| since.elapsed() >= Duration::from_millis(DELAY) || given_back() == 0;
         // A page of blocks that is given up, and a large block.
         let (other, large) = (Held::of(100_000), Held::of(200_000));
+        let freeing = Instant::now();
         thread::spawn(|| Held::of(100_000).free()).join().unwrap();
         large.free();
         beat();
-        assert_eq!(segment::committed::purged(), before, "not yet");
+        assert!(keeps_all(freeing), "not yet");
         // What is dirty ages when a purge comes by, and goes when the next one does.
-        pass(200);
+        pass(DELAY);
+        let aging = Instant::now();
         beat();
-        assert_eq!(segment::committed::purged(), before, "not yet either");
-        pass(200);
+        assert!(keeps_all(aging) || freeing.elapsed() >= Duration::from_millis(2 * DELAY), "not yet either");
+        pass(DELAY);
         beat();
         let given = Class::of(100_000).unwrap().page_slices() + 4;
-        assert_eq!(segment::committed::purged() - before, given * SLICE);
+        assert_eq!(given_back(), given * SLICE);
         other.free();
     });
 }
