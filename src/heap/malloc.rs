@@ -293,8 +293,7 @@ fn allocate_shaped(heap: Option<&'static Heap>, size: usize, shape: SingleShape,
     });
     let Ok(single) = single else { return ptr::null_mut() };
     if terms.fill() == Fill::Zero && single.contents == Contents::Unknown {
-        // SAFETY: a block that was just made, and has room for that much.
-        unsafe { single.start.as_ptr().write_bytes(0, single.size) };
+        segment::wipe_single(&single);
     }
     if MITIGATIONS.canaries
         && let Some((segment, granule)) = map::find(UserPtr::new(single.start.as_ptr()))

@@ -26,6 +26,8 @@ pub(crate) struct Calls {
     pub(crate) seal: u64,
     /// Properties were told: no part of core dumps, fit for huge pages.
     pub(crate) advise: u64,
+    /// It was asked which OS pages have memory.
+    pub(crate) ask: u64,
     /// Random bytes were asked for.
     pub(crate) random: u64,
     /// Of all these, how many failed.
@@ -44,6 +46,7 @@ pub(super) struct Counters {
     pub(super) remap: AtomicU64,
     pub(super) seal: AtomicU64,
     pub(super) advise: AtomicU64,
+    pub(super) ask: AtomicU64,
     pub(super) random: AtomicU64,
     failed: AtomicU64,
 }
@@ -59,6 +62,7 @@ pub(super) static COUNTERS: Counters = Counters {
     remap: AtomicU64::new(0),
     seal: AtomicU64::new(0),
     advise: AtomicU64::new(0),
+    ask: AtomicU64::new(0),
     random: AtomicU64::new(0),
     failed: AtomicU64::new(0),
 };
@@ -85,6 +89,7 @@ pub(crate) fn calls() -> Calls {
         remap: COUNTERS.remap.load(Relaxed),
         seal: COUNTERS.seal.load(Relaxed),
         advise: COUNTERS.advise.load(Relaxed),
+        ask: COUNTERS.ask.load(Relaxed),
         random: COUNTERS.random.load(Relaxed),
         failed: COUNTERS.failed.load(Relaxed),
     }

@@ -263,6 +263,7 @@ fn every_kind_of_call_is_counted() {
     let unguarded = unsafe { unguard(from) };
     // SAFETY: two reservations of ours.
     let moved = unsafe { move_pages(from, to) };
+    let _ = present(from, &mut [0; 1]);
     done(from);
     if moved.is_ok() {
         done(to);
@@ -273,7 +274,7 @@ fn every_kind_of_call_is_counted() {
     let after = calls();
     assert!(after.reserve >= before.reserve + 2 && after.release > before.release && after.protect > before.protect);
     assert!(after.guard > before.guard && after.unguard > before.unguard && after.purge > before.purge);
-    assert!(after.remap > before.remap && after.random > before.random);
+    assert!(after.remap > before.remap && after.random > before.random && after.ask > before.ask);
     assert!(after.failed >= before.failed + failed as u64);
 }
 

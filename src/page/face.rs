@@ -67,6 +67,8 @@ pub(crate) struct Face {
     hand: AtomicUsize,
     /// What a page's one block was asked for with, in whole OS pages.
     asked: AtomicUsize,
+    /// So many bytes from the start of a page's one block on, or of an earlier one's there, had memory when the kernel was asked last.
+    filled: AtomicUsize,
     /// The first block.
     start: AtomicPtr<u8>,
 }
@@ -113,6 +115,7 @@ impl Face {
             born: AtomicU32::new(0),
             hand: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
+            filled: AtomicUsize::new(0),
             canary: [AtomicU64::new(0), AtomicU64::new(0)],
         }
     }
@@ -203,6 +206,16 @@ impl Face {
     /// What a page's one block was asked for with, in whole OS pages.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Relaxed)
+    }
+
+    /// So many bytes from the start on have memory, as far as is known. It outlives the block.
+    pub(crate) fn filled(&self) -> usize {
+        self.filled.load(Relaxed)
+    }
+
+    /// Changes what is known.
+    pub(crate) fn set_filled(&self, bytes: usize) {
+        self.filled.store(bytes, Relaxed);
     }
 
     fn describe(&self, extent: &Extent) {

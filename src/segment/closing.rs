@@ -130,6 +130,7 @@ impl Segment {
     pub(super) fn empty(&self, range: &Range, locked: &Locked) {
         let Some(page) = range.page() else { return };
         let Some((whole, _)) = self.place_of(page) else { return };
+        page.face.set_filled(0);
         // SAFETY: the range of a freed block, which waits.
         if unsafe { os::purge(whole) }.is_ok() {
             match self.role() {

@@ -20,7 +20,7 @@
 //! given up, never on the paths of malloc and free.
 //!
 //! Reading order: [`map`], [`meta`], [`slices`], [`arena`], [`mod@area`], [`budget`], [`access`], [`closing`], [`broad`], [`body`], [`zone`], [`space`], [`single`], [`singles`],
-//! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`vacant`], [`orphans`], [`sampled`], [`trace`], [`voids`]; then what the statistics ask for: [`committed`],
+//! [`huge`], [`ranges`], [`quarantine`], [`purge`], [`vacant`], [`wiping`], [`orphans`], [`sampled`], [`trace`], [`voids`]; then what the statistics ask for: [`committed`],
 //! [`tally`], [`peak`].
 
 mod access;
@@ -48,6 +48,7 @@ mod tally;
 mod trace;
 mod vacant;
 mod voids;
+mod wiping;
 mod zone;
 
 pub use area::{ArenaId, Brought, NoArena, Use};
@@ -70,6 +71,7 @@ pub(crate) use singles::Singles;
 pub(crate) use space::{Run, claim, huge_bytes, segments, segments_of};
 pub(crate) use tally::Tally;
 pub(crate) use voids::{allocate as allocate_void, free as free_void};
+pub(crate) use wiping::wipe_single;
 
 use crate::entropy::Rng;
 use crate::geometry::{Class, Granule, SEGMENT, SLICE, SLICES, UserPtr};

@@ -47,10 +47,6 @@ pub(super) const fn is_exact(size: usize) -> bool {
     MITIGATIONS.canaries || (MITIGATIONS.free_checks && size > LARGE_MAX)
 }
 
-/// Up to so many bytes a block that is to hold nothing is filled with zeros; above it, its memory is given back. The kernel's zeros cost
-/// less only where not all is written to: to whom writes to each OS page of 256 KiB, ten times what ours cost.
-const WIPED_BY_HAND: usize = 1 << 22;
-
 /// What a block's size is a multiple of besides OS pages: the guard stands behind an eighth more than was asked for at most. Then
 /// ranges need not be changed to serve blocks of other sizes.
 fn step_of(size: usize) -> usize {
@@ -190,8 +186,9 @@ fn allocate_shared(
     let block = span.part(shape.front, shape.size).ok_or(Errno::NOMEM)?;
     segment.set_heads(run.first, run.count);
     let page = bear(segment, run.first, run.count, shape, block.start())?;
+    page.face.set_filled(0);
     Singles::link(list, page, locked);
-    Ok(Single { start: block.start(), size: block.len(), contents: segment.wiped(block, run.contents) })
+    Ok(Single { start: block.start(), size: block.len(), contents: segment.wiped(page, block, run.contents) })
 }
 
 /// The shape that a block for `shape` has where one of `old` bytes is, or was: the guard of a larger one stays where it is, if it may.
@@ -212,7 +209,7 @@ fn revive(range: &Range, shape: &SingleShape, contents: Contents) -> Result<Sing
     page.face.put_down();
     // SAFETY: the block that was just made.
     let block = unsafe { Span::new(start, shape.size) };
-    Ok(Single { start, size: shape.size, contents: segment.wiped(block, contents) })
+    Ok(Single { start, size: shape.size, contents: segment.wiped(page, block, contents) })
 }
 
 pub(super) fn bear(
@@ -343,16 +340,11 @@ pub(crate) fn resize(segment: &'static Segment, page: &'static Page, shape: &Sin
 
 impl Segment {
     /// What a new block holds, when it has been seen to that it holds nothing if this build promises so.
-    fn wiped(&self, block: Span, contents: Contents) -> Contents {
+    fn wiped(&self, page: &Page, block: Span, contents: Contents) -> Contents {
         if !MITIGATIONS.zero_on_free || contents == Contents::Zero {
             return contents;
         }
-        // SAFETY: the new block's memory, which nobody knows of yet.
-        if block.len() > WIPED_BY_HAND && !self.is_brought() && unsafe { os::purge(block) }.is_ok() {
-            return Contents::Zero;
-        }
-        // SAFETY: as above; it is open.
-        unsafe { block.start().as_ptr().write_bytes(0, block.len()) };
+        self.wipe_block(page, block);
         Contents::Zero
     }
 

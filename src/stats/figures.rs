@@ -158,6 +158,8 @@ pub struct SystemCalls {
     pub seal: u64,
     /// To give memory properties: that it is no part of core dumps, that it may have huge pages.
     pub advise: u64,
+    /// To ask which pages of the system have memory.
+    pub ask: u64,
     /// For random bytes.
     pub random: u64,
     /// How many of all these failed. Some are meant to: that is how it is found out what the kernel can do.

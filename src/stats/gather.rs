@@ -77,9 +77,9 @@ fn classes(tally: &Tally) -> [ClassStats; CLASSES] {
 }
 
 fn system_calls() -> SystemCalls {
-    let os::Calls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed } =
+    let os::Calls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, ask, random, failed } =
         os::calls();
-    SystemCalls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed }
+    SystemCalls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, ask, random, failed }
 }
 
 #[cfg(test)]

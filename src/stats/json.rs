@@ -96,11 +96,26 @@ impl Stats {
 }
 
 fn write_calls(calls: &SystemCalls, out: &mut dyn FnMut(&[u8])) {
-    let SystemCalls { reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed } =
-        calls;
+    let SystemCalls {
+        reserve,
+        release,
+        protect,
+        guard,
+        unguard,
+        purge,
+        renew,
+        remap,
+        seal,
+        advise,
+        ask,
+        random,
+        failed,
+    } = calls;
     let mut line = Line::new();
     line.push_str(" \"system_calls\": {");
-    fields!(&mut line, reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, random, failed);
+    fields!(
+        &mut line, reserve, release, protect, guard, unguard, purge, renew, remap, seal, advise, ask, random, failed
+    );
     line.push_str("},");
     out(line.end());
 }

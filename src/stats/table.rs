@@ -137,6 +137,7 @@ impl Stats {
             ("  remap", calls.remap),
             ("  seal", calls.seal),
             ("  advise", calls.advise),
+            ("  ask", calls.ask),
             ("  random", calls.random),
             ("  failed", calls.failed),
         ];
@@ -239,7 +240,7 @@ mod tests {
         }
         let names = "live blocks/committed/reserved/metadata/quarantined/purged in all/segments/pages/full pages/abandoned pages/\
             posted blocks/sampled/sampled and freed/sampled blocks/sampled in all/guards/guards left out/left open/guard maps/threads/forks";
-        let indented = "reserve/release/protect/guard/unguard/renew/remap/seal/advise/random/failed/large";
+        let indented = "reserve/release/protect/guard/unguard/renew/remap/seal/advise/ask/random/failed/large";
         let indented = indented.split('/').map(|name| std::format!("  {name}  "));
         for name in names.split('/').map(|name| std::format!("{name}  ")).chain(indented) {
             assert_eq!(lines.iter().filter(|line| line.starts_with(&name)).count(), 1, "{name}");

@@ -248,6 +248,19 @@ pub(crate) unsafe fn purge(span: Span) -> Result<(), Errno> {
     counted(&COUNTERS.purge, unsafe { advise(span, libc::MADV_DONTNEED) })
 }
 
+/// Which OS pages of the span have memory at hand: the lowest bit of a byte for each. What was swapped out has none.
+///
+/// # Errors
+/// The kernel's: ENOSYS where a filter refuses the call. EINVAL if the bytes are not as many as the OS pages.
+pub(crate) fn present(span: Span, bytes: &mut [u8]) -> Result<(), Errno> {
+    if bytes.len().checked_mul(page_size()) != Some(span.len()) {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: the call touches no memory but the bytes, of which it writes one for each OS page of the span.
+    let asked = unsafe { libc::mincore(span.start().as_ptr().cast(), span.len(), bytes.as_mut_ptr()) };
+    counted(&COUNTERS.ask, if asked == 0 { Ok(()) } else { Err(last()) })
+}
+
 /// Moves the pages of `from` to the start of `to`, which is as long or longer; all of `to` is then readable and writable,
 /// and the part behind the moved pages reads as zero. `from` stays ours and open, and reads as zero.
 ///

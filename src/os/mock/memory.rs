@@ -143,6 +143,19 @@ pub(crate) unsafe fn purge(span: Span) -> Result<(), Errno> {
     counted(&COUNTERS.purge, change(span, true, |_| {}))
 }
 
+/// Which OS pages of the span have memory at hand: all of them.
+///
+/// # Errors
+/// ENOSYS, as where a filter refuses the call. EINVAL if the bytes are not as many as the OS pages.
+pub(crate) fn present(span: Span, bytes: &mut [u8]) -> Result<(), Errno> {
+    if bytes.len().checked_mul(PAGE) != Some(span.len()) {
+        return Err(Errno::INVAL);
+    }
+    counted(&COUNTERS.ask, may_fail(Errno(38)))?;
+    bytes.fill(1);
+    Ok(())
+}
+
 /// Zeroes a span and changes its pages.
 fn change(span: Span, possible: bool, mut change: impl FnMut(&mut Page)) -> Result<(), Errno> {
     may_fail(Errno::INVAL)?;
