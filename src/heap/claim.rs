@@ -74,10 +74,21 @@ impl Claim {
         }
     }
 
-    /// Whether it is plainly true of a live block of a page that the calling thread owns. If not, `check` says what is wrong, if anything.
+    /// Whether it is plainly true of a live block of `room` bytes. If not, `check` says what is wrong, if anything.
     #[inline(always)]
     pub(super) fn is_plain(self, segment: &'static Segment, page: &'static Page, block: Block, room: usize) -> bool {
         page.is_block_whole(segment.tables(), block, room, self.origin(), self.size())
+    }
+
+    /// The same for a page of which only that is known that the calling thread does not own it. Not for a page of one block, whose trailer is
+    /// looked at by who has claimed it.
+    #[inline(always)]
+    pub(super) fn is_plain_elsewhere(self, pointer: UserPtr, segment: &'static Segment, page: &'static Page) -> bool {
+        if !page.face.has_a_class() {
+            return false;
+        }
+        let (block, room) = (page.face.block(pointer.address()), page.face.block_size());
+        self.is_plain(segment, page, block, room)
     }
 
     /// Stops the process unless the claim is true of the live block, as far as this build can tell, and its canary whole.

@@ -58,7 +58,7 @@ pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim)
     }
     let thread = Thread::current();
     let Some(owned) = page.owned_by(thread.map_or(ptr::null_mut(), Thread::me)) else {
-        return if MITIGATIONS.canaries {
+        return if MITIGATIONS.canaries && !claim.is_plain_elsewhere(pointer, segment, page) {
             let (form, size, align) = claim.parts();
             free_foreign(pointer, operation, form, size, align)
         } else {
@@ -124,7 +124,7 @@ fn free_doubtful(pointer: UserPtr, operation: Operation, form: Form, size: usize
     }
 }
 
-/// With canaries: the block lies in a page of another thread, or of none.
+/// With canaries: the block lies in a page of another thread, or of none, and not everything is plain.
 #[inline(never)]
 fn free_foreign(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
     let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };

@@ -284,17 +284,17 @@ impl Block {
 
 /// The bytes of a block behind what was requested, a word at least, and how they are covered without a loop where there are few.
 #[derive(Clone, Copy)]
-struct Slack {
+pub(super) struct Slack {
     /// Where they begin.
-    from: usize,
+    pub(super) from: usize,
     /// Where they end: the block's size.
-    end: usize,
+    pub(super) end: usize,
 }
 
 impl Slack {
     /// Whether three words that may overlap cover them: so in small classes.
     #[inline(always)]
-    const fn is_short(self) -> bool {
+    pub(super) const fn is_short(self) -> bool {
         self.end.wrapping_sub(self.from) <= 24
     }
 

@@ -30,6 +30,7 @@
 //! A child draws new keys. Blocks that it has inherited keep the trailers of its parent, so the keys of earlier generations are
 //! kept, and [`Page::examine`] tries them, from that in which the page was born on, when the word of today does not fit.
 
+use super::block::Slack;
 use super::{Block, Kind, Page, Tables};
 use crate::entropy;
 use crate::geometry::Granule;
@@ -117,18 +118,39 @@ fn word([first, second]: [u64; 2], address: usize, requested: usize, origin: Ori
     ((product >> 64) as u64 ^ product as u64) & !0xff
 }
 
+/// The slack is known from now on: whoever sees it sees the trailer.
+#[inline(always)]
+fn show(tables: &Tables, block: Block, slack: usize) {
+    fence(Release);
+    tables.set_slack(Granule::of(block.address()), slack);
+}
+
+/// A call of its own, and the last one that malloc makes, so that its fast path needs no frame.
+#[inline(never)]
+fn plant_long(tables: &Tables, block: Block, size: usize, requested: usize, word: u64) -> Block {
+    // SAFETY: as in `Page::plant`.
+    unsafe { block.plant(requested, size, word) }
+    show(tables, block, size.wrapping_sub(requested));
+    block
+}
+
 impl Page {
     /// Plants the trailer of a block that is handed out.
     ///
     /// Its slack is 0 until then: in the child of a fork in between, the block is live, and nobody's, and not looked at.
+    ///
+    /// Gives the block back, so that who has no more to do than to return it need not keep it.
     #[inline(always)]
-    pub(crate) fn plant(&self, tables: &Tables, block: Block, size: usize, requested: usize, origin: Origin) {
+    pub(crate) fn plant(&self, tables: &Tables, block: Block, size: usize, requested: usize, origin: Origin) -> Block {
         let word = word(self.face.canary_keys(), block.address(), requested, origin);
-        // SAFETY: the callers have chosen the block for `padded(requested)` bytes, and it is theirs.
-        unsafe { block.plant(requested, size, word) }
-        // Whoever sees the slack sees the trailer.
-        fence(Release);
-        tables.set_slack(Granule::of(block.address()), size.wrapping_sub(requested));
+        if (Slack { from: requested, end: size }).is_short() {
+            // SAFETY: the callers have chosen the block for `padded(requested)` bytes, and it is theirs.
+            unsafe { block.plant(requested, size, word) }
+            show(tables, block, size.wrapping_sub(requested));
+            block
+        } else {
+            plant_long(tables, block, size, requested, word)
+        }
     }
 
     /// The same for a block that is live already and changes its size or its origin.
@@ -136,7 +158,7 @@ impl Page {
         self.clear_slack(tables, block);
         // Whoever has seen anything of what follows sees that the slack was unknown before.
         fence(Release);
-        self.plant(tables, block, self.face.block_size(), requested, origin);
+        let _ = self.plant(tables, block, self.face.block_size(), requested, origin);
     }
 
     /// What stands alone has margins instead, and starts at any granule: no place for it in the table. What has no bytes has none behind

@@ -130,7 +130,9 @@ fn what_is_not_in_use_is_inaccessible_when_all_is_given_back() {
     let _turn = turn();
     free_all([100, 5000, 100_000, 200_000, 3_000_000].map(Held::of));
     collect(Collect::Fully);
-    for segment in segment::segments().filter(|segment| segment.role() == Role::Shared) {
+    // Under a checker other tests, in the same process, have brought memory that takes no protections.
+    let closable = |segment: &&segment::Segment| segment.role() == Role::Shared && !segment.is_pinned();
+    for segment in segment::segments().filter(closable) {
         let unused = (0..SLICES).filter(|&slice| !segment.is_used(slice));
         for slice in unused.step_by(if MOCK { 1 } else { 23 }) {
             inaccessible(segment.base().wrapping_add(slice * SLICE + SLICE / 2), "an unused slice");
