@@ -7,7 +7,7 @@
 //!  allocator  whose heap is misused: Ravelin's, or that of any malloc
 //!  operators  C++'s
 //!  outcome    what has come of a case under an allocator that promises nothing
-//!  run        plays many, counts, prints; page writes the same for a browser
+//!  run        plays many; played is what came of one, tally counts, text tells it, page writes it for a browser
 //! ```
 //!
 //! # Two programs
@@ -30,7 +30,10 @@ pub mod cases;
 pub mod operators;
 pub mod outcome;
 pub mod page;
+pub mod played;
 pub mod record;
 pub mod run;
 pub mod stage;
 pub mod table;
+pub mod tally;
+pub mod text;

@@ -1,8 +1,9 @@
 //! The same as a page for a browser: self-contained, with a colour for each outcome and what was said on hover.
 
 use crate::outcome::Outcome;
-use crate::run::{Played, Tally};
+use crate::played::Played;
 use crate::table::{ROWS, group_title};
+use crate::tally::Tally;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

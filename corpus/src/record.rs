@@ -1,7 +1,7 @@
 //! What has come of each row before, so that a change is noticed also where nothing is promised.
 
 use crate::outcome::Outcome;
-use crate::run::Played;
+use crate::played::Played;
 use crate::table::{ROWS, position};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,18 +1,18 @@
-//! Plays many cases side by side, counts, and prints.
+//! Plays many cases side by side, and tells of them as it is asked to.
 
 use crate::allocator::{self, Allocator};
-use crate::outcome::{self, Outcome};
 use crate::page;
+use crate::played::Played;
 use crate::record::Record;
-use crate::stage::{self, Callable, Case, Cases, End, Setting, Start};
-use crate::table::{self, Column, ROWS, group_title};
+use crate::stage::{self, Callable, Case, Cases, Setting, Start};
+use crate::table::{self, Column};
+use crate::text;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -66,46 +66,6 @@ pub struct Args {
     /// Seconds after which a case counts as hung; 120 if not said where a column is asserted, which nothing should hang in, and else 20
     #[arg(long)]
     patience: Option<u64>,
-}
-
-/// What came of one case.
-#[derive(Debug, Serialize)]
-pub struct Played {
-    /// The case.
-    pub case: String,
-    /// Its row.
-    pub row: &'static str,
-    /// The allocator, or the column.
-    pub under: String,
-    /// What was promised there, if anything was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub promise: Option<&'static str>,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// How long the process lived.
-    pub milliseconds: u128,
-    /// The first line of what was said.
-    pub words: String,
-    /// How the promise was broken.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
-}
-
-#[cfg(test)]
-impl Played {
-    /// One of column h that took no time and said nothing.
-    pub(crate) fn example(case: &str, row: &'static str, promise: &'static str, outcome: Outcome) -> Played {
-        Played {
-            case: case.into(),
-            row,
-            under: "h".into(),
-            promise: Some(promise),
-            outcome,
-            milliseconds: 1,
-            words: String::new(),
-            failure: None,
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -177,9 +137,9 @@ pub fn main(allocator: Allocator, cases: fn() -> Cases, args: impl IntoIterator<
     if args.json {
         println!("{}", serde_json::to_string_pretty(&played)?);
     } else if args.markdown {
-        print!("{}", totals(&played, &names));
+        print!("{}", text::totals(&played, &names));
     } else {
-        print!("{}", table(&played, &names, args.cases));
+        print!("{}", text::table(&played, &names, args.cases));
     }
     if let Some(file) = &args.html {
         fs::write(file, page::of(&played, &names)).with_context(|| file.display().to_string())?;
@@ -196,8 +156,8 @@ pub fn main(allocator: Allocator, cases: fn() -> Cases, args: impl IntoIterator<
         .filter_map(|case| case.failure.as_ref().map(|why| format!("{} in {}: {why}", case.case, case.under)))
         .collect();
     if let Some(file) = &args.check {
-        let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        broken.extend(Record::read(&text).differences(&played));
+        let recorded = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        broken.extend(Record::read(&recorded).differences(&played));
     }
     broken.iter().for_each(|line| eprintln!("CHANGED: {line}"));
     if broken.is_empty() { Ok(()) } else { bail!("{} cells are not what they were", broken.len()) }
@@ -267,182 +227,4 @@ fn play_all(cases: &[Case], contenders: &[Contender], jobs: Option<usize>) -> Ve
         Played::of(case, contender.setting.column, contender.name.clone(), &end)
     });
     results.collect()
-}
-
-impl Played {
-    /// What the end of its process says of a case under an allocator, or in a column.
-    #[must_use]
-    pub fn of(case: &Case, column: Option<Column>, under: String, end: &End) -> Played {
-        let promise = column.map(|column| case.cell(column).expect);
-        let failure = match end.skipped() {
-            Some(_) => None,
-            None => promise.and_then(|expect| expect.judge(end).err()),
-        };
-        // A play that promises to say something has said it: nothing was to be noticed.
-        let outcome = match (outcome::of(case, end), promise) {
-            (Outcome::Unnoticed, Some(promise)) if failure.is_none() && promise.is_survival() => Outcome::Well,
-            (outcome, _) => outcome,
-        };
-        Played {
-            case: case.name.clone(),
-            row: case.row().id,
-            under,
-            promise: promise.map(|expect| expect.letter()),
-            outcome,
-            milliseconds: end.basic().lived().as_millis(),
-            words: outcome::words(end),
-            failure: failure.map(|why| format!("{why}{end}")),
-        }
-    }
-}
-
-/// Counts of outcomes.
-#[derive(Clone, Debug, Default)]
-pub struct Tally(BTreeMap<Outcome, usize>);
-
-impl Tally {
-    /// Of these.
-    pub fn of<'a>(played: impl IntoIterator<Item = &'a Played>) -> Tally {
-        let mut tally = Tally::default();
-        played.into_iter().for_each(|case| *tally.0.entry(case.outcome).or_default() += 1);
-        tally
-    }
-
-    /// How many there are of one.
-    #[must_use]
-    pub fn count(&self, outcome: Outcome) -> usize {
-        self.0.get(&outcome).copied().unwrap_or(0)
-    }
-
-    /// Of all those that could be played.
-    #[must_use]
-    pub fn total(&self) -> usize {
-        self.0.iter().filter(|(outcome, _)| **outcome != Outcome::Skipped).map(|(_, count)| count).sum()
-    }
-
-    /// Misuses caught and correct things gone well.
-    #[must_use]
-    pub fn good(&self) -> usize {
-        self.0.iter().filter(|(outcome, _)| outcome.is_good()).map(|(_, count)| count).sum()
-    }
-
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Such as `D84`, or `D80 N4`.
-    #[must_use]
-    pub fn brief(&self) -> String {
-        let parts: Vec<String> = self.0.iter().map(|(outcome, count)| format!("{}{count}", outcome.letter())).collect();
-        parts.join(" ")
-    }
-}
-
-/// What was played, as a table for a terminal.
-#[must_use]
-pub fn table(played: &[Played], names: &[&str], every_case: bool) -> String {
-    let mut text = String::new();
-    let width = names.iter().map(|name| name.len()).max().unwrap_or(0).max(15) + 1;
-    let line = |text: &mut String, head: &str, rest: &str, cells: &[String]| {
-        let _ = write!(text, "{head:4} {rest:56}");
-        for cell in cells {
-            let _ = write!(text, " {cell:width$}");
-        }
-        text.truncate(text.trim_end().len());
-        text.push('\n');
-    };
-    let head: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    line(&mut text, "", "", &head);
-    let mut groups: BTreeMap<&str, Vec<&Played>> = BTreeMap::new();
-    played.iter().for_each(|case| groups.entry(&case.row[..1]).or_default().push(case));
-    for (group, played) in &groups {
-        let _ = writeln!(text, "\n{group}. {}", group_title(group));
-        for row in ROWS.iter().filter(|row| row.group() == *group) {
-            let of_row: Vec<&&Played> = played.iter().filter(|case| case.row == row.id).collect();
-            if of_row.is_empty() {
-                continue;
-            }
-            let cells = by_name(names, |name| {
-                Tally::of(of_row.iter().filter(|case| case.under == name).map(|case| **case)).brief()
-            });
-            let title: String = row.title.chars().take(56).collect();
-            line(&mut text, row.id, &title, &cells);
-            if every_case {
-                let cases: BTreeSet<&str> = of_row.iter().map(|case| case.case.as_str()).collect();
-                for name in cases {
-                    let cells = by_name(names, |under| {
-                        let found = of_row.iter().find(|case| case.case == name && case.under == under);
-                        found.map_or_else(String::new, |case| case.outcome.letter().into())
-                    });
-                    line(&mut text, "", name, &cells);
-                }
-            }
-        }
-        let totals = by_name(names, |name| good_of(played.iter().copied().filter(|case| case.under == name)));
-        line(&mut text, "", "caught, or correct and gone well", &totals);
-    }
-    let _ = writeln!(text);
-    let totals = by_name(names, |name| good_of(played.iter().filter(|case| case.under == name)));
-    line(&mut text, "", "all groups", &totals);
-    let harm = by_name(names, |name| {
-        Tally::of(played.iter().filter(|case| case.under == name)).count(Outcome::Harmed).to_string()
-    });
-    line(&mut text, "", "harm seen", &harm);
-    let _ = writeln!(text);
-    for outcome in Outcome::ALL {
-        if played.iter().any(|case| case.outcome == outcome) {
-            let _ = writeln!(text, "{:2} {}", outcome.letter(), outcome.meaning());
-        }
-    }
-    text
-}
-
-/// Totals by group, in Markdown: misuses caught and correct things gone well, of all that were played.
-#[must_use]
-pub fn totals(played: &[Played], names: &[&str]) -> String {
-    let mut text = format!("| | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
-    let groups: BTreeSet<&str> = played.iter().map(|case| case.row.get(..1).unwrap_or_default()).collect();
-    let mut line = |head: &str, cell: &dyn Fn(&str) -> String| {
-        let _ = writeln!(text, "| {head} | {} |", by_name(names, cell).join(" | "));
-    };
-    for group in groups {
-        let of_group =
-            |name: &str| good_of(played.iter().filter(|case| case.under == name && case.row.starts_with(group)));
-        line(&format!("{group}. {}", group_title(group)), &of_group);
-    }
-    line("all", &|name| good_of(played.iter().filter(|case| case.under == name)));
-    for outcome in
-        [Outcome::Crashed, Outcome::Reported, Outcome::Unnoticed, Outcome::Harmed, Outcome::Hung, Outcome::Wrong]
-    {
-        let count = |name: &str| Tally::of(played.iter().filter(|case| case.under == name)).count(outcome).to_string();
-        line(outcome.meaning(), &count);
-    }
-    text
-}
-
-fn by_name(names: &[&str], cell: impl Fn(&str) -> String) -> Vec<String> {
-    names.iter().map(|name| cell(name)).collect()
-}
-
-fn good_of<'a>(played: impl IntoIterator<Item = &'a Played>) -> String {
-    let tally = Tally::of(played);
-    format!("{}/{}", tally.good(), tally.total())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn totals_count_what_was_caught_and_what_went_well() {
-        let tally = Tally::of(&[
-            Played::example("a", "A1", "D", Outcome::Died),
-            Played::example("b", "A1", "D", Outcome::Skipped),
-            Played::example("c", "A1", "D", Outcome::Reported),
-            Played::example("d", "J1", "OK", Outcome::Well),
-        ]);
-        assert_eq!((tally.good(), tally.total()), (2, 3));
-    }
 }

@@ -1,7 +1,7 @@
 //! What the floors above say and hear of faults: which access it was, whom to ask, and where a stack ends.
 
 use core::ptr;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 /// What the program tried to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) struct Watch {
 pub(crate) struct StackBounds {
     pub(crate) low: AtomicUsize,
     pub(crate) high: AtomicUsize,
+    /// Whether it is the thread's own, all of which is there up to the end.
+    pub(crate) is_own: AtomicBool,
 }
 
 /// From where on a thread's callers are looked for.

@@ -230,7 +230,7 @@ impl Segment {
     }
 
     /// And it takes no protections.
-    fn is_pinned(&self) -> bool {
+    pub(crate) fn is_pinned(&self) -> bool {
         self.nature().has(Nature::PINNED)
     }
 

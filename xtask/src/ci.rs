@@ -9,7 +9,7 @@ use crate::real_programs::{self, Size};
 use crate::steps::Steps;
 use crate::{
     aarch64, bench, corpus, dist, features, fuzz, instructions, loom, memcheck, mimalloc_tests, miri, mock, musl,
-    packages, panics, release, seccomp, shell,
+    packages, panics, release, seccomp, shell, unsupported,
 };
 
 #[derive(clap::Args)]
@@ -58,6 +58,7 @@ pub const STEPS: &[Step] = &[
     ("miri", || miri::run(&miri::Args { full: false, filters: vec![] })),
     ("musl", musl::run),
     ("aarch64 compiles", || aarch64::run(&aarch64::Args { check: true })),
+    ("unsupported platforms", unsupported::run),
     ("dist", dist::run),
     ("packages", packages::run),
     ("mimalloc's tests", mimalloc_tests::run),

@@ -36,6 +36,7 @@ mod shell;
 mod soak;
 mod solvespace;
 mod steps;
+mod unsupported;
 
 use std::process::ExitCode;
 
@@ -94,6 +95,8 @@ enum Task {
     Aarch64(aarch64::Args),
     /// Unit tests linked with musl
     Musl,
+    /// A platform that is not supported is refused at compile time, in words that help
+    Unsupported,
     /// Producers, consumers and forks for some minutes: no report, and memory stays level
     Soak(soak::Args),
     /// Run the fuzz targets, and count their executions
@@ -136,6 +139,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Mock => mock::run(),
         Task::Aarch64(args) => aarch64::run(args),
         Task::Musl => musl::run(),
+        Task::Unsupported => unsupported::run(),
         Task::Soak(args) => soak::run(args),
         Task::Fuzz(args) => fuzz::run(args),
         Task::Corpus(args) => corpus::run(args),

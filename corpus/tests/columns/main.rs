@@ -13,8 +13,8 @@ mod our_own_memory;
 
 use corpus::allocator::{Allocator, Collect, Damage, choose};
 use corpus::operators::{Form, Operators};
+use corpus::played::Played;
 use corpus::record::Record;
-use corpus::run::Played;
 use corpus::stage::{self, Case, Cases, Setting, Start};
 use corpus::table::Column;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};

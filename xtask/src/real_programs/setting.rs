@@ -152,6 +152,8 @@ impl<'a> Bench<'a> {
         };
         // SAFETY: the closure only makes a system call.
         unsafe { command.pre_exec(death_with_parent) };
+        // SAFETY: as above.
+        unsafe { command.pre_exec(hear_interrupts) };
         let start = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {shown}"))?;
         let id = libc::pid_t::try_from(child.id())?;
@@ -256,6 +258,18 @@ impl Drop for Running {
             }
         }
     }
+}
+
+/// A shell lets what it starts in the background ignore these signals, and so do their children: Python then raises no
+/// `KeyboardInterrupt`, and its tests of that fail.
+fn hear_interrupts() -> io::Result<()> {
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: back to what the system does; no handler of ours.
+        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// Where runs have their folders: in memory if there is room, or else where temporary files go.
