@@ -10,6 +10,9 @@
 //! Ours run last before the fork and first after it, but for the handlers of a library that registered before anybody allocated: those run
 //! while the lock is held. The thread that holds it over the fork may therefore take it again. In the child they may allocate before
 //! pages are redrawn here; what their slow paths meet has a secret of the child's.
+//!
+//! A handler of a signal may fork, and may have interrupted whoever holds the lock. If the process has but one thread, that one is
+//! interrupted itself: parent and child both go on with what it was about, and with its lock.
 
 use super::abandon;
 use super::free::preserving_errno;
@@ -19,26 +22,42 @@ use crate::entropy;
 use crate::os::{self, valgrind::quiet};
 use crate::remote::Owner;
 use crate::segment::{self, space};
-use crate::sync::{AtomicBool, Relaxed};
+use crate::sync::{AtomicBool, AtomicU32, Relaxed};
 use core::ptr;
 
 /// Whether the process had but one thread when it forked: then nobody was in the middle of anything, not even a thread without a
 /// heap, of which nothing is known here. Written while the lock is held.
 static ALONE: AtomicBool = AtomicBool::new(false);
 
+/// Forks under way in handlers of signals that have interrupted the holder of the lock, which was alone: they leave it as it is.
+static WITHIN: AtomicU32 = AtomicU32::new(0);
+
 pub(super) extern "C" fn before() {
-    space::hold_over_fork();
-    ALONE.store(preserving_errno(os::is_only_thread), Relaxed);
+    let is_alone = preserving_errno(os::is_only_thread);
+    if !is_alone {
+        space::hold_over_fork();
+    } else if !space::try_to_hold_over_fork() {
+        WITHIN.store(WITHIN.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+    ALONE.store(is_alone, Relaxed);
+}
+
+/// What `before` has held is given back.
+fn release() {
+    match WITHIN.load(Relaxed) {
+        0 => space::release_after_fork(),
+        within => WITHIN.store(within.wrapping_sub(1), Relaxed),
+    }
 }
 
 pub(super) extern "C" fn after_in_parent() {
     FORKS.fetch_add(1, Relaxed);
-    space::release_after_fork();
+    release();
 }
 
 pub(super) extern "C" fn after_in_child() {
     let _quiet = quiet();
-    space::release_after_fork();
+    release();
     FORKS.fetch_add(1, Relaxed);
     if entropy::renew().is_err() {
         die_without_randomness();

@@ -228,13 +228,16 @@ impl Thread {
         if quarantine.budget.load(Relaxed) == 0 {
             return self.release(waiting, attention);
         }
-        while !quarantine.is_empty() {
+        loop {
+            // Also if none waits: places from which blocks were forgotten are not vacant before.
             self.release_some(LEAVING, attention);
             if quarantine.enter(waiting, size).is_ok() {
                 return;
             }
+            if quarantine.is_empty() {
+                return quarantine.enter_alone(waiting, size);
+            }
         }
-        quarantine.enter_alone(waiting, size);
     }
 
     /// So many places become vacant, and the blocks there go to their pages' lists.

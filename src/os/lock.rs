@@ -53,17 +53,21 @@ impl Lock {
     /// Takes the lock if nobody holds it.
     #[inline]
     pub(crate) fn try_acquire(&self) -> Option<Guard<'_>> {
-        match self.0.compare_exchange(FREE, HELD, Acquire, Relaxed) {
-            Ok(_) => Some(Guard(self)),
-            Err(_) => None,
-        }
+        if self.try_to_hold() { Some(Guard(self)) } else { None }
+    }
+
+    /// The same, to be given back by [`release`](Lock::release).
+    #[inline]
+    #[must_use]
+    pub(crate) fn try_to_hold(&self) -> bool {
+        self.0.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok()
     }
 
     /// Waits until the lock is this thread's, to be given back by [`release`](Lock::release): for fork, where the
     /// taking and the giving back are in different functions.
     #[inline]
     pub(crate) fn hold(&self) {
-        if self.0.compare_exchange(FREE, HELD, Acquire, Relaxed).is_err() {
+        if !self.try_to_hold() {
             self.hold_contended();
         }
     }

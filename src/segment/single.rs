@@ -41,10 +41,13 @@ pub(crate) struct SingleShape {
     pub(super) align: usize,
 }
 
-/// Whether a block of `size` bytes has no more OS pages than its request needs. Canaries fill what else it has, and a huge block has
-/// protections round it, whose moving is no dearer than its closing.
+/// A block with more bytes than this has its guard close in every build that checks. What else it had would come to much memory, which
+/// the kernel takes back and gives again in huge pages.
+const MOST_LOOSE: usize = 4 << 20;
+
+/// Whether a block of `size` bytes has no more OS pages than its request needs. Canaries fill what else it has.
 pub(super) const fn is_exact(size: usize) -> bool {
-    MITIGATIONS.canaries || (MITIGATIONS.free_checks && size > LARGE_MAX)
+    MITIGATIONS.canaries || (MITIGATIONS.free_checks && size > MOST_LOOSE)
 }
 
 /// What a block's size is a multiple of besides OS pages: the guard stands behind an eighth more than was asked for at most. Then
@@ -194,7 +197,8 @@ fn allocate_shared(
 /// The shape that a block for `shape` has where one of `old` bytes is, or was: the guard of a larger one stays where it is, if it may.
 /// To move it costs what lies beyond its memory, and the next block there a fault for each OS page.
 fn fitted_shape(shape: &SingleShape, old: usize) -> SingleShape {
-    let size = if is_exact(shape.size) { shape.size } else { shape.size.max(old) };
+    let larger = shape.size.max(old);
+    let size = if is_exact(larger) { shape.size } else { larger };
     SingleShape { size, ..*shape }
 }
 

@@ -86,6 +86,16 @@ pub(crate) fn hold_over_fork() {
     FORKING.store(os::thread_mark(), Relaxed);
 }
 
+/// The same, if nobody holds it.
+#[must_use]
+pub(crate) fn try_to_hold_over_fork() -> bool {
+    let held = LOCK.try_to_hold();
+    if held {
+        FORKING.store(os::thread_mark(), Relaxed);
+    }
+    held
+}
+
 pub(crate) fn release_after_fork() {
     FORKING.store(0, Relaxed);
     LOCK.release();

@@ -39,8 +39,9 @@ pub fn run(args: &Args) -> Result<()> {
 const EMULATOR: &str = "qemu-aarch64 -cpu max,sve=off -L /usr/aarch64-linux-gnu";
 
 /// Tests that qemu-user (7.2 and 10.0 tried) cannot play, and why.
-const NOT_EMULATED: [(&str, &str); 10] = [
+const NOT_EMULATED: [(&str, &str); 11] = [
     ("a_thread_is_alone_until_there_is_another", "a thread of qemu's own is there"),
+    ("a_thread_that_is_alone_may_fork_while_it_holds_the_lock", "a thread of qemu's own is there"),
     ("an_address_after_a_call_is_told_from_others", "process_vm_readv is not known"),
     ("a_stack_ends_where_the_kernel_says", "process_vm_readv is not known"),
     ("a_segment_in_use_stays_and_those_that_wait_for_the_purge", RLIMIT_AS),

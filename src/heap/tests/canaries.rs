@@ -274,6 +274,29 @@ fn as_many_blocks_wait_as_have_a_place_and_no_more_bytes_than_may() {
 
 #[test]
 #[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "forks")]
+fn a_child_that_has_forgotten_all_that_waited_detains_its_own_blocks_and_lets_go_of_them() {
+    if !MITIGATIONS.quarantine {
+        return;
+    }
+    let _turn = turn();
+    collect(Collect::Fully);
+    // Every place is taken, by blocks of one page.
+    let blocks: Vec<_> = (0..64).map(|_| allocate(100)).collect();
+    blocks.into_iter().for_each(|block| free(UserPtr::new(block)));
+    let ending = in_child(Birth::Fork, || {
+        // The page is drawn anew by then, and has them all.
+        let kept = allocate(100);
+        let forgotten = check_heap().is_ok_and(|census| census.quarantined == 0);
+        (0..300).for_each(|_| free(UserPtr::new(allocate(100))));
+        let is_bounded = check_heap().is_ok_and(|census| (1..=64).contains(&census.quarantined));
+        free(UserPtr::new(kept));
+        i32::from(!forgotten) | i32::from(!is_bounded) << 1
+    });
+    assert_eq!(ending, Some(Ending::Exit(0)));
+}
+
+#[test]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "forks")]
 fn a_child_accepts_the_canaries_that_it_inherits_and_plants_others() {
     if !MITIGATIONS.canaries {
         return;

@@ -198,3 +198,24 @@ fn handlers_that_were_registered_before_ours_may_allocate() {
         is_well();
     });
 }
+
+#[test]
+fn a_thread_that_is_alone_may_fork_while_it_holds_the_lock() {
+    // As a handler of a signal does that interrupts it. In a child, for a test has the harness's thread beside it.
+    alone("heap::tests::forks::a_thread_that_is_alone_may_fork_while_it_holds_the_lock", || {
+        Held::of(48).free();
+        let ending = in_child(Birth::Fork, || {
+            let locked = segment::space::lock();
+            let inner = in_child(Birth::Fork, || 0);
+            let is_held = segment::space::try_lock().is_none();
+            drop(locked);
+            let outer = in_child(Birth::Fork, || {
+                Held::of(500_000).free();
+                0
+            });
+            free_all([48, 3000, 500_000].map(Held::of));
+            i32::from(!is_held || [inner, outer] != [Some(Ending::Exit(0)); 2])
+        });
+        assert_eq!(ending, Some(Ending::Exit(0)));
+    });
+}

@@ -42,7 +42,7 @@ fn every_shape_is_guarded() {
         let start = block.start.as_ptr();
         let room = block.room();
         // A block may have an eighth more, and all the room that an earlier one had there.
-        let is_exact = MITIGATIONS.canaries || (MITIGATIONS.free_checks && size > LARGE_MAX);
+        let is_exact = MITIGATIONS.canaries || (MITIGATIONS.free_checks && size > 4 << 20);
         let slack = if is_exact { os::page_size() } else { os::page_size().max(4 * size) };
         assert!(room >= padded(size) && room - padded(size) < slack);
         assert_eq!(block.address() % align, 0);
