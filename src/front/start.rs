@@ -10,7 +10,7 @@ use crate::{heap, os, report, segment, stats};
 
 os::before_main!(before_main);
 
-extern "C" fn before_main() {
+fn before_main() {
     // Tests of the floors want to see them start.
     if !cfg!(test) {
         start();

@@ -105,6 +105,8 @@ pub(crate) use usage::Usage;
 pub(crate) use backend::brought::{is_mapped, take_gigantic};
 pub(crate) use backend::clock::milliseconds;
 pub(crate) use backend::constructor::before_main;
+#[cfg(not(any(miri, ravelin_mock, ravelin_loom)))]
+pub(crate) use backend::environment::{Constructor, Strings, with_environment};
 pub(crate) use backend::environment::{address_space_limit, environment, map_limit};
 pub(crate) use backend::error::{errno, set_errno, thread_mark};
 pub(crate) use backend::fault::{Front, front, watch_faults};

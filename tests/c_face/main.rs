@@ -62,6 +62,15 @@ fn the_library_may_be_opened_late_and_stays_when_it_is_closed() {
 }
 
 #[test]
+fn a_fork_may_wait_for_threads_that_allocate() {
+    let pool = plugin("pool.c");
+    // With the archive the program's constructors come after those of its libraries, and so do its fork handlers.
+    for way in [Way::Preloaded, Way::Shared] {
+        Program::build("forks_pool.c", way, Runtime::None, &[&pool]).holds(&[]);
+    }
+}
+
+#[test]
 fn every_operator_new_and_delete_works() {
     holds_in_every_way("operators.cpp", &[]);
 }

@@ -5,23 +5,41 @@ use crate::os::Errno;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr;
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::Ordering::Relaxed;
 use libc::{c_char, c_int};
 
+/// Strings, ended by a null.
+pub(crate) type Strings = *const *const c_char;
+/// What the loader calls. glibc's says how the program was started; musl's says nothing, and has set `environ` before.
+pub(crate) type Constructor = extern "C" fn(c_int, Strings, Strings);
+
 unsafe extern "C" {
-    /// The C library's list of "NAME=value" strings, ended by a null.
-    static environ: *const *const c_char;
+    /// The C library's list of "NAME=value" strings.
+    static environ: Strings;
+}
+
+/// While a constructor of ours runs: what the loader has given it.
+static GIVEN: AtomicPtr<*const c_char> = AtomicPtr::new(ptr::null_mut());
+
+/// Calls a constructor to which the loader has given these strings: they are the environment until the C library has one.
+pub(crate) fn with_environment(given: Strings, constructor: fn()) {
+    GIVEN.store(given.cast_mut(), Relaxed);
+    constructor();
+    GIVEN.store(ptr::null_mut(), Relaxed);
 }
 
 /// The environment, "NAME=value" each; empty in a privileged process, whose environment belongs to somebody else.
 ///
 /// To be read at first use and not kept: the program may change its environment later.
 pub(crate) fn environment() -> impl Iterator<Item = &'static [u8]> {
-    // SAFETY: a word of the C library's, set before any code of ours runs and read here before the program could race with it.
-    let start = unsafe { environ };
+    // SAFETY: a word of the C library's, read here before the program could race with it.
+    let known = unsafe { environ };
+    let start = if known.is_null() { GIVEN.load(Relaxed).cast_const() } else { known };
     Environment(if is_privileged() { ptr::null() } else { start })
 }
 
-struct Environment(*const *const c_char);
+struct Environment(Strings);
 
 impl Iterator for Environment {
     type Item = &'static [u8];

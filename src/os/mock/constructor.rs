@@ -3,7 +3,7 @@
 /// Accepts the function, and never calls it.
 macro_rules! before_main {
     ($function:path) => {
-        const _: extern "C" fn() = $function;
+        const _: fn() = $function;
     };
 }
 
