@@ -56,11 +56,15 @@ fn wipe_present(block: Span) -> Found {
     }
     let is_present = |byte: &u8| byte & 1 != 0;
     let mut offset = 0_usize;
-    for run in bytes.chunk_by(|one, other| is_present(one) == is_present(other)) {
-        let len = run.len().wrapping_mul(page);
+    let mut pages = bytes.iter().map(is_present).peekable();
+    while let Some(has_memory) = pages.next() {
+        let mut len = page;
+        while pages.next_if_eq(&has_memory).is_some() {
+            len = len.wrapping_add(page);
+        }
         let Some(part) = block.part(offset, len) else { break };
         // What was swapped out has no memory, but is not zero.
-        if run.first().is_some_and(is_present) {
+        if has_memory {
             fill(part)
         } else {
             empty(part)
