@@ -59,7 +59,7 @@ fn go_on(time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time {
         thread::sleep(Duration::from_millis(20));
-        give_back(take(4, 300_000));
+        give_back(take(1, 300_000));
         give_back(take(4, 5000));
     }
 }
