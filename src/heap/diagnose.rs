@@ -66,8 +66,10 @@ pub(super) fn die_of_layout(
 ) -> ! {
     let (kind, _) = judge(pointer);
     let report = match kind {
-        // A block freed twice is that first, whatever Layout it is freed with.
-        Kind::DoubleFree if !is_live_now(pointer) => Report::new(Kind::DoubleFree, operation, pointer.address()),
+        // A block freed twice is that first, whatever Layout it is freed with; without state bits nobody knows that it was.
+        Kind::DoubleFree if MITIGATIONS.free_checks && !is_live_now(pointer) => {
+            Report::new(Kind::DoubleFree, operation, pointer.address())
+        }
         _ => Report::new(Kind::WrongLayout, operation, pointer.address()).with_layout(size, align),
     };
     report::die(&told(report, page))
