@@ -194,11 +194,23 @@ pub(crate) unsafe fn resize(block: *mut c_void, size: usize) -> *mut c_void {
 pub(crate) unsafe fn resize_quietly(block: *mut c_void, size: usize) -> *mut u8 {
     // SAFETY: the caller's promise, which the engine checks besides.
     let moved = unsafe { raw::reallocate(block.cast(), size) };
-    if size == 0 && !moved.is_null() {
-        // An empty string, for those who meant one. SAFETY: every block has room for a byte.
-        unsafe { moved.write(0) };
+    if size == 0 {
+        // SAFETY: null or a live block of the caller's.
+        unsafe { make_empty_string(moved) };
     }
     moved
+}
+
+/// A block of no bytes is an empty string, for those who meant one; in builds in which it has room for that.
+///
+/// # Safety
+/// - `block` is null or a live block, which is the caller's.
+pub(super) unsafe fn make_empty_string(block: *mut u8) {
+    // SAFETY: the caller's promise.
+    if unsafe { raw::usable_size(block) } != 0 {
+        // SAFETY: it has room for a byte.
+        unsafe { block.write(0) };
+    }
 }
 
 /// `rezalloc`, for the functions of this library.
