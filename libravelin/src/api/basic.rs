@@ -193,22 +193,26 @@ pub(crate) unsafe fn resize(block: *mut c_void, size: usize) -> *mut c_void {
 #[inline(always)]
 pub(crate) unsafe fn resize_quietly(block: *mut c_void, size: usize) -> *mut u8 {
     // SAFETY: the caller's promise, which the engine checks besides.
-    let moved = unsafe { raw::reallocate(block.cast(), size) };
-    if size == 0 {
-        // SAFETY: null or a live block of the caller's.
-        unsafe { make_empty_string(moved) };
-    }
+    let moved = unsafe { raw::reallocate(block.cast(), with_an_end(size)) };
+    // SAFETY: null or a block of that size, the caller's.
+    unsafe { end_if_empty(moved, size) };
     moved
 }
 
-/// A block of no bytes is an empty string, for those who meant one; in builds in which it has room for that.
+/// Bytes that a resized block must have: what is resized to none is an empty string, for those who meant one, and has its end.
+#[inline(always)]
+pub(super) const fn with_an_end(size: usize) -> usize {
+    if size == 0 { 1 } else { size }
+}
+
+/// Ends a string of no bytes.
 ///
 /// # Safety
-/// - `block` is null or a live block, which is the caller's.
-pub(super) unsafe fn make_empty_string(block: *mut u8) {
-    // SAFETY: the caller's promise.
-    if unsafe { raw::usable_size(block) } != 0 {
-        // SAFETY: it has room for a byte.
+/// - `block` is null or of [`with_an_end`]`(size)` bytes, and the caller's.
+#[inline(always)]
+pub(super) unsafe fn end_if_empty(block: *mut u8, size: usize) {
+    if size == 0 && !block.is_null() {
+        // SAFETY: it has a byte.
         unsafe { block.write(0) };
     }
 }

@@ -10,7 +10,7 @@ use core::ptr::null_mut;
 use engine::raw::{self, Collect, HeapArea, HeapHandle, Visit, Visited};
 
 use super::aligned::{NO_ALIGNMENT, missed_by};
-use super::basic::make_empty_string;
+use super::basic::{end_if_empty, with_an_end};
 use super::offset::{heap_resize_at, heap_resize_zeroed_at};
 use super::strings::{copy, resolve};
 use crate::arch;
@@ -43,11 +43,9 @@ fn give_zeroed(heap: Option<HeapHandle>, size: usize) -> *mut c_void {
 /// - `block` is null or a live block. Unless the answer is null, the old pointer is dead.
 pub(super) unsafe fn resize(heap: Option<HeapHandle>, block: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: the caller's promise, which the engine checks besides.
-    let moved = from(heap, |heap| unsafe { raw::heap_reallocate(heap, block.cast(), size) });
-    if size == 0 {
-        // SAFETY: null or a live block of the caller's.
-        unsafe { make_empty_string(moved) };
-    }
+    let moved = from(heap, |heap| unsafe { raw::heap_reallocate(heap, block.cast(), with_an_end(size)) });
+    // SAFETY: null or a block of that size, the caller's.
+    unsafe { end_if_empty(moved, size) };
     or_no_memory(moved, size)
 }
 
