@@ -6,6 +6,7 @@
 //! | `pages` | a page's way: full, roomy, empty, kept for a while, given up |
 //! | `threads` | pages of ended threads are found, adopted, collected |
 //! | `large` | large and huge blocks: guards, quarantine, purge, resizing |
+//! | `ranges` | freed ranges that serve other large blocks: guards, room, calls |
 //! | `first_class` | heaps that the program makes, deletes and destroys |
 //! | `sampled` | blocks that stand alone between guards: faults, reports, handlers, coverage |
 //! | `forks` | what other threads were in the middle of when the process forked |
@@ -35,6 +36,7 @@ mod many_heaps;
 mod misuse;
 mod pages;
 mod partition;
+mod ranges;
 mod resize;
 #[cfg(not(any(miri, ravelin_mock)))]
 mod sampled;
