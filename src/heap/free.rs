@@ -88,21 +88,16 @@ struct Own {
 fn take_back(pointer: UserPtr, operation: Operation, own: Own, out: &Out<'_>, room: usize) {
     let Own { segment, page, thread, owned } = own;
     let tables = segment.tables();
-    if MITIGATIONS.quarantine {
-        match page.take_to_quarantine(tables, pointer.address(), room, out, &owned) {
-            Ok(()) => {
-                if let Some(thread) = thread {
-                    thread.detain(page, pointer.address(), room);
-                }
-            }
-            Err(NotLive) => refuse(pointer, operation),
-        }
-        return;
+    if page.take_back(tables, pointer.address(), room, out, &owned).is_err() {
+        return refuse(pointer, operation);
     }
-    match page.take_back(tables, pointer.address(), room, out, &owned) {
-        Ok(false) => {}
-        Ok(true) => attend(page, owned),
-        Err(NotLive) => refuse(pointer, operation),
+    if MITIGATIONS.quarantine {
+        page.enter_quarantine(&owned);
+        if let Some(thread) = thread {
+            thread.detain(page, pointer.address(), room);
+        }
+    } else if page.push(pointer.address(), &owned) {
+        attend(page, owned);
     }
 }
 

@@ -79,8 +79,7 @@ impl Page {
         Ok(block)
     }
 
-    /// Takes a block of `size` bytes that was handed out back from the program. True: the page wants to be looked at, because it became
-    /// empty, or is in the list of full pages and has room again.
+    /// Takes a block of `size` bytes that was handed out back from the program. Until it is pushed on a list it counts as used.
     ///
     /// # Errors
     /// [`NotLive`] if another thread has freed the block already; nothing is changed then.
@@ -92,29 +91,16 @@ impl Page {
         size: usize,
         out: &Out<'_>,
         owned: &Owned,
-    ) -> Result<bool, NotLive> {
-        out.take::<All>(self.summary(), owned)?;
-        self.clean(tables, address, size, owned);
-        Ok(self.push(address, owned))
-    }
-
-    /// Takes a block of `size` bytes back that is to wait before it comes to a list. Until then it counts as used.
-    ///
-    /// # Errors
-    /// As `take_back`.
-    #[inline(always)]
-    pub(crate) fn take_to_quarantine(
-        &self,
-        tables: &Tables,
-        address: usize,
-        size: usize,
-        out: &Out<'_>,
-        owned: &Owned,
     ) -> Result<(), NotLive> {
         out.take::<All>(self.summary(), owned)?;
         self.clean(tables, address, size, owned);
-        self.count_quarantined(1);
         Ok(())
+    }
+
+    /// A block that was taken back is to wait before it comes to a list.
+    #[inline(always)]
+    pub(crate) fn enter_quarantine(&self, _owned: &Owned) {
+        self.count_quarantined(1);
     }
 
     /// The same for one that another thread has freed, and wiped.
@@ -198,7 +184,8 @@ impl Page {
         unsafe { self.face.block(address).first_unwiped(wiped_part(self.face.block_size())) }.unwrap_or(0)
     }
 
-    /// Puts a block that is not live any more on a local list. Result as `take_back`.
+    /// Puts a block that is not live any more on a local list. True: the page wants to be looked at, because it became empty, or is in the
+    /// list of full pages and has room again.
     #[inline(always)]
     pub(crate) fn push(&self, address: usize, owned: &Owned) -> bool {
         let hot = &self.hot;
@@ -367,140 +354,5 @@ impl Page {
         let start = unsafe { NonNull::new_unchecked(start) };
         // SAFETY: the callers hold the token, and the name is that of a free block, or of one on its way in or out.
         unsafe { Block::new(start) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::link::encode;
-    use super::super::{Contents, Extent};
-    use super::*;
-    use crate::entropy::Rng;
-    use crate::geometry::{Class, SLICE};
-    use crate::remote::Mailbox;
-    use crate::sync::CHECKER;
-    use core::ptr;
-    use std::alloc::{Layout, alloc_zeroed};
-    use std::collections::BTreeSet;
-
-    /// A page of 1,024-byte blocks in memory of its own, of which the test knows everything, its key too.
-    struct Stand {
-        page: &'static Page,
-        tables: &'static Tables,
-        extent: Extent,
-        rng: Rng,
-        mailbox: Mailbox,
-    }
-
-    /// Zeroed memory that is never given back.
-    fn zeroed(size: usize, align: usize) -> NonNull<u8> {
-        let layout = Layout::from_size_align(size, align).unwrap();
-        // SAFETY: the size is not 0.
-        NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap()
-    }
-
-    impl Stand {
-        fn new() -> Stand {
-            let tables = zeroed(size_of::<Tables>(), align_of::<Tables>()).cast();
-            let page = zeroed(size_of::<Page>(), align_of::<Page>()).cast();
-            let start = zeroed(SLICE, SLICE);
-            let first_slice = Granule::of(start.addr().get()).slice();
-            Stand {
-                // SAFETY: atomics, for which zero is valid; never given back.
-                page: unsafe { page.as_ref() },
-                // SAFETY: as above.
-                tables: unsafe { tables.as_ref() },
-                extent: Extent { first_slice, slices: 1, segment_number: 0, start },
-                rng: Rng::new(),
-                mailbox: Mailbox::new(),
-            }
-        }
-
-        /// Bears the page anew, with all its blocks made, and frees about a third of them. Returns the addresses of the live and
-        /// of the free blocks.
-        fn deal(&self) -> (Owned, BTreeSet<usize>, BTreeSet<usize>) {
-            let class = Class::of(1024).unwrap();
-            let me = ptr::from_ref(&self.mailbox).cast_mut();
-            let owned = self
-                .page
-                .bear(self.tables, class, &self.extent, Contents::Unknown, me, &self.rng)
-                .expect("nothing was freed late");
-            self.page.bits().state.iter().for_each(|word| word.store(0, Relaxed));
-            let mut blocks = std::vec::Vec::new();
-            while self.page.extend(&owned, &self.rng).expect("nothing was written") {
-                while let Ok(block) = self.page.pop(&owned) {
-                    blocks.push(block.address());
-                }
-            }
-            let (free, live): (BTreeSet<_>, BTreeSet<_>) = blocks.iter().partition(|_| self.rng.below(3) == 0);
-            for &address in &free {
-                let out = self.page.spot(Granule::of(address)).look().unwrap();
-                let _ = self.page.take_back(self.tables, address, self.page.face.block_size(), &out, &owned).unwrap();
-            }
-            (owned, live, free)
-        }
-
-        fn number_of(&self, address: usize) -> u32 {
-            self.page.number_of(self.page.face.block(address))
-        }
-
-        /// Writes a link that passes every check of its own block, as whoever has the key can.
-        fn forge(&self, own: u32, next: u32) {
-            self.page.block_at(own).set_first_word(encode(self.page.hot.key.load(Relaxed), own, next));
-        }
-
-        /// Allocates until the page refuses, and checks each block that comes.
-        fn take_all(&self, owned: &Owned, live: &BTreeSet<usize>, free: &BTreeSet<usize>) {
-            let mut left = free.clone();
-            loop {
-                match self.page.pop(owned) {
-                    Ok(block) => assert!(left.remove(&block.address()), "not a free block of the page, or twice"),
-                    Err(Refused::Empty) if self.page.refill(owned) => {}
-                    Err(_) => break,
-                }
-            }
-            let is_live = |address: &usize| self.page.spot(Granule::of(*address)).is_live();
-            assert!(live.iter().all(is_live), "a live block is none any more");
-        }
-    }
-
-    #[test]
-    fn a_forger_who_has_the_key_gets_only_free_blocks_of_the_page() {
-        if !MITIGATIONS.free_checks {
-            return;
-        }
-        let stand = Stand::new();
-        // All blocks of the page, twice as many beyond, and what else a link can hold.
-        let inside = (0..3 * (SLICE / 1024) as u32).step_by(if CHECKER { 5 } else { 1 });
-        for next in inside.chain((1 << 16) - 100..(1 << 16) + 100).chain(u32::MAX - 100..=u32::MAX) {
-            let (owned, live, free) = stand.deal();
-            if !stand.page.has_free() && !stand.page.refill(&owned) {
-                continue;
-            }
-            stand.forge(stand.page.hot.free.load(Relaxed), next);
-            if next != 0 && next <= stand.page.capacity() {
-                // The block there may be his own: then it holds a link as well.
-                stand.forge(next, 0);
-            }
-            stand.take_all(&owned, &live, &free);
-        }
-    }
-
-    #[test]
-    fn links_forged_in_every_block_lose_no_more_than_free_blocks() {
-        if !MITIGATIONS.free_checks {
-            return;
-        }
-        let stand = Stand::new();
-        for _ in 0..if CHECKER { 4 } else { 2000 } {
-            let (owned, live, free) = stand.deal();
-            let all: std::vec::Vec<u32> = live.union(&free).map(|&address| stand.number_of(address)).collect();
-            for &number in &all {
-                stand.forge(number, all[stand.rng.below(all.len() as u32) as usize]);
-            }
-            // A walk ends, whatever circles the links now run in.
-            let _ = stand.page.count(&owned);
-            stand.take_all(&owned, &live, &free);
-        }
     }
 }

@@ -3,6 +3,7 @@
 use super::super::link::encode;
 use super::*;
 use crate::mitigations::MITIGATIONS;
+use crate::sync::CHECKER;
 use proptest::prelude::*;
 
 /// The block that malloc pops next.
@@ -123,5 +124,68 @@ proptest! {
             let Ok(block) = room.page.pop(&room.owned) else { break };
             prop_assert!(live.insert(block.address()), "{:#x} has two owners", block.address());
         }
+    }
+}
+
+/// Another life of the page, all of whose blocks are made, and about a third of them free: the live ones and the free ones.
+fn deal(room: &mut Room) -> [BTreeSet<usize>; 2] {
+    room.bear_again(Contents::Unknown);
+    // Those of the last life are forgotten.
+    room.page.bits().state.iter().for_each(|word| word.store(0, Relaxed));
+    let (free, live): (Vec<Block>, Vec<Block>) = room.get_all().into_iter().partition(|_| room.rng.below(3) == 0);
+    free.iter().for_each(|&block| assert!(room.give(block).is_ok()));
+    [live, free].map(|blocks| blocks.into_iter().map(Block::address).collect())
+}
+
+/// Allocates until the page refuses, and checks each block that comes.
+fn take_all(room: &Room, live: &BTreeSet<usize>, mut free: BTreeSet<usize>) {
+    loop {
+        match room.page.pop(&room.owned) {
+            Ok(block) => assert!(free.remove(&block.address()), "not a free block of the page, or twice"),
+            Err(Refused::Empty) if room.page.refill(&room.owned) => {}
+            Err(_) => break,
+        }
+    }
+    let is_live = |address: &usize| room.page.spot(Granule::of(*address)).is_live();
+    assert!(live.iter().all(is_live), "a live block is none any more");
+}
+
+#[test]
+fn a_forger_who_has_the_key_gets_only_free_blocks_of_the_page() {
+    if !MITIGATIONS.free_checks {
+        return;
+    }
+    let mut room = Room::new(1000);
+    // All blocks of the page, twice as many beyond, and what else a link can hold.
+    let inside = (0..3 * (SLICE / 1024) as u32).step_by(if CHECKER { 5 } else { 1 });
+    for next in inside.chain((1 << 16) - 100..(1 << 16) + 100).chain(u32::MAX - 100..=u32::MAX) {
+        let [live, free] = deal(&mut room);
+        if !room.page.has_free() && !room.page.refill(&room.owned) {
+            continue;
+        }
+        forge(&room, head(&room), next);
+        if next != 0 && next <= room.page.capacity() {
+            // The block there may be his own: then it holds a link as well.
+            forge(&room, room.page.block_at(next), 0);
+        }
+        take_all(&room, &live, free);
+    }
+}
+
+#[test]
+fn links_forged_in_every_block_lose_no_more_than_free_blocks() {
+    if !MITIGATIONS.free_checks {
+        return;
+    }
+    let mut room = Room::new(1000);
+    for _ in 0..if CHECKER { 4 } else { 2000 } {
+        let [live, free] = deal(&mut room);
+        let all = room.page.capacity();
+        for number in 1..=all {
+            forge(&room, room.page.block_at(number), room.rng.below(all) + 1);
+        }
+        // A walk ends, whatever circles the links now run in.
+        let _ = room.page.count(&room.owned);
+        take_all(&room, &live, free);
     }
 }

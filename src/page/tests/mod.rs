@@ -101,7 +101,8 @@ impl Room {
     /// As the owner's free does.
     fn give(&self, block: Block) -> Result<bool, NotLive> {
         let spot = self.page.spot(Granule::of(block.address()));
-        self.page.take_back(self.tables, block.address(), self.page.face.block_size(), &spot.look()?, &self.owned)
+        self.page.take_back(self.tables, block.address(), self.page.face.block_size(), &spot.look()?, &self.owned)?;
+        Ok(self.page.push(block.address(), &self.owned))
     }
 
     /// As another thread's free does.
