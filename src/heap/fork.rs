@@ -7,8 +7,9 @@
 //! sound, but their keys and orders are known to the parent: its heaps' tables are emptied, so that the slow path meets each page, and
 //! redraws it, before it is popped from.
 //!
-//! Ours run last before the fork and first after it, but for the handlers of a library that registered before anybody allocated: those run
-//! while the lock is held. The thread that holds it over the fork may therefore take it again. In the child they may allocate before
+//! Ours run last before the fork and first after it. `libravelin.so` registers before all other libraries; in a program that has the
+//! allocator in it, a library's constructor may have registered earlier, and its handlers run while the lock is held. The thread that holds
+//! it over the fork may therefore take it again. In the child they may allocate before
 //! pages are redrawn here; what their slow paths meet has a secret of the child's.
 //!
 //! A handler of a signal may fork, and may have interrupted whoever holds the lock. If the process has but one thread, that one is
