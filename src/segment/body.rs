@@ -91,12 +91,13 @@ impl Segment {
         }
         if size < old {
             let tail = part(size, old)?;
-            // SAFETY: what the block loses.
-            unsafe { os::purge(tail) }?;
             if !is_closed {
-                // SAFETY: as above.
+                // First: it keeps what the tail holds, so a block that must stay as it was has lost nothing if this is refused.
+                // SAFETY: what the block loses.
                 unsafe { os::close(tail) }?;
             }
+            // SAFETY: as above.
+            unsafe { os::purge(tail) }?;
         }
         let opening = if is_closed { part(0, size)? } else { part(old.min(size), size)? };
         // SAFETY: the new block, or what it gains, which is the caller's.
