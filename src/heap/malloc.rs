@@ -350,11 +350,12 @@ impl Heap {
         }
     }
 
-    /// There is no memory: what waits in empty pages and in quarantines may be just what is missing.
+    /// There is no memory: what waits in empty pages, in quarantines and in pages that are all but full may be just what is missing.
     #[cold]
     fn relieve(&'static self) {
         if let Some(thread) = self.thread() {
             thread.collect(Collect::Fully);
+            self.revisit_full();
             abandon::sweep(thread);
         }
         segment::release_sampled();

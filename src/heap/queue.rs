@@ -303,7 +303,8 @@ impl Heap {
         self.lingering.store(0, Relaxed);
     }
 
-    /// In the child of a fork: blocks of full pages may have been freed without a mark.
+    /// Full pages come back, whatever they have: there is no other memory, or, in the child of a fork, blocks of them may have been
+    /// freed without a mark.
     pub(super) fn revisit_full(&self) {
         while let Some(page) = self.full.first() {
             let (owned, class) = (self.own(page, Operation::Collect), class_of(page, Operation::Collect));
