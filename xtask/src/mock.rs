@@ -2,9 +2,13 @@
 
 use anyhow::Result;
 
+use crate::builds::Build;
 use crate::shell;
 
 pub fn run() -> Result<()> {
-    let mut cargo = shell::cargo_with_flags("mock", "--cfg ravelin_mock")?;
-    shell::run_tests(cargo.args(["test", "--package", "ravelin", "--lib"]))
+    for build in Build::all()? {
+        let mut cargo = shell::cargo_with_flags("mock", "--cfg ravelin_mock")?;
+        shell::run_tests(build.select(cargo.args(["test", "--package", "ravelin", "--lib"])))?;
+    }
+    Ok(())
 }
