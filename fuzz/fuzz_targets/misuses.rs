@@ -31,8 +31,11 @@ struct Game {
     misuse: Misuse,
 }
 
+/// Bytes of the state at most: to fork takes the longer the more memory there is.
+const MOST: usize = 16 << 20;
+
 fuzz_target!(|game: Game| {
-    let mut player = Player::new(game.actions.len() as u64);
+    let mut player = Player::within(MOST, game.actions.len() as u64);
     game.actions.iter().take(200).for_each(|&action| play(&mut player, action));
     let misuse = game.misuse;
     let end = child::run(|| misuse.commit());

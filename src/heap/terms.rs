@@ -104,11 +104,9 @@ impl Terms {
             // SAFETY: a block of this page has room for that much.
             unsafe { block.clear(page.face.block_size()) };
         }
-        let block = if MITIGATIONS.canaries {
-            page.plant(page.tables(), block, page.face.block_size(), size, self.origin)
-        } else {
-            block
-        };
+        if MITIGATIONS.canaries {
+            page.plant(page.tables(), block, page.face.block_size(), size, self.origin);
+        }
         // The compiler keeps an atomic load that nobody needs.
         if VALGRIND {
             valgrind::block_begins(block.start(), size, page.face.block_size(), self.fill.holds());

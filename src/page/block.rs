@@ -3,7 +3,6 @@
 use crate::geometry::GRANULE;
 use crate::sync::{AtomicU64, AtomicUsize, Relaxed};
 use core::ptr::NonNull;
-use core::slice;
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::compiler_fence;
 
@@ -162,13 +161,7 @@ impl Block {
         })
     }
 
-    /// Writes `word` again and again from byte `from` of the block to its end, the last time as far as it fits.
-    ///
-    /// ```text
-    ///         from
-    ///          | word          |                         what is written first
-    /// |      |      | turned      | turned      |        all whole words behind it: the same bytes, so the same word everywhere
-    /// ```
+    /// Writes `word` again and again over what the [`Slack`] from byte `from` on covers.
     ///
     /// # Safety
     /// - `from` is at least a word below `size`, which is the block's.
@@ -189,13 +182,8 @@ impl Block {
             let (second, word) = slack.second(word, turned);
             put(second, word);
             put(slack.last(), turned);
-            return;
-        }
-        slack.pairs().into_iter().for_each(|at| put_pair(at, turned));
-        let mut at = slack.first();
-        while at < slack.paired() {
-            put_pair(at, turned);
-            at = at.wrapping_add(GRANULE);
+        } else {
+            slack.pairs().into_iter().for_each(|at| put_pair(at, turned));
         }
     }
 
@@ -209,6 +197,10 @@ impl Block {
             // SAFETY: a word within the block.
             unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().read_unaligned() }
         };
+        let found_pair = |at: usize| {
+            // SAFETY: two words within the block.
+            unsafe { self.0.as_ptr().wrapping_add(at).cast::<[u64; 2]>().read_unaligned() }
+        };
         let slack = Slack { from, end: size };
         let turned = slack.turned(word);
         let difference = found(from) ^ word;
@@ -216,27 +208,11 @@ impl Block {
             let (second, word) = slack.second(word, turned);
             return difference | (found(second) ^ word) | (found(slack.last()) ^ turned) == 0;
         }
-        // SAFETY: as here.
-        difference == 0 && unsafe { self.repeats(slack.first(), size, turned) }
-    }
-
-    /// Whether `word` stands at byte `first` of the block, a whole word's, and again and again from there to its end.
-    ///
-    /// A call of its own, so that shorter trailers have the registers to themselves.
-    ///
-    /// # Safety
-    /// - `first` is at least a word below `size`, which is the block's.
-    #[inline(never)]
-    unsafe fn repeats(self, first: usize, size: usize, word: u64) -> bool {
-        let at = self.0.as_ptr().wrapping_add(first);
-        // SAFETY: a word within the block.
-        let found = unsafe { at.cast::<u64>().read_unaligned() };
-        let len = size.wrapping_sub(first).wrapping_sub(size_of::<u64>());
-        // SAFETY: all but the last of these words; the block is the caller's.
-        let words = unsafe { slice::from_raw_parts(at, len) };
-        // SAFETY: all but the first.
-        let next = unsafe { slice::from_raw_parts(at.wrapping_add(size_of::<u64>()), len) };
-        found == word && words == next
+        let [first, second] = slack.pairs().into_iter().map(found_pair).fold([difference, 0], |sum, pair| {
+            let ([first, second], [a, b]) = (sum, pair);
+            [first | (a ^ turned), second | (b ^ turned)]
+        });
+        first | second == 0
     }
 
     /// Where the first byte lies that is not as `plant` has written it.
@@ -245,20 +221,12 @@ impl Block {
     /// - as for `plant`.
     #[cold]
     pub(crate) unsafe fn first_unplanted(self, from: usize, size: usize, word: u64) -> Option<usize> {
-        let differs = |at: usize, word: u64| {
-            // SAFETY: a word within the block.
-            let found = unsafe { self.0.as_ptr().wrapping_add(at).cast::<u64>().read_unaligned() };
-            (found != word).then(|| at.wrapping_add((found ^ word).trailing_zeros() as usize / 8))
-        };
-        let last = size.wrapping_sub(size_of::<u64>());
-        let mut at = from;
-        while at < last {
-            if let Some(offset) = differs(at, word) {
-                return Some(offset);
-            }
-            at = at.wrapping_add(size_of::<u64>());
-        }
-        differs(last, rotated(word, last.wrapping_sub(from)))
+        let slack = Slack { from, end: size };
+        (from..size).filter(|&at| slack.covers(at)).find(|&at| {
+            // SAFETY: a byte of the block.
+            let found = unsafe { self.0.as_ptr().wrapping_add(at).read_volatile() };
+            found != rotated(word, at.wrapping_sub(from)) as u8
+        })
     }
 
     /// Fills `len` bytes from `from` on with zeros.
@@ -282,19 +250,26 @@ impl Block {
     }
 }
 
-/// The bytes of a block behind what was requested, a word at least, and how they are covered without a loop where there are few.
+/// The bytes of a block behind what was requested, a word at least, and how they are covered without a loop: where there are many, four
+/// granules and what lies before the first.
+///
+/// ```text
+///  from                                                  end
+///   |word|             |             |      |             |       short: up to three words, which may overlap
+///   |word | granule    | granule     |  ..  |granule|granule|     else: the same bytes, so the same word in all whole ones
+/// ```
 #[derive(Clone, Copy)]
-pub(super) struct Slack {
+struct Slack {
     /// Where they begin.
-    pub(super) from: usize,
+    from: usize,
     /// Where they end: the block's size.
-    pub(super) end: usize,
+    end: usize,
 }
 
 impl Slack {
-    /// Whether three words that may overlap cover them: so in small classes.
+    /// Whether three words cover them: so in small classes.
     #[inline(always)]
-    pub(super) const fn is_short(self) -> bool {
+    const fn is_short(self) -> bool {
         self.end.wrapping_sub(self.from) <= 24
     }
 
@@ -323,16 +298,16 @@ impl Slack {
         self.from.wrapping_add(7) & !7
     }
 
-    /// Where four pairs of words lie that cover the last ones, if there are two or more.
+    /// Where the pairs of words lie that cover what is not short: two at its start and two at its end, which may overlap.
     #[inline(always)]
     fn pairs(self) -> [usize; 4] {
-        [64, 48, 32, 16].map(|before| self.end.saturating_sub(before).max(self.first()))
+        let (first, last) = (self.first(), self.end.wrapping_sub(GRANULE));
+        [first, first.wrapping_add(GRANULE).min(last), last.wrapping_sub(GRANULE).max(first), last]
     }
 
-    /// Where the last four pairs begin, if there are as many; else not above the first word.
-    #[inline(always)]
-    const fn paired(self) -> usize {
-        self.end.saturating_sub(64)
+    /// Whether this byte is covered.
+    fn covers(self, at: usize) -> bool {
+        self.is_short() || at < self.first().wrapping_add(2 * GRANULE) || at >= self.end.wrapping_sub(2 * GRANULE)
     }
 }
 
@@ -348,7 +323,7 @@ mod tests {
     use crate::sync::CHECKER;
 
     #[test]
-    fn a_trailer_repeats_its_word_to_the_end_and_no_changed_byte_of_it_passes() {
+    fn no_changed_byte_passes_that_a_trailer_covers_and_it_covers_both_ends() {
         let word = 0x8877_6655_4433_2200_u64;
         let mut memory = [0_u128; 40];
         let start = NonNull::from(&mut memory).cast();
@@ -362,8 +337,10 @@ mod tests {
                 unsafe { block.clear(640) };
                 // SAFETY: so it has, and at least a word lies behind `from`.
                 unsafe { block.plant(from, size, word) };
-                for at in 0..640 {
-                    let wanted = if (from..size).contains(&at) { word.to_le_bytes()[(at - from) % 8] } else { 0 };
+                let covered =
+                    |at: usize| (from..size).contains(&at) && (at < (from + 32) || at >= size - 32.min(size - from));
+                for at in (0..640).filter(|&at| covered(at) || !(from..size).contains(&at)) {
+                    let wanted = if covered(at) { word.to_le_bytes()[(at - from) % 8] } else { 0 };
                     // SAFETY: a byte of the memory.
                     assert_eq!(unsafe { byte(at).read() }, wanted, "{size} {from} {at}");
                 }
@@ -371,7 +348,11 @@ mod tests {
                     // SAFETY: a byte of the memory.
                     unsafe { *byte(at) ^= 1 };
                     // SAFETY: as for `plant`.
-                    assert_eq!(unsafe { block.is_planted(from, size, word) }, at < from, "{size} {from} {at}");
+                    let (passes, found) = (unsafe { block.is_planted(from, size, word) }, unsafe {
+                        block.first_unplanted(from, size, word)
+                    });
+                    assert_eq!(found, (!passes).then_some(at), "{size} {from} {at}");
+                    assert!(!(passes && covered(at)) && (passes || at >= from), "{size} {from} {at}");
                     // SAFETY: a byte of the memory.
                     unsafe { *byte(at) ^= 1 };
                 }

@@ -1,4 +1,4 @@
-//! The canary: secret bytes from the end of what was requested to the end of the block.
+//! The canary: secret bytes behind what was requested, and at the end of the block.
 //!
 //! ```text
 //! | requested (40 bytes) .................. | 0 s s s s s s s | 0 s s s s s s s |       a block of 64 bytes
@@ -17,7 +17,8 @@
 //! Whoever brings the size with the block (a `Layout`, a sized `delete`) needs no look there: the trailer is at that distance
 //! and of that size, or it is not the block's size.
 //!
-//! All of the slack is covered, also where much of a block is slack: so a write before the *next* block is found as well.
+//! Where much of a block is slack, its first 32 bytes are covered, and its last 32: so a write before the *next* block is found as
+//! well. What lies between them harms nobody, and to cover it would cost more the larger the block.
 //!
 //! # Who may write
 //!
@@ -30,7 +31,6 @@
 //! A child draws new keys. Blocks that it has inherited keep the trailers of its parent, so the keys of earlier generations are
 //! kept, and [`Page::examine`] tries them, from that in which the page was born on, when the word of today does not fit.
 
-use super::block::Slack;
 use super::{Block, Kind, Page, Tables};
 use crate::entropy;
 use crate::geometry::Granule;
@@ -125,32 +125,16 @@ fn show(tables: &Tables, block: Block, slack: usize) {
     tables.set_slack(Granule::of(block.address()), slack);
 }
 
-/// A call of its own, and the last one that malloc makes, so that its fast path needs no frame.
-#[inline(never)]
-fn plant_long(tables: &Tables, block: Block, size: usize, requested: usize, word: u64) -> Block {
-    // SAFETY: as in `Page::plant`.
-    unsafe { block.plant(requested, size, word) }
-    show(tables, block, size.wrapping_sub(requested));
-    block
-}
-
 impl Page {
     /// Plants the trailer of a block that is handed out.
     ///
     /// Its slack is 0 until then: in the child of a fork in between, the block is live, and nobody's, and not looked at.
-    ///
-    /// Gives the block back, so that who has no more to do than to return it need not keep it.
     #[inline(always)]
-    pub(crate) fn plant(&self, tables: &Tables, block: Block, size: usize, requested: usize, origin: Origin) -> Block {
+    pub(crate) fn plant(&self, tables: &Tables, block: Block, size: usize, requested: usize, origin: Origin) {
         let word = word(self.face.canary_keys(), block.address(), requested, origin);
-        if (Slack { from: requested, end: size }).is_short() {
-            // SAFETY: the callers have chosen the block for `padded(requested)` bytes, and it is theirs.
-            unsafe { block.plant(requested, size, word) }
-            show(tables, block, size.wrapping_sub(requested));
-            block
-        } else {
-            plant_long(tables, block, size, requested, word)
-        }
+        // SAFETY: the callers have chosen the block for `padded(requested)` bytes, and it is theirs.
+        unsafe { block.plant(requested, size, word) }
+        show(tables, block, size.wrapping_sub(requested));
     }
 
     /// The same for a block that is live already and changes its size or its origin.
@@ -158,7 +142,7 @@ impl Page {
         self.clear_slack(tables, block);
         // Whoever has seen anything of what follows sees that the slack was unknown before.
         fence(Release);
-        let _ = self.plant(tables, block, self.face.block_size(), requested, origin);
+        self.plant(tables, block, self.face.block_size(), requested, origin);
     }
 
     /// What stands alone has margins instead, and starts at any granule: no place for it in the table. What has no bytes has none behind

@@ -131,8 +131,20 @@ impl Segment {
         if count == 0 {
             return true;
         }
-        self.guarded.add(first, count);
+        self.mark_guarded(first, count);
         self.span(first, count).is_some_and(|span| guard(span).is_ok())
+    }
+
+    /// There are guards in these slices from now on, wherever there were some before.
+    pub(super) fn mark_guarded(&self, first: usize, count: usize) {
+        self.ends.remove(first, count);
+        self.guarded.add(first, count);
+    }
+
+    /// There are none any more.
+    pub(super) fn mark_unguarded(&self, first: usize, count: usize) {
+        self.ends.remove(first, count);
+        self.guarded.remove(first, count);
     }
 
     fn remove_guards(&self, first: usize, count: usize, span: Span) -> Result<(), Errno> {
@@ -146,6 +158,7 @@ impl Segment {
         let removed = removed.or_else(|_| unsafe { os::renew(span) });
         if removed.is_err() {
             // Some may be gone: the slices are not sealed any more.
+            self.ends.remove(first, count);
             self.dirty.add(first, count);
         }
         removed
@@ -171,18 +184,30 @@ impl Segment {
         self.set_clean(first, count);
     }
 
-    /// Makes all of these slices accessible, for a page of blocks.
-    pub(super) fn open_all(&'static self, first: usize, count: usize, _locked: &Locked) -> Result<(), Errno> {
-        self.ensure_writable(first, count, Rest::Broad)?;
-        let span = self.span(first, count).ok_or(Errno::NOMEM)?;
-        self.remove_guards(first, count, span)?;
-        self.guarded.remove(first, count);
+    /// Makes these slices accessible for a page of blocks, all but a guard at their end where the build has one and it costs no map. That is
+    /// what a page of as many slices has left behind.
+    pub(super) fn open_for_blocks(&'static self, first: usize, count: usize, locked: &Locked) -> Result<(), Errno> {
+        let last = first.wrapping_add(count).wrapping_sub(1);
+        let is_as_it_was = self.ends.has(last) && self.guarded.count(first, count) == 1;
+        if is_as_it_was && self.writable.has_all(first, count) {
+            return Ok(());
+        }
+        self.open_all(first, count, locked)?;
+        self.guard_end(first, count);
         Ok(())
     }
 
-    /// Puts a guard at the end of slices that were opened for a page of blocks, where a guard costs no map. It stays until they are
-    /// opened anew.
-    pub(super) fn guard_end(&self, first: usize, count: usize) {
+    /// Makes all of these slices accessible.
+    fn open_all(&'static self, first: usize, count: usize, _locked: &Locked) -> Result<(), Errno> {
+        self.ensure_writable(first, count, Rest::Broad)?;
+        let span = self.span(first, count).ok_or(Errno::NOMEM)?;
+        self.remove_guards(first, count, span)?;
+        self.mark_unguarded(first, count);
+        Ok(())
+    }
+
+    /// Puts a guard at the end of slices that are open. It stays until they are opened for something else.
+    fn guard_end(&self, first: usize, count: usize) {
         let len = end_guard();
         if len == 0 {
             return;
@@ -190,7 +215,9 @@ impl Segment {
         let end = count.wrapping_mul(SLICE).wrapping_sub(len);
         let span = self.span(first, count).and_then(|span| span.part(end, len)).filter(|_| self.takes_marks());
         if span.is_some_and(|span| guard(span).is_ok()) {
-            self.guarded.add(first.wrapping_add(count).wrapping_sub(1), 1);
+            let last = first.wrapping_add(count).wrapping_sub(1);
+            self.guarded.add(last, 1);
+            self.ends.add(last, 1);
         } else {
             leave_out();
         }
@@ -217,7 +244,7 @@ impl Segment {
         if self.may_split() {
             let was_marked = self.guarded.has_any(first, count);
             self.remove_guards(first, count, span)?;
-            self.guarded.remove(first, count);
+            self.mark_unguarded(first, count);
             let is_closed = !(was_marked || self.writable.has_any(first, count)) || self.close(first, count);
             // SAFETY: part of our slices.
             if is_closed && unsafe { os::open(inner) }.is_ok() {
@@ -263,7 +290,7 @@ impl Segment {
         }
         let was_marked = self.guarded.has_any(first, count);
         self.remove_guards(first, count, span)?;
-        self.guarded.remove(first, count);
+        self.mark_unguarded(first, count);
         let is_closed = !(was_marked || self.writable.has_any(first, count)) || self.close(first, count);
         // SAFETY: part of our slices.
         let is_open = is_closed && unsafe { os::open(inner) }.is_ok();
@@ -306,7 +333,7 @@ impl Segment {
             && !self.dirty.has_any(first, count);
         self.ensure_writable(first, count, Rest::Guarded)?;
         self.remove_guards(first, count, inner)?;
-        self.guarded.add(first, count);
+        self.mark_guarded(first, count);
         Ok(has_guards() && (sealed || around.into_iter().flatten().all(|span| guard(span).is_ok())))
     }
 
@@ -314,7 +341,7 @@ impl Segment {
     pub(super) fn forget_protections(&self) {
         self.mark_writable(0, SLICES, false);
         BORDERS.fetch_sub(self.broad.borders(0, SLICES), Relaxed);
-        for set in [&self.broad, &self.guarded, &self.apart, &self.bare] {
+        for set in [&self.broad, &self.guarded, &self.ends, &self.apart, &self.bare] {
             set.clear();
         }
     }

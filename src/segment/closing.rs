@@ -37,7 +37,7 @@ impl Segment {
         let is_sealed = self.guarded.has_all(first, count) && !self.dirty.has_any(first, count);
         let guards = || self.span(first, count).is_some_and(|span| guard(span).is_ok());
         if is_sealed || (has_guards() && self.writable.has_all(first, count) && guards()) {
-            self.guarded.add(first, count);
+            self.mark_guarded(first, count);
             return true;
         }
         self.close(first, count)
@@ -50,7 +50,7 @@ impl Segment {
             return self.wipe(first, count, span);
         }
         if has_guards() && self.writable.has_all(first, count) {
-            self.guarded.add(first, count);
+            self.mark_guarded(first, count);
             if guard(span).is_ok() {
                 self.uncommit(first, count, locked);
                 return;
@@ -165,7 +165,7 @@ impl Segment {
     pub(super) fn forget_guards(&self, first: usize, count: usize) {
         // SAFETY: guards of our own.
         if self.span(first, count).is_some_and(|span| unsafe { os::unguard(span) }.is_ok()) {
-            self.guarded.remove(first, count);
+            self.mark_unguarded(first, count);
         }
     }
 }

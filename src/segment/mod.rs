@@ -130,6 +130,8 @@ pub(crate) struct Segment {
     writable: SliceSet,
     /// Slices with guards in them.
     guarded: SliceSet,
+    /// Those of them where it is only the guard at the end of a page of blocks.
+    ends: SliceSet,
     /// Slices in which the kernel was asked for huge pages.
     broad: SliceSet,
     /// First slices of pages of one block that can be closed and opened by themselves.

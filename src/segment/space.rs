@@ -155,7 +155,7 @@ const WARM_LOOKS: usize = 8;
 /// they are open, and hold memory that the kernel need not find.
 pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
     let locked = lock();
-    let open = |run: &Run| run.segment.open_all(run.first, run.count, &locked);
+    let open = |run: &Run| run.segment.open_for_blocks(run.first, run.count, &locked);
     let left = |segment: &'static Segment| {
         let has_some = !segment.dirty.is_empty();
         has_some.then(|| segment.used.draw_gap_within(&segment.dirty, count, arena::spread(), below)).flatten()
@@ -166,7 +166,6 @@ pub(crate) fn claim(home: Home, count: usize) -> Result<Run, Errno> {
         Some(run) => run,
         None => take(home, count, open, &locked)?,
     };
-    run.segment.guard_end(run.first, run.count);
     if let Some(page) = run.segment.page_at(run.first) {
         page.face.take_blocks_in_hand(run.first, run.count);
     }
@@ -450,8 +449,25 @@ mod tests {
                 assert_eq!(places(&next), places(&first));
                 next.iter().for_each(release);
             }
-            if crate::page::end_guard() == 0 {
-                assert_eq!(os::calls(), before, "they are open, and stay so");
+            assert_eq!(os::calls(), before, "they are open, and stay so, with the guards at their ends");
+        });
+    }
+
+    /// Runs lie where shorter and longer ones have left their guards.
+    #[test]
+    fn a_run_is_accessible_up_to_its_end_whatever_lay_there_before() {
+        alone("segment::space::tests::a_run_is_accessible_up_to_its_end_whatever_lay_there_before", || {
+            options::set(Setting::PurgeDelay, -1);
+            for count in [1, 2, 1, 3, 3, 1, 4, 2] {
+                let runs: Vec<_> = (0..8).map(|_| claim(Home::ANY, count).unwrap()).collect();
+                for run in &runs {
+                    let span = run.segment.span(run.first, run.count).unwrap();
+                    for at in (0..span.len() - crate::page::end_guard()).step_by(512) {
+                        // SAFETY: slices that were claimed, and are nobody else's.
+                        unsafe { span.start().as_ptr().wrapping_add(at).write_volatile(1) };
+                    }
+                }
+                runs.iter().for_each(release);
             }
         });
     }

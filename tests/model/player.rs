@@ -8,7 +8,7 @@ use super::territory::Territory;
 use ravelin::{check_heap, collect};
 use std::sync::Arc;
 
-/// Live blocks together hold at most this many bytes: the oldest make room.
+/// Live blocks together hold at most this many bytes, if nothing else is said: the oldest make room.
 const MOST: usize = 256 << 20;
 /// More heaps than that no player makes.
 const HEAPS: usize = 16;
@@ -23,13 +23,20 @@ pub(crate) struct Player {
     territory: Arc<Territory>,
     helper: Option<Helper>,
     seed: u64,
+    most: usize,
 }
 
 impl Player {
     /// A player whose blocks' contents follow from `seed`.
     #[must_use]
     pub(crate) fn new(seed: u64) -> Player {
-        Player { blocks: Vec::new(), heaps: Vec::new(), bytes: 0, territory: Arc::default(), helper: None, seed }
+        Player::within(MOST, seed)
+    }
+
+    /// The same, whose live blocks together hold at most so many bytes.
+    #[must_use]
+    pub(crate) fn within(most: usize, seed: u64) -> Player {
+        Player { blocks: Vec::new(), heaps: Vec::new(), bytes: 0, territory: Arc::default(), helper: None, seed, most }
     }
 
     fn next_seed(&mut self) -> u64 {
@@ -61,7 +68,7 @@ impl Player {
     }
 
     fn make_room(&mut self, size: usize) {
-        while self.bytes + size > MOST {
+        while self.bytes + size > self.most {
             let Some(block) = self.take(0) else { return };
             block.free(&self.territory);
         }
@@ -78,7 +85,7 @@ impl Player {
                 let Some(block) = self.take(which) else { return };
                 // Whose a heap's block would be that another thread has moved, no step can know.
                 let place = block.heap().map_or(place, |heap| self.place_of(heap));
-                let size = size.min(MOST / 2);
+                let size = size.min(self.most / 2);
                 self.make_room(size);
                 let seed = self.next_seed();
                 let block = self.at(place, move |territory| block.reallocate(size, align, seed, territory));
@@ -154,7 +161,7 @@ impl Player {
     }
 
     fn allocate(&mut self, place: Place, request: Request) {
-        let request = Request { size: request.size.min(MOST / 2), ..request };
+        let request = Request { size: request.size.min(self.most / 2), ..request };
         self.make_room(request.size);
         let seed = self.next_seed();
         match self.at(place, move |territory| Block::allocate(&request, seed, territory)) {

@@ -12,9 +12,11 @@ use anyhow::{Context, Result, bail};
 use crate::builds::Build;
 use crate::{dist, shell, solvespace};
 
+/// What a program, which lies there, is to do.
+type Work = fn(&Path) -> Result<()>;
+
 /// Name and version on crates.io, and the work.
-const PROGRAMS: [(&str, &str, fn(&Path) -> Result<()>); 3] =
-    [("jaq", "3.1.2", jaq), ("jql", "9.0.3", jql), ("crabz", "0.10.1", crabz)];
+const PROGRAMS: [(&str, &str, Work); 3] = [("jaq", "3.1.2", jaq), ("jql", "9.0.3", jql), ("crabz", "0.10.1", crabz)];
 
 pub fn run() -> Result<()> {
     let scratch = shell::target_dir()?.join("rust-programs");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -60,10 +60,18 @@ pub fn run(args: &Args) -> Result<()> {
     Err(error).with_context(|| format!("cannot start {program}"))
 }
 
-/// A command that runs `command` under the filter: this program again, since a filter can never be taken off.
+/// What starts a command that is appended under the filter: this program again, since a filter can never be taken off.
+pub fn words(refuse: &str, errno: &str) -> Result<Vec<String>> {
+    let this = std::env::current_exe()?.into_os_string();
+    let this = this.into_string().map_err(|path| anyhow!("{} is no text", path.display()))?;
+    Ok([&this, "seccomp", "--refuse", refuse, "--errno", errno, "--"].map(str::to_owned).into())
+}
+
+/// A command that runs `command` under the filter.
 pub fn wrapped(refuse: &str, errno: &str, command: &[&str]) -> Result<Command> {
-    let mut this = shell::command(std::env::current_exe()?);
-    this.args(["seccomp", "--refuse", refuse, "--errno", errno, "--"]).args(command);
+    let words = words(refuse, errno)?;
+    let mut this = shell::command(words.first().context("no words")?);
+    this.args(words.iter().skip(1)).args(command);
     Ok(this)
 }
 

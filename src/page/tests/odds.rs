@@ -218,7 +218,7 @@ fn measure_canary(name: &str, of_a_block: u64, change: impl Fn(&Guess<'_>) -> u6
     'pages: loop {
         let room = Room::new(SIZE);
         let plant = |block: Block, requested: usize| {
-            let _ = room.page.plant(room.tables, block, SIZE, requested, Origin::MALLOC);
+            room.page.plant(room.tables, block, SIZE, requested, Origin::MALLOC);
             // SAFETY: as above. A trailer begins where the request ends.
             unsafe { block.start().add(requested).cast::<u64>().read_unaligned() }
         };
