@@ -6,8 +6,8 @@ use crate::model::step::{Place, Step};
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ravelin::Collect;
 
-/// A size that a few bytes can say. Of sixteen one is huge and two come to slices: memory that must be cleared costs more time than
-/// all else.
+/// A size that a few bytes can say. Of 64 one is huge and five come to slices: memory that must be cleared costs more time than all
+/// else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Size {
     Tiny(u8),
@@ -22,11 +22,11 @@ pub(crate) enum Size {
 
 impl<'a> Arbitrary<'a> for Size {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
-        Ok(match u8::arbitrary(bytes)? % 16 {
+        Ok(match u8::arbitrary(bytes)? % 64 {
             0 => Size::Huge(bytes.arbitrary()?),
-            1 | 2 => Size::Slices(bytes.arbitrary()?, bytes.arbitrary()?),
-            3..7 => Size::Granules(bytes.arbitrary()?, bytes.arbitrary()?),
-            7..11 => Size::Small(bytes.arbitrary()?),
+            1..6 => Size::Slices(bytes.arbitrary()?, bytes.arbitrary()?),
+            6..22 => Size::Granules(bytes.arbitrary()?, bytes.arbitrary()?),
+            22..42 => Size::Small(bytes.arbitrary()?),
             _ => Size::Tiny(bytes.arbitrary()?),
         })
     }

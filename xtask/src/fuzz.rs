@@ -119,6 +119,10 @@ fn start(build: Build, target: &str, program: &Path, minutes: f64) -> Result<Chi
     command.arg(corpus).arg(fuzz.join("seeds").join(target));
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
     command.arg(format!("-max_total_time={}", (minutes * 60.0) as u64));
+    // With huge pages more than half of the time goes into clearing them: one build has them, to see what they change.
+    if build != Build::Fast {
+        command.env("RAVELIN_HUGE_PAGES", "0");
+    }
     command.args(["-print_final_stats=1", "-timeout=60", "-rss_limit_mb=4096"]);
     // The parent's reports are the fuzzer's findings: no core of them.
     command.stdout(Stdio::null()).stderr(log).spawn().with_context(|| format!("cannot start {}", program.display()))
