@@ -160,6 +160,7 @@ impl Heap {
             self.aim(class);
         }
         page.hot.heap.store(ptr::null_mut(), Relaxed);
+        self.adopted.store(self.adopted.load(Relaxed).saturating_sub(1), Relaxed);
     }
 
     /// The page has nothing to give: it waits among the full ones until enough of it is free ([`crate::page::Attention`]).

@@ -50,7 +50,8 @@ pub(crate) struct Heap {
     pub(super) beats: AtomicU32,
     /// Times that a page ran out and had what the thread itself had freed.
     pub(super) refills: AtomicU32,
-    /// Pages of ended threads that this heap has adopted by freeing into them.
+    /// Pages of ended threads that this heap has adopted by freeing into them, less those of any origin that have left it since: a thread
+    /// that uses its pages up may adopt many, one that only frees must not keep them from others.
     pub(super) adopted: AtomicUsize,
     /// One allocation in so many stands alone; 0 is none.
     pub(super) every: AtomicU32,

@@ -221,8 +221,8 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::AbandonedLimit,
         "ABANDONED_LIMIT",
         Unit::Count,
-        16,
-        "How many pages of ended threads a thread adopts by freeing into them, before it leaves them to others.",
+        4096,
+        "How many pages of ended threads a thread has by freeing into them, before it leaves them to others.",
     )
     .within(0, 64 * KIB),
     Row::new(

@@ -51,7 +51,7 @@ fn a_thread_adopts_a_few_pages_by_freeing_into_them_and_leaves_the_rest_to_other
             let start = Barrier::new(5);
             let mut blocks: Vec<Held> = thread::scope(|scope| {
                 let work = || {
-                    let blocks = many(2, 700);
+                    let blocks = many(3, 700);
                     // Each has its own page: none has ended yet.
                     start.wait();
                     blocks
@@ -60,15 +60,23 @@ fn a_thread_adopts_a_few_pages_by_freeing_into_them_and_leaves_the_rest_to_other
                 workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
             });
             assert_eq!(abandon::count(), 5);
-            let pages: Vec<_> = blocks.iter().step_by(2).map(Held::page).collect();
+            let pages: Vec<_> = blocks.iter().step_by(3).map(Held::page).collect();
             // Of each page one block; a page is not the next thread's, for that one ended before.
             Held::of(48).free();
             for index in (0..5).rev() {
+                blocks.remove(3 * index).free();
+            }
+            let mine = || pages.iter().filter(|page| page.owned_by(super::thread().me()).is_some()).count();
+            assert_eq!((mine(), abandon::count()), (2, 3));
+            assert!(pages.iter().all(|page| page.used() == 2), "those left are collected all the same");
+            // When these are gone, it may have others.
+            free_all(blocks.split_off(6));
+            collect(Collect::Fully);
+            assert_eq!((mine(), abandon::count()), (0, 3));
+            for index in (0..3).rev() {
                 blocks.remove(2 * index).free();
             }
-            let mine = pages.iter().filter(|page| page.owned_by(super::thread().me()).is_some()).count();
-            assert_eq!((mine, abandon::count()), (2, 3));
-            assert!(pages.iter().all(|page| page.used() == 1), "those left are collected all the same");
+            assert_eq!((mine(), abandon::count()), (2, 1));
             free_all(blocks);
             assert_eq!(abandon::count(), 0);
         },
