@@ -79,6 +79,7 @@ pub(super) extern "C" fn after_in_child() {
         segment::end_orphans();
     }
     if let Some(me) = me {
+        me.holder.begin();
         for heap in me.heaps() {
             heap.forget_direct();
             if had_others {

@@ -21,7 +21,8 @@
 //! A thread that ends abandons its pages, and others adopt them: whoever needs a page of the class, or frees into one. A
 //! thread whose heap is gone, or that could not make one, allocates from one that lives for that moment only.
 //!
-//! Reading order: [`thread`], [`queue`], [`terms`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`resize`],
+//! Reading order: [`thread`], [`queue`], [`terms`], [`malloc`], [`claim`], [`mod@free`], [`mail`], [`quarantine`], [`abandon`], [`lost`],
+//! [`resize`],
 //! [`skew`], [`handle`], [`life`], [`mod@visit`], [`mod@start`], [`fork`], [`diagnose`], [`verify`], [`deferred`], [`sample`], [`fault`].
 
 mod abandon;
@@ -33,6 +34,7 @@ mod fork;
 mod free;
 mod handle;
 mod life;
+mod lost;
 mod mail;
 mod malloc;
 mod quarantine;

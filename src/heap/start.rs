@@ -16,7 +16,7 @@ use core::ptr;
 /// Calls at the end of a thread until its heap ends: the destructors of the first round have it, those of later ones one for the moment.
 ///
 /// The C library runs four rounds, but a thread that first allocates in a destructor is armed only then, and called from the next round
-/// on: it may never see a fourth call, and its heap would be lost.
+/// on: it may never see a fourth call, and what it has is then only found when another thread begins ([`super::lost`]).
 const ROUNDS: u8 = 2;
 
 static KEY_REFUSED: AtomicBool = AtomicBool::new(false);
@@ -81,14 +81,18 @@ pub(super) fn arm(thread: &Thread) {
     }
 }
 
-/// Until this succeeds the thread's pages would stay the thread's after it has ended, and be lost. So each slow path tries.
+/// Until this succeeds the thread's pages stay the thread's after it has ended, until they are found ([`super::lost`]). So each slow path
+/// tries.
 #[cold]
 fn try_to_arm(thread: &Thread) {
     // First, because the C library may allocate.
     thread.armed.store(true, Relaxed);
     // Made once; threads that start together must all find it, so none waits for another to have made it.
     if os::make_thread_exit_key(end_of_thread).is_err() {
-        warn_once(&KEY_REFUSED, b"no thread-local key is left: until there is one, memory of ended threads is lost");
+        warn_once(
+            &KEY_REFUSED,
+            b"no thread-local key is left: memory of ended threads is not used again before other threads begin",
+        );
     }
     if os::arm_thread_exit(thread.me().cast()).is_err() {
         thread.armed.store(false, Relaxed);

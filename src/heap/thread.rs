@@ -4,6 +4,7 @@
 //! make others ([`super::life`]). The one that malloc takes is the *default heap*.
 
 use super::handle::Name;
+use super::lost::{self, Holder};
 use super::quarantine::Quarantine;
 use super::queue::Queue;
 use super::sample::{self, UNDRAWN};
@@ -84,6 +85,7 @@ pub(crate) struct Thread {
     /// The next of those without a thread.
     spare: AtomicPtr<Thread>,
     active: AtomicU8,
+    pub(super) holder: Holder,
     /// Rounds of thread-local destructors that have passed.
     pub(super) rounds: AtomicU8,
     /// The C library will call us at the end of the thread.
@@ -258,6 +260,7 @@ impl Thread {
         }
         super::start::start();
         let thread = Self::take()?;
+        thread.holder.begin();
         os::set_local(thread.me().cast());
         thread.set_default(&thread.heap);
         super::start::arm(thread);
@@ -328,6 +331,9 @@ impl Thread {
 
     /// A thread's metadata for the moment, spare or new.
     pub(super) fn take() -> Option<&'static Thread> {
+        if SPARE.load(Relaxed).is_null() {
+            lost::find_some();
+        }
         let thread = Self::take_as_it_is()?;
         thread.backing().for_each(|heap| heap.reset(thread));
         thread.data.iter().for_each(|heap| heap.singles.settle(Home::DATA));
@@ -372,6 +378,7 @@ impl Thread {
         while let Some(heap) = self.heaps().nth(1 + DATA_HEAPS) {
             heap.part(self, &locked);
         }
+        self.holder.end();
         self.active.store(0, Relaxed);
         self.spare.store(SPARE.load(Relaxed), Relaxed);
         SPARE.store(ptr::from_ref(self).cast_mut(), Relaxed);
@@ -379,13 +386,19 @@ impl Thread {
 
     /// All that were ever made.
     pub(crate) fn all() -> impl Iterator<Item = &'static Thread> {
-        let mut next = ALL.load(Acquire);
-        core::iter::from_fn(move || {
-            // SAFETY: null or a thread's metadata, which is never unmapped.
-            let thread = unsafe { next.as_ref() }?;
-            next = thread.next.load(Acquire);
-            Some(thread)
-        })
+        core::iter::successors(Self::newest(), |thread| thread.older())
+    }
+
+    /// The first of them.
+    pub(super) fn newest() -> Option<&'static Thread> {
+        // SAFETY: null or a thread's metadata, which is never unmapped.
+        unsafe { ALL.load(Acquire).as_ref() }
+    }
+
+    /// The next of them.
+    pub(super) fn older(&self) -> Option<&'static Thread> {
+        // SAFETY: as in `newest`.
+        unsafe { self.next.load(Acquire).as_ref() }
     }
 
     /// Whether a thread uses it.

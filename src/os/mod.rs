@@ -121,7 +121,9 @@ pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, is_only_th
 pub(crate) use backend::random::random;
 pub(crate) use backend::stack::{capture, follows_a_call};
 pub(crate) use backend::stderr::{keep_error, write_error, write_kept_error};
-pub(crate) use backend::thread::{arm_thread_exit, make_thread_exit_key, nap, on_signal_stack, thread_id, yield_now};
+pub(crate) use backend::thread::{
+    arm_thread_exit, has_ended, make_thread_exit_key, nap, on_signal_stack, thread_id, yield_now,
+};
 
 /// What tests of any floor may ask of the machine.
 #[cfg(test)]

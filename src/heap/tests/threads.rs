@@ -8,6 +8,7 @@ use crate::os;
 use crate::remote::Owner;
 use crate::segment;
 use crate::testing::{alone, turn};
+use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
 
@@ -40,6 +41,29 @@ fn an_empty_abandoned_page_goes_back_at_once() {
     thread::spawn(move || free_all(blocks)).join().unwrap();
     assert_eq!(page.face.owner.load(), Owner::Nobody);
     assert!(!segment.is_used(slice));
+}
+
+#[test]
+#[cfg_attr(any(miri, ravelin_mock), ignore = "asks the kernel")]
+fn what_threads_had_that_ended_without_a_call_is_found_by_later_ones() {
+    alone("heap::tests::threads::what_threads_had_that_ended_without_a_call_is_found_by_later_ones", || {
+        let lose = |_| {
+            let work = || {
+                let block = Held::of(700);
+                // As for one that has first allocated in the last round of destructors.
+                os::arm_thread_exit(core::ptr::null_mut()).expect("there is a key");
+                block
+            };
+            thread::spawn(work).join().unwrap()
+        };
+        // A thread that was joined may be known to the kernel for a moment longer.
+        let blocks: Vec<Held> = (0..200).map(lose).collect();
+        let pages: BTreeSet<_> = blocks.iter().map(|block| core::ptr::from_ref(block.page())).collect();
+        let threads = Thread::all().count();
+        assert!(threads < 50 && pages.len() < 50, "{threads} threads and {} pages", pages.len());
+        free_all(blocks);
+        check_heap().expect("a sound heap");
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A thread's number, its patience and its end.
 
+use super::error::errno;
 use super::keys::{Destructor, Key};
 use crate::os::Errno;
 use core::{mem, ptr};
@@ -10,6 +11,13 @@ pub(crate) fn thread_id() -> u64 {
     // SAFETY: takes nothing and cannot fail.
     let id = unsafe { libc::syscall(libc::SYS_gettid) };
     id.cast_unsigned()
+}
+
+/// Whether that thread of that process has ended, for good. No, if the kernel does not say.
+pub(crate) fn has_ended(process: u32, thread: u64) -> bool {
+    // SAFETY: sends nothing, whoever has these numbers.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, i64::from(process), thread, 0) };
+    result != 0 && errno() == libc::ESRCH
 }
 
 /// Lets others run.

@@ -23,6 +23,11 @@ pub(crate) fn thread_id() -> u64 {
     NUMBER.get()
 }
 
+/// Nobody knows.
+pub(crate) fn has_ended(_process: u32, _thread: u64) -> bool {
+    false
+}
+
 /// Lets others run.
 pub(crate) fn yield_now() {
     crate::sync::spin_loop();
