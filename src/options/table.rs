@@ -200,7 +200,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         "CLOSING_RATE",
         Unit::Bytes,
         GIB,
-        "How many bytes of freed large blocks are made inaccessible at once in a second, and an eighth of that ahead; more only later.",
+        "How many bytes of freed large blocks are made inaccessible at once in a second, and a thirty-second of that ahead; more only later.",
     )
     .within(GIB, 16 * TIB),
     Row::new(
