@@ -1,5 +1,7 @@
 //! The options: one row each. To add one, add a variant to [`Setting`] and, at the same place, a row to [`TABLE`].
 
+use crate::mitigations::MITIGATIONS;
+
 /// An option, and the index of its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -137,6 +139,9 @@ const MIB: i64 = 1 << 20;
 const GIB: i64 = 1 << 30;
 const TIB: i64 = 1 << 40;
 
+/// How many freed large blocks wait, and MiB of them. Their memory waits with them.
+const RANGES: i64 = if MITIGATIONS.quarantine { 8 } else { 4 };
+
 /// How many options there are.
 pub(crate) const COUNT: usize = 41;
 
@@ -183,7 +188,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineBytes,
         "QUARANTINE_BYTES",
         Unit::Bytes,
-        8 * MIB,
+        RANGES * MIB,
         "How many bytes of freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, TIB),
@@ -191,7 +196,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Setting::QuarantineCount,
         "QUARANTINE_COUNT",
         Unit::Count,
-        8,
+        RANGES,
         "How many freed large blocks stay inaccessible before their addresses are used again.",
     )
     .within(0, 64 * KIB),
@@ -200,7 +205,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         "CLOSING_RATE",
         Unit::Bytes,
         GIB,
-        "How many bytes of freed large blocks are made inaccessible at once in a second, and an eighth of that ahead; more only later.",
+        "How many bytes of freed large blocks are made inaccessible at once in a second, and a thirty-second of that ahead; more only later.",
     )
     .within(GIB, 16 * TIB),
     Row::new(

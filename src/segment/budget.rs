@@ -33,7 +33,7 @@ pub(crate) fn left_open() -> usize {
 }
 
 /// Microseconds' worth of closing that may be done ahead of its time.
-const BURST: u64 = 1_000_000 / 8;
+const BURST: u64 = 1_000_000 / 32;
 /// The two calls take as long as so many bytes more.
 const CALLS: usize = 64 << 10;
 
