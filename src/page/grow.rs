@@ -387,7 +387,7 @@ impl Page {
         let hot = &self.hot;
         // The owner's line may have been copied before the page was born: the face was complete when the owner was set.
         self.measure(tables);
-        remote::settle(&self.bits(), self.summary(), owned);
+        remote::settle::<All>(&self.bits(), self.summary(), owned);
         // Caught while it was being extended, a page may have counted blocks whose links are not made: none is live.
         let capacity = self.capacity().min(hot.reserved.load(Relaxed));
         hot.capacity.store(u64::from(capacity), Relaxed);

@@ -15,7 +15,7 @@
 use super::{Extent, Origin, Page, Tables};
 use crate::geometry::{GRANULE, Granule, SLICE};
 use crate::mitigations::MITIGATIONS;
-use crate::remote::NotLive;
+use crate::remote::{All, NotLive};
 use crate::sync::{AcqRel, Relaxed};
 use core::ptr::NonNull;
 
@@ -88,7 +88,7 @@ impl Page {
 
     /// No block is live from now on, whoever holds it, and the page is to be given up: no bit is left for what comes after it.
     pub(crate) fn end_voids(&self) -> Result<(), NotLive> {
-        self.face.owner.claim_single()?;
+        self.face.owner.claim_single::<All>()?;
         let bits = self.bits();
         bits.state.iter().chain(bits.remote).for_each(|word| word.store(0, Relaxed));
         self.hot.used.store(0, Relaxed);

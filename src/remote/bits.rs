@@ -183,10 +183,13 @@ pub(super) fn start<R: Rules>(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owne
 
 /// The owner takes back what other threads have freed, whatever the summary says, and judges nobody: for the child of a
 /// fork, where a thread that is not in this process may have been between any two of its stores.
-pub(crate) fn settle(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) {
+pub(crate) fn settle<R: Rules>(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) {
+    let named = if R::CHILD_EMPTIES_ALL { u64::MAX } else { summary.load(Acquire) };
     summary.swap(0, AcqRel);
-    for (state, remote) in bits.state.iter().zip(bits.remote) {
-        empty::<All>(state, remote, owned);
+    for (index, (state, remote)) in bits.state.iter().zip(bits.remote).enumerate() {
+        if R::CHILD_EMPTIES_ALL || named >> (index >> bits.group_shift) & 1 != 0 {
+            empty::<R>(state, remote, owned);
+        }
     }
 }
 
@@ -198,7 +201,7 @@ pub(crate) fn release(bits: &Bits<'_>, summary: &AtomicU64, owned: &Owned) {
             state.store(0, Relaxed);
         }
     }
-    settle(bits, summary, owned);
+    settle::<All>(bits, summary, owned);
 }
 
 /// What a word of remote bits held, and the state bits of before.

@@ -77,6 +77,9 @@ pub(crate) trait Rules {
     /// While the summary is not zero, the owner's pop tests the block's remote bit. Else a block that the owner has freed, and
     /// another thread as well, would be handed out, collected, and handed out again.
     const POP_TESTS_REMOTE: bool = true;
+    /// A remote free asks the state bit before it sets the remote bit, and not again. Else a collect in between, which has cleared both,
+    /// makes a double free of a correct one.
+    const STATE_ASKED_ONCE: bool = true;
     /// A remote bit that is found over a clear state bit is a double free. Else the block would be listed twice.
     const STATE_BEHIND_REMOTE: bool = true;
 
@@ -102,6 +105,9 @@ pub(crate) trait Rules {
     /// State bits are cleared before the remote bits that say so. Else a fork in between makes the block live for ever in the
     /// child.
     const STATE_CLEARED_FIRST: bool = true;
+    /// The child of a fork empties every word, whatever the summary says. Else a block is live for ever whose free had come no
+    /// further than its bit.
+    const CHILD_EMPTIES_ALL: bool = true;
     /// An owner clears the marks of its own pages only. Else their owners, when told, find none.
     const OWN_MARKS_ONLY: bool = true;
 
@@ -117,6 +123,8 @@ pub(crate) trait Rules {
     const BIRTH_COLLECTS_LAST: bool = true;
     /// An abandoned page is claimed by compare-and-swap. Else two threads own it.
     const CLAIM_BY_SWAP: bool = true;
+    /// A page of one block is claimed by compare-and-swap. Else two threads free the block, and both give its memory up.
+    const SINGLE_BY_SWAP: bool = true;
 }
 
 /// All rules are kept.

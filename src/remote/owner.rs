@@ -168,7 +168,12 @@ impl OwnerWord {
     ///
     /// # Errors
     /// [`NotLive`] if another was faster.
-    pub(crate) fn claim_single(&self) -> Result<(), NotLive> {
+    pub(crate) fn claim_single<R: Rules>(&self) -> Result<(), NotLive> {
+        if !R::SINGLE_BY_SWAP {
+            let is_single = self.load() == Owner::Single;
+            self.0.swap(mark(GIVEN_UP), AcqRel);
+            return if is_single { Ok(()) } else { Err(NotLive) };
+        }
         match self.0.compare_exchange(mark(SINGLE), mark(GIVEN_UP), AcqRel, Relaxed) {
             Ok(_) => Ok(()),
             Err(_) => Err(NotLive),

@@ -36,6 +36,9 @@ pub(crate) fn post<R: Rules>(spot: &Spot<'_>, group: u64, line: &Line<'_>) -> Re
     if before & spot.mask() != 0 {
         return Err(NotLive);
     }
+    if !R::STATE_ASKED_ONCE && !spot.is_out() {
+        return Err(NotLive);
+    }
     if let Some(posted) = early {
         return Ok(posted);
     }

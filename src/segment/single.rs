@@ -22,7 +22,7 @@ use crate::geometry::{Granule, LARGE_MAX, SEGMENT, SLICE, SLICES};
 use crate::mitigations::MITIGATIONS;
 use crate::os::{self, Errno, Span};
 use crate::page::{Contents, Extent, Page, Room, least_of_single};
-use crate::remote::{NotLive, Owner};
+use crate::remote::{All, NotLive, Owner};
 use crate::sync::AcqRel;
 use core::ptr::NonNull;
 
@@ -254,7 +254,7 @@ pub(crate) fn retire(segment: &'static Segment, page: &'static Page) {
 pub(crate) fn claim(segment: &'static Segment, page: &'static Page) -> Result<(), NotLive> {
     // Before, for a fork may come at once; who loses the race, and has written over the winner's hand, dies.
     page.face.take_in_hand();
-    page.face.owner.claim_single()?;
+    page.face.owner.claim_single::<All>()?;
     set_dead(segment, page);
     Ok(())
 }
@@ -309,7 +309,7 @@ pub(crate) fn end_orphans() {
     let locked = lock();
     for segment in space::segments() {
         for page in segment.pages.iter().filter(|page| page.face.is_in_anothers_hand()) {
-            let _ = page.face.owner.claim_single(); // it may have been claimed
+            let _ = page.face.owner.claim_single::<All>(); // it may have been claimed
             set_dead(segment, page);
             give_up(page, Range::of(segment, page, State::Bare, Access::Open), &locked);
         }

@@ -86,15 +86,15 @@ pub struct Stats {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ClassStats {
-    /// Bytes that a block has room for.
+    /// Bytes that a block has room for. Never changes.
     pub block_size: u64,
     /// Live blocks; as stale as [`Stats::live_bytes`].
     pub blocks: u64,
-    /// Bytes that these have room for.
+    /// Bytes that these have room for; as stale as they.
     pub bytes: u64,
     /// The most that `blocks` was found to be: a lower bound, sampled as [`Stats::peak_live_bytes`].
     pub peak_blocks: u64,
-    /// Bytes that so many blocks have room for.
+    /// Bytes that so many blocks have room for; a lower bound as well.
     pub peak_bytes: u64,
     /// Pages of the class. As of the walk.
     pub pages: u64,
@@ -109,11 +109,11 @@ pub struct ClassStats {
 pub struct LargeStats {
     /// Live blocks. As of the walk.
     pub blocks: u64,
-    /// Bytes that these have room for.
+    /// Bytes that these have room for; as stale as they.
     pub bytes: u64,
     /// The most that `blocks` was found to be: a lower bound, sampled as [`Stats::peak_live_bytes`].
     pub peak_blocks: u64,
-    /// The most that `bytes` was found to be: sampled likewise.
+    /// The most that `bytes` was found to be: a lower bound, sampled likewise.
     pub peak_bytes: u64,
 }
 
@@ -124,7 +124,7 @@ pub struct LargeStats {
 pub struct SampledStats {
     /// Live ones. As of the walk.
     pub blocks: u64,
-    /// Bytes that were asked for in them.
+    /// Bytes that were asked for in them; as stale as they.
     pub bytes: u64,
     /// All that were made since the start of the process. Those that there were no guards for count among
     /// [`Stats::guards_left_out`]. Exact.

@@ -19,6 +19,20 @@ fn fork_during_collect<R: Rules>() {
     fork.join().expect("no panic");
 }
 
+/// In the child: of the two frees that the fork has cut short, one had come no further than its bit.
+fn settle_after_half_a_free<R: Rules>() {
+    let world = World::new::<R>(&[(0, &[X, FAR])]);
+    let page = &world.pages[0];
+    for block in [X, FAR] {
+        let spot = page.spot(block);
+        spot.remote.fetch_or(spot.mask(), crate::sync::AcqRel);
+    }
+    page.summary.fetch_or(1, crate::sync::AcqRel);
+    let owned = page.owner.owned_by(world.me(0)).expect("the owner is no other");
+    settle::<R>(&page.bits(), &page.summary, &owned);
+    assert!([X, FAR].iter().all(|block| !page.spot(*block).is_out()), "the child loses a block");
+}
+
 /// In the child: a page is settled and its lists are made anew while another thread of the child frees into it.
 fn settle_while_others_free<R: Rules>() {
     let world = World::new::<R>(&[(0, &[X, Y])]);
@@ -32,7 +46,7 @@ fn settle_while_others_free<R: Rules>() {
         })
     });
     let owned = page.owner.owned_by(world.me(0)).expect("the owner is no other");
-    settle(&page.bits(), &page.summary, &owned);
+    settle::<R>(&page.bits(), &page.summary, &owned);
     // `Page::rebuild`.
     let free: Vec<_> = [X, Y].into_iter().filter(|block| !page.spot(*block).is_out()).collect();
     for block in &free {
@@ -61,11 +75,26 @@ fn a_page_that_is_settled_while_others_free_into_it_loses_no_block() {
 
 without! {
     NoStateClearedFirst: STATE_CLEARED_FIRST,
+    NoChildEmptiesAll: CHILD_EMPTIES_ALL,
 }
 
 #[test]
 fn state_cleared_first_is_needed() {
     if MITIGATIONS.free_checks {
         must_fail("the child loses a block", Reach::All, fork_during_collect::<NoStateClearedFirst>);
+    }
+}
+
+#[test]
+fn a_free_that_had_come_no_further_than_its_bit_is_completed_in_the_child() {
+    if MITIGATIONS.free_checks {
+        explore("settle after half a free", Reach::All, settle_after_half_a_free::<All>);
+    }
+}
+
+#[test]
+fn child_empties_all_is_needed() {
+    if MITIGATIONS.free_checks {
+        must_fail("the child loses a block", Reach::All, settle_after_half_a_free::<NoChildEmptiesAll>);
     }
 }

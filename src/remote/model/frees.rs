@@ -1,6 +1,7 @@
 //! Correct frees by other threads: no false alarm, nothing lost, whatever the owner does meanwhile.
 
 use super::*;
+use crate::mitigations::MITIGATIONS;
 
 /// What the owner does while others free.
 #[derive(Clone, Copy, Debug)]
@@ -81,10 +82,18 @@ fn two_remote_frees_into_two_words_under_one_bit_of_the_summary_come_back() {
 }
 
 without! {
+    NoStateAskedOnce: STATE_ASKED_ONCE,
     NoBitSetFirst: BIT_SET_FIRST,
     NoMarksClearedFirst: MARKS_CLEARED_FIRST,
     NoSummaryClearedFirst: SUMMARY_CLEARED_FIRST,
     NoZerosWritten: ZEROS_WRITTEN,
+}
+
+#[test]
+fn state_asked_once_is_needed() {
+    if MITIGATIONS.free_checks {
+        must_fail("no false alarm", Reach::All, || two_threads_free::<NoStateAskedOnce>(Y, 0, Meanwhile::TakesMail));
+    }
 }
 
 #[test]

@@ -110,27 +110,29 @@ fn a_page_is_claimed_by_one() {
 }
 
 /// The block of a page of one is freed by three threads.
+fn three_free_a_single_block<R: Rules>() {
+    let single = Arc::new((OwnerWord::from(AtomicPtr::new(ptr::null_mut())), AtomicU64::new(1), AtomicU64::new(0)));
+    single.0.bear_single();
+    let claim = |(owner, state, remote): &(OwnerWord, AtomicU64, AtomicU64)| {
+        // `segment::free_single`.
+        Spot { state, remote, bit: 0 }.look()?;
+        owner.claim_single::<R>()?;
+        state.fetch_and(!1, core::sync::atomic::Ordering::AcqRel);
+        Ok::<(), Flagged>(())
+    };
+    let others = [0, 1].map(|_| {
+        let single = Arc::clone(&single);
+        thread::spawn(move || claim(&single).is_ok())
+    });
+    let mine = claim(&single).is_ok();
+    let won = others.into_iter().map(|other| other.join().expect("no panic")).chain([mine]).filter(|won| *won);
+    assert_eq!(won.count(), 1, "a block of a page of one is freed once");
+    assert_eq!(single.0.load(), Owner::Nobody);
+}
+
 #[test]
 fn of_several_who_free_a_single_block_one_wins() {
-    explore("three frees of a single block", Reach::All, || {
-        let single = Arc::new((OwnerWord::from(AtomicPtr::new(ptr::null_mut())), AtomicU64::new(1), AtomicU64::new(0)));
-        single.0.bear_single();
-        let claim = |(owner, state, remote): &(OwnerWord, AtomicU64, AtomicU64)| {
-            // `segment::free_single`.
-            Spot { state, remote, bit: 0 }.look()?;
-            owner.claim_single()?;
-            state.fetch_and(!1, core::sync::atomic::Ordering::AcqRel);
-            Ok::<(), Flagged>(())
-        };
-        let others = [0, 1].map(|_| {
-            let single = Arc::clone(&single);
-            thread::spawn(move || claim(&single).is_ok())
-        });
-        let mine = claim(&single).is_ok();
-        let won = others.into_iter().map(|other| other.join().expect("no panic")).chain([mine]).filter(|won| *won);
-        assert_eq!(won.count(), 1, "a block of a page of one is freed once");
-        assert_eq!(single.0.load(), Owner::Nobody);
-    });
+    explore("three frees of a single block", Reach::All, three_free_a_single_block::<All>);
 }
 
 without! {
@@ -138,6 +140,7 @@ without! {
     NoLookAfterChange: LOOK_AFTER_CHANGE,
     NoLookWrites: LOOK_WRITES,
     NoClaimBySwap: CLAIM_BY_SWAP,
+    NoSingleBySwap: SINGLE_BY_SWAP,
 }
 
 #[test]
@@ -158,4 +161,9 @@ fn look_writes_is_needed() {
 #[test]
 fn claim_by_swap_is_needed() {
     must_fail("Causality violation", Reach::All, claim_claim::<NoClaimBySwap>);
+}
+
+#[test]
+fn single_by_swap_is_needed() {
+    must_fail("a block of a page of one is freed once", Reach::All, three_free_a_single_block::<NoSingleBySwap>);
 }
