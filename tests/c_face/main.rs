@@ -46,6 +46,11 @@ fn memory_is_there_in_constructors_destructors_and_at_the_end_of_threads() {
 }
 
 #[test]
+fn a_cancelled_thread_does_not_end_in_malloc() {
+    holds_in_every_way("cancelled.c", &[]);
+}
+
+#[test]
 fn libraries_that_use_malloc_come_and_go() {
     let plugin = plugin("plugin.c");
     for way in [Way::Preloaded, Way::Shared] {

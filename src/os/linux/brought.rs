@@ -21,9 +21,10 @@ pub(crate) fn is_mapped(span: Span) -> bool {
     }
     // memcheck would have the program know beforehand.
     let _quiet = quiet();
-    // Asynchronous: nothing is written now that would not be written anyway.
+    // Asynchronous: nothing is written now that would not be written anyway. By the system call: a thread that was cancelled must not end
+    // in here (see `file`).
     // SAFETY: the call touches no memory; it fails where nothing is mapped.
-    unsafe { libc::msync(span.start().as_ptr().cast(), span.len(), libc::MS_ASYNC) == 0 }
+    unsafe { libc::syscall(libc::SYS_msync, span.start().as_ptr(), span.len(), libc::MS_ASYNC) == 0 }
 }
 
 /// Takes one gigantic page, at this address or else anywhere: readable, writable, zero, never swapped or given back. Its memory

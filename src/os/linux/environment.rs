@@ -1,6 +1,6 @@
 //! What the process was started with: its environment, its privileges and its limits.
 
-use super::error::last;
+use super::file::File;
 use crate::os::Errno;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
@@ -98,21 +98,8 @@ fn parse(bytes: &[u8]) -> Option<usize> {
 
 /// The beginning of a small file, in one read.
 fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
-    // SAFETY: the path is a C string; no file is made, so no mode is needed.
-    let file = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    if file < 0 {
-        return Err(last());
-    }
-    let result = read(file, buffer);
-    // SAFETY: opened above, and closed once.
-    let _ = unsafe { libc::close(file) };
-    buffer.get(..result?).ok_or(Errno::INVAL)
-}
-
-fn read(file: c_int, buffer: &mut [u8]) -> Result<usize, Errno> {
-    // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`.
-    let got = unsafe { libc::read(file, buffer.as_mut_ptr().cast(), buffer.len()) };
-    usize::try_from(got).map_err(|_| last())
+    let got = File::open(path)?.read(buffer)?;
+    buffer.get(..got).ok_or(Errno::INVAL)
 }
 
 #[cfg(test)]

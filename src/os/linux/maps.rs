@@ -7,6 +7,7 @@
 //!
 //! The loader's own lists would be faster, but it guards them by a lock that it may hold while it allocates.
 
+use super::file::File;
 use crate::os::Module;
 use core::ops::ControlFlow;
 
@@ -94,26 +95,16 @@ fn hex(number: usize, digit: u8) -> usize {
 
 /// Shows every mapping of the process, from the lowest up, until told to stop. Nothing if the file cannot be read.
 pub(crate) fn visit_modules(visit: &mut dyn FnMut(&Module<'_>) -> ControlFlow<()>) {
-    // SAFETY: the path is a C string; no file is made, so no mode is needed.
-    let file = unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    if file < 0 {
-        return;
-    }
+    let Ok(file) = File::open(c"/proc/self/maps") else { return };
     let mut piece = [0_u8; PIECE];
     let mut reader = Reader::new();
     loop {
-        // SAFETY: the kernel writes at most `piece.len()` bytes to `piece`.
-        let got = unsafe { libc::read(file, piece.as_mut_ptr().cast(), piece.len()) };
-        let Some(bytes) = usize::try_from(got).ok().and_then(|got| piece.get(..got)).filter(|bytes| !bytes.is_empty())
-        else {
-            break;
-        };
+        let got = file.read(&mut piece).unwrap_or(0);
+        let Some(bytes) = piece.get(..got).filter(|bytes| !bytes.is_empty()) else { return };
         if reader.read(bytes, visit).is_break() {
-            break;
+            return;
         }
     }
-    // SAFETY: opened above, and closed once.
-    let _ = unsafe { libc::close(file) };
 }
 
 struct Reader(Line);

@@ -9,6 +9,7 @@ pub(super) mod constructor;
 pub(super) mod environment;
 pub(super) mod error;
 pub(super) mod fault;
+mod file;
 pub(super) mod futex;
 mod keys;
 pub(super) mod local;

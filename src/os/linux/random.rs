@@ -3,6 +3,7 @@
 use super::error::last;
 use crate::os::Errno;
 use crate::os::calls::{COUNTERS, counted};
+use libc::c_int;
 
 /// Fills `bytes` from the kernel's generator.
 ///
@@ -35,9 +36,26 @@ fn by_system_call(bytes: &mut [u8]) -> Result<(), Errno> {
     Ok(())
 }
 
+/// It opens, reads and polls: the points of cancellation that [`file`](super::file) avoids. So there are none meanwhile.
 #[cold]
 fn by_crate(bytes: &mut [u8]) -> Result<(), Errno> {
-    getrandom::fill(bytes).map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+    let before = set_cancellation(PTHREAD_CANCEL_DISABLE);
+    let filled = getrandom::fill(bytes).map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)));
+    set_cancellation(before);
+    filled
+}
+
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
+/// What it was before.
+fn set_cancellation(state: c_int) -> c_int {
+    unsafe extern "C" {
+        fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+    }
+    let mut old = 0;
+    // SAFETY: writes to the number that it is given.
+    let _ = unsafe { pthread_setcancelstate(state, &raw mut old) };
+    old
 }
 
 #[cfg(test)]

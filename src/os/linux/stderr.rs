@@ -1,6 +1,7 @@
 //! The ways to speak: standard error, and standard error as it was at the start.
 
-use super::error::last;
+use super::file;
+use crate::os::Errno;
 use core::mem;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
 use libc::c_int;
@@ -13,13 +14,10 @@ pub(crate) fn write_error(bytes: &[u8]) {
 fn write(descriptor: c_int, bytes: &[u8]) {
     let mut rest = bytes;
     while !rest.is_empty() {
-        // SAFETY: the kernel reads at most `rest.len()` bytes from `rest`.
-        let written = unsafe { libc::write(descriptor, rest.as_ptr().cast(), rest.len()) };
-        match usize::try_from(written) {
+        match file::write(descriptor, rest) {
             Ok(written) if written != 0 => rest = rest.get(written..).unwrap_or(&[]),
-            Ok(_) => return,
-            Err(_) if last().0 == libc::EINTR => {}
-            Err(_) => return,
+            Err(Errno(libc::EINTR)) => {}
+            _ => return,
         }
     }
 }

@@ -29,8 +29,9 @@ pub(crate) fn yield_now() {
 /// Lets a millisecond pass.
 pub(crate) fn nap() {
     let millisecond = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    // By the system call: a thread that was cancelled must not end in here (see `file`).
     // SAFETY: reads the timespec that it is given. A signal may shorten the nap.
-    let _ = unsafe { libc::nanosleep(&raw const millisecond, ptr::null_mut()) };
+    let _ = unsafe { libc::syscall(libc::SYS_nanosleep, &raw const millisecond, ptr::null_mut::<libc::timespec>()) };
 }
 
 /// Whether the calling thread runs a signal handler on a stack of its own (`sigaltstack`).
