@@ -21,6 +21,8 @@ pub fn run(args: &Args) -> Result<()> {
     cargo.env("CARGO_TARGET_DIR", shell::target_dir()?.join("miri"));
     // Isolation is off because the mock asks the host for time and randomness.
     cargo.env("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-disable-isolation");
+    // Property tests play so many cases: 256 of them take minutes each.
+    cargo.env("PROPTEST_CASES", "8");
     cargo.args(["+nightly", "miri"]);
     let tests = ["--package", "ravelin", "--lib"];
     if args.full {
