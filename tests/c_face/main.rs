@@ -51,6 +51,11 @@ fn a_cancelled_thread_does_not_end_in_malloc() {
 }
 
 #[test]
+fn a_sandbox_need_allow_no_other_system_calls_than_we_say() {
+    holds_in_every_way("sandboxed.c", &[]);
+}
+
+#[test]
 fn libraries_that_use_malloc_come_and_go() {
     let plugin = plugin("plugin.c");
     for way in [Way::Preloaded, Way::Shared] {
