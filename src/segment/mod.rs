@@ -63,6 +63,8 @@ pub(crate) use sampled::{
     Damage, Sampled, allocate as allocate_sampled, made as sampled_in_all, release_all as release_sampled,
     visit as visit_sampled, waiting as sampled_waiting,
 };
+#[cfg(test)]
+pub(crate) use single::retire_half;
 pub(crate) use single::{
     SingleShape, allocate as allocate_single, claim as claim_single, end_orphans, resize as resize_single,
     retire as retire_single,

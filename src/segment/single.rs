@@ -247,6 +247,12 @@ pub(crate) fn retire(segment: &'static Segment, page: &'static Page) {
     purge::tick();
 }
 
+/// The same, as far as it comes before it takes the lock.
+#[cfg(test)]
+pub(crate) fn retire_half(segment: &'static Segment, page: &'static Page) {
+    let _ = hide(segment, page);
+}
+
 /// The block is not live from now on, and the page the caller's to give up.
 ///
 /// # Errors
@@ -311,7 +317,12 @@ pub(crate) fn end_orphans() {
         for page in segment.pages.iter().filter(|page| page.face.is_in_anothers_hand()) {
             let _ = page.face.owner.claim_single::<All>(); // it may have been claimed
             set_dead(segment, page);
-            give_up(page, Range::of(segment, page, State::Bare, Access::Open), &locked);
+            let range = Range::of(segment, page, State::Bare, Access::Open);
+            // Open or closed, or only in part: whoever was changing that has not said how far it came.
+            match segment.role() {
+                Role::Huge => give_back(&range, &locked),
+                _ => give_up(page, range, &locked),
+            }
         }
     }
 }

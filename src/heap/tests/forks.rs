@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::entropy::Rng;
+use crate::options::{self, Setting};
 use crate::os;
 use crate::os::testing::{Birth, Ending, in_child};
 use crate::segment::{self, Home, Role, Run};
@@ -84,6 +85,29 @@ fn a_large_block_that_a_thread_was_making_is_given_back() {
     alone("heap::tests::forks::a_large_block_that_a_thread_was_making_is_given_back", || {
         // As far as a thread is that has just made it of a freed one, and not put it down.
         ended_in_the_child(|_, page| page.face.take_in_hand());
+    });
+}
+
+#[test]
+fn a_large_block_that_a_thread_had_made_inaccessible_is_not_handed_out_like_that() {
+    alone("heap::tests::forks::a_large_block_that_a_thread_had_made_inaccessible_is_not_handed_out_like_that", || {
+        // What is freed is handed out next.
+        options::set(Setting::QuarantineCount, 0);
+        for size in [200_000, LARGE_MAX + 1] {
+            let block = Held::of(size);
+            let (segment, page) = (block.segment(), block.page());
+            let free_half = || {
+                segment::claim_single(segment, page).expect("it is live");
+                segment::retire_half(segment, page); // and is stopped before it tells anybody
+            };
+            forked_after(free_half, || {
+                for _ in 0..3 {
+                    Held::of(size).free();
+                }
+                is_well();
+                0
+            });
+        }
     });
 }
 
@@ -185,15 +209,14 @@ fn handlers_that_were_registered_before_ours_may_allocate() {
                 });
             }
             start.wait();
-            for _ in 0..20 {
-                let ending = in_child(Birth::Fork, || {
-                    work();
-                    is_well();
-                    0
-                });
-                assert_eq!(ending, Some(Ending::Exit(0)));
-            }
+            let child = || {
+                work();
+                is_well();
+                0
+            };
+            let endings: Vec<_> = (0..20).map(|_| in_child(Birth::Fork, child)).collect();
             stop.store(true, Relaxed);
+            assert_eq!(endings, [const { Some(Ending::Exit(0)) }; 20]);
         });
         is_well();
     });
