@@ -7,6 +7,7 @@ use super::super::{
 use super::*;
 use crate::mitigations::MITIGATIONS;
 use crate::report::Operation;
+use crate::sync::{AtomicPtr, Relaxed};
 use crate::testing::Child;
 use std::format;
 use std::string::String;
@@ -100,9 +101,9 @@ fn a_heap_of_another_thread_is_refused_where_its_own_is_demanded() {
 fn any_thread_may_ask_what_a_heap_contains() {
     let heap = heap();
     let start = allocate_in(heap.expect_own(Operation::Malloc), 100, GRANULE, Terms::of(Fill::Any));
-    let (heap, address) = (smuggled(heap), start.expose_provenance());
+    let (heap, start) = (smuggled(heap), AtomicPtr::new(start));
     in_another_thread(|| {
-        let pointer = UserPtr::new(core::ptr::with_exposed_provenance_mut(address));
+        let pointer = UserPtr::new(start.load(Relaxed));
         assert!(contains(heap(), pointer) && check_owned(heap(), pointer));
     });
     destroy(heap());

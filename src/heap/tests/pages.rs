@@ -111,6 +111,7 @@ fn an_idle_page_is_given_up_when_another_class_wants_memory_or_when_time_has_pas
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes half an hour")]
 fn no_more_than_four_mib_of_pages_are_idle() {
     in_a_new_heap(|| {
         let blocks = many(70 * page_holds(1024), 1024);
