@@ -5,6 +5,7 @@ use super::*;
 use crate::heap::{Visit, Visited};
 use crate::mitigations::MITIGATIONS;
 use crate::report::Operation;
+use crate::sync::{AtomicPtr, Relaxed};
 use crate::testing::{Child, turn};
 use core::ptr;
 use core::slice;
@@ -78,8 +79,8 @@ fn only_the_pointer_itself_is_the_blocks() {
         for other in [start, block.wrapping_add(16), block.wrapping_sub(16), block.wrapping_add(1)] {
             assert!(!owns(UserPtr::new(other)) || !MITIGATIONS.free_checks, "{align} {offset} {other:?}");
         }
-        let address = block.expose_provenance();
-        thread::spawn(move || free_at(ptr::with_exposed_provenance_mut(address))).join().unwrap();
+        let sent = AtomicPtr::new(block);
+        thread::spawn(move || free_at(sent.load(Relaxed))).join().unwrap();
         assert!(!owns(UserPtr::new(block)) || !MITIGATIONS.free_checks);
     }
     is_well();
