@@ -329,9 +329,10 @@ mod tests {
         let start = NonNull::from(&mut memory).cast();
         // SAFETY: nobody else uses the memory.
         let block = unsafe { Block::new(start) };
-        let sizes = [16, 32, 48, 64, 80, 112, 160, 640];
-        for size in sizes.into_iter().take(if CHECKER { 5 } else { sizes.len() }) {
-            for from in 0..=size - 8 {
+        let (sizes, step): (&[usize], usize) =
+            if CHECKER { (&[16, 112], 11) } else { (&[16, 32, 48, 64, 80, 112, 160, 640], 1) };
+        for &size in sizes {
+            for from in (0..=size - 8).step_by(step) {
                 let byte = |at: usize| start.as_ptr().wrapping_add(at);
                 // SAFETY: the memory has room for the largest size.
                 unsafe { block.clear(640) };
@@ -344,7 +345,7 @@ mod tests {
                     // SAFETY: a byte of the memory.
                     assert_eq!(unsafe { byte(at).read() }, wanted, "{size} {from} {at}");
                 }
-                for at in 0..size {
+                for at in (0..size).step_by(step) {
                     // SAFETY: a byte of the memory.
                     unsafe { *byte(at) ^= 1 };
                     // SAFETY: as for `plant`.
