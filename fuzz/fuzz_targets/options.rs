@@ -1,9 +1,12 @@
 //! The environment: whatever a variable says, what is read of it lies within its option's bounds, or is refused.
 //!
-//! These are the engine's own sources, which are not public and use nothing else of it.
+//! These are the engine's own sources, which are not public and use nothing else of it but what it has built in.
 
 #![no_main]
 
+mod mitigations {
+    pub(crate) use ravelin::MITIGATIONS;
+}
 #[path = "../../src/options/parse.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod parse;
