@@ -203,6 +203,7 @@ mod tests {
         #![proptest_config(crate::testing::proptest_config())]
 
         #[test]
+        #[cfg_attr(miri, ignore = "takes a quarter of an hour")]
         fn any_sequence_of_pieces_yields_one_line_within_the_capacity(
             pieces in proptest::collection::vec((any::<u8>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..700)), 0..40)
         ) {
