@@ -128,6 +128,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes a quarter of an hour")]
     fn windows_are_broad_from_when_the_heap_is_large() {
         alone("segment::broad::tests::windows_are_broad_from_when_the_heap_is_large", windows_become_broad);
     }
@@ -148,6 +149,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes a quarter of an hour")]
     fn no_window_is_broad_against_the_option() {
         alone("segment::broad::tests::no_window_is_broad_against_the_option", || {
             options::set(Setting::HugePages, 0);
@@ -156,6 +158,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes a quarter of an hour")]
     fn no_window_is_broad_if_pages_are_hardly_used() {
         alone("segment::broad::tests::no_window_is_broad_if_pages_are_hardly_used", || {
             assert!(!grow(Use::Some).iter().any(is_broad));
