@@ -239,9 +239,11 @@ mod tests {
             return;
         }
         let (used, within) = (SliceSet::new(), SliceSet::new());
-        within.add(WINDOW, 4);
-        used.add(WINDOW + 1, 1);
-        assert_eq!(used.draw_gap_within(&within, 2, Spread::Anywhere, |_| 0), Some(WINDOW + 2));
+        // Also where a segment has one window.
+        let first = SLICES / 2;
+        within.add(first, 4);
+        used.add(first + 1, 1);
+        assert_eq!(used.draw_gap_within(&within, 2, Spread::Anywhere, |_| 0), Some(first + 2));
         assert_eq!(used.draw_gap_within(&within, 3, Spread::Anywhere, |_| 0), None);
     }
 
