@@ -1,5 +1,6 @@
 /* Misuses, one a run, named by the argument: what memcheck must say of each stands in xtask/src/memcheck.rs. */
 #include <mimalloc.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,13 @@ static void before(void) {
     for (int i = 0; i < 8; i++) blocks[i] = memset(malloc(24), 1, 24);
     for (int i = 0; i < 8; i++) sink = blocks[i][-1];
     for (int i = 0; i < 8; i++) free(blocks[i]);
+}
+
+static void before_first(void) {
+    /* Before a page's first block lies the page before, or a guard: then this is the last that the program does. */
+    char* block = malloc(24);
+    for (int i = 0; i < 100000 && (uintptr_t)block % 65536 != 0; i++) block = malloc(24);
+    if ((uintptr_t)block % 65536 == 0) sink = block[-1];
 }
 
 static void after_free(void) {
@@ -99,9 +107,9 @@ static const struct {
     const char* name;
     void (*play)(void);
 } misuses[] = {
-    {"behind", behind},       {"before", before},       {"after-free", after_free}, {"after-realloc", after_realloc},
-    {"behind-shrunk", behind_shrunk}, {"after-destroy", after_destroy}, {"unwritten", unwritten}, {"twice", twice},
-    {"lost", lost},           {"nothing", nothing},
+    {"behind", behind},       {"before", before},       {"before-first", before_first}, {"after-free", after_free},
+    {"after-realloc", after_realloc}, {"behind-shrunk", behind_shrunk}, {"after-destroy", after_destroy},
+    {"unwritten", unwritten}, {"twice", twice}, {"lost", lost}, {"nothing", nothing},
 };
 
 int main(int count, char** arguments) {

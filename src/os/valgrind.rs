@@ -77,9 +77,9 @@ fn told(size: usize) -> usize {
     size.max(1)
 }
 
-/// Memory that will be blocks: the program may not touch it until it is.
+/// Memory that will be blocks: the program may not touch it until it is. Or guards: of these the kernel alone would know.
 #[inline(always)]
-pub(crate) fn blocks_will_be(memory: Span) {
+pub(crate) fn nobody_may_access(memory: Span) {
     tell([MAKE_NO_ACCESS, memory.address(), memory.len(), 0, 0, 0]);
 }
 
@@ -88,12 +88,12 @@ pub(crate) fn blocks_will_be(memory: Span) {
 pub(crate) fn block_begins(start: NonNull<u8>, size: usize, room: usize, holds: Holds) {
     let (address, size) = (start.addr().get(), told(size));
     tell([MALLOCLIKE, address, size, 0, usize::from(holds == Holds::Something), 0]);
-    nobody_may_touch(address, size, room);
+    nobody_may_touch_behind(address, size, room);
 }
 
 /// What lies behind a block's end.
 #[inline(always)]
-fn nobody_may_touch(address: usize, size: usize, room: usize) {
+fn nobody_may_touch_behind(address: usize, size: usize, room: usize) {
     tell([MAKE_NO_ACCESS, address.wrapping_add(size), room.saturating_sub(size), 0, 0, 0]);
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn block_changes(address: usize, old: usize, new: usize, room: usize)
         tell([RESIZE_IN_PLACE, address, old, new, 0, 0]);
     }
     tell([MAKE_DEFINED, address.wrapping_add(old), new.saturating_sub(old), 0, 0, 0]);
-    nobody_may_touch(address, new, room);
+    nobody_may_touch_behind(address, new, room);
 }
 
 #[inline(always)]

@@ -297,7 +297,7 @@ pub(crate) fn bear(
 ) -> Option<(&'static Page, Result<Owned, usize>)> {
     let page = run.segment.page_at(run.first)?;
     let span = run.segment.span(run.first, run.count)?;
-    valgrind::blocks_will_be(span);
+    valgrind::nobody_may_access(span);
     let start = span.start();
     run.segment.set_heads(run.first, run.count);
     let extent = Extent { first_slice: run.first, slices: run.count, segment_number: run.segment.number(), start };

@@ -14,9 +14,10 @@ const OUR_MALLOC: &str = "--soname-synonyms=somalloc=nouserintercepts";
 const REPORTED: &str = "--error-exitcode=99";
 
 /// Each misuse of `libravelin/tests/memcheck.c`, and what memcheck must say of it.
-const MISUSES: [(&str, &[&str]); 9] = [
+const MISUSES: [(&str, &[&str]); 10] = [
     ("behind", &["Invalid read of size 1", "0 bytes after a block of size 24 alloc'd"]),
     ("before", &["Invalid read of size 1"]),
+    ("before-first", &["Invalid read of size 1"]),
     ("after-free", &["Invalid write of size 1", "5 bytes inside a block of size 1,000 free'd"]),
     ("after-realloc", &["Invalid read of size 1", "999 bytes inside a block of size 1,000 free'd"]),
     ("behind-shrunk", &["Invalid read of size 1", "0 bytes after a block of size 1,900 alloc'd"]),

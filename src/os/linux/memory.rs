@@ -4,7 +4,7 @@
 
 use super::error::{last, outcome};
 use crate::os::calls::{COUNTERS, counted};
-use crate::os::{Errno, Span};
+use crate::os::{Errno, Span, valgrind};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use libc::{c_int, c_void};
@@ -139,7 +139,9 @@ pub(crate) unsafe fn open(span: Span) -> Result<(), Errno> {
 /// The kernel's: at the map limit.
 pub(crate) unsafe fn close(span: Span) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
-    counted(&COUNTERS.protect, unsafe { protect(span, libc::PROT_NONE) })
+    counted(&COUNTERS.protect, unsafe { protect(span, libc::PROT_NONE) })?;
+    valgrind::nobody_may_access(span);
+    Ok(())
 }
 
 /// # Safety
@@ -163,7 +165,9 @@ unsafe fn protect(span: Span, protection: c_int) -> Result<(), Errno> {
 /// EINVAL on an older kernel and on locked memory; see [`has_guards`].
 pub(crate) unsafe fn guard(span: Span) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
-    counted(&COUNTERS.guard, unsafe { advise(span, MADV_GUARD_INSTALL) })
+    counted(&COUNTERS.guard, unsafe { advise(span, MADV_GUARD_INSTALL) })?;
+    valgrind::nobody_may_access(span);
+    Ok(())
 }
 
 /// Takes such guards off; the pages read as zero. Pages without a guard are left alone.
