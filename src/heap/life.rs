@@ -133,6 +133,7 @@ pub(crate) fn destroy(handle: HeapHandle) {
     let _quiet = quiet();
     report::die_if_dying();
     if let Some(thread) = heap.thread().filter(|_| !heap.is_backing()) {
+        verify::before_destruction(heap);
         heap.free_pages();
         heap.singles.free_all();
         heap.end(thread);

@@ -2,7 +2,7 @@
 //! blocks, which belong to no thread. And who asks: the program, a full collection, the end of the process.
 
 use super::quarantine::Waiting;
-use super::thread::Thread;
+use super::thread::{Heap, Thread};
 use super::{Collect, abandon, sample};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
@@ -76,6 +76,8 @@ enum Place {
         requested: usize,
         offset: usize,
     },
+    /// Round a block that stands alone.
+    Round(report::Place),
 }
 
 impl Corruption {
@@ -88,8 +90,10 @@ impl Corruption {
                 (Fault::Written, address)
             }
             PageFault::Overflown { address, requested, offset } => {
-                place = Place::Behind { requested, offset };
-                (Fault::Overflow, address)
+                // As the program sees it, whose pointer may lie behind the block's start.
+                let lead = page.face.skew();
+                place = Place::Behind { requested: requested.wrapping_sub(lead), offset: offset.wrapping_sub(lead) };
+                (Fault::Overflow, address.wrapping_add(lead))
             }
             PageFault::LiveOnList(address) => (Fault::LiveOnList, address),
             PageFault::Endless(address) => (Fault::Endless, address),
@@ -105,7 +109,8 @@ impl Corruption {
             _ => Fault::Overflow,
         };
         let page = sampled.page();
-        Self { fault, address: page.face.start().addr(), block: super::diagnose::facts(page), place: Place::Unknown }
+        let place = Place::Round(damage.place);
+        Self { fault, address: page.face.start().addr(), block: super::diagnose::facts(page), place }
     }
 
     /// Stops the process with it.
@@ -123,6 +128,7 @@ impl Corruption {
             Place::Unknown => report,
             Place::Offset(offset) => report.at_offset(offset),
             Place::Behind { requested, offset } => report.overflown(requested, offset),
+            Place::Round(place) => report.with_place(place),
         })
     }
 
@@ -175,6 +181,32 @@ pub(super) fn before_collection(how: Collect) {
     if MITIGATIONS.canaries && how == Collect::Fully {
         check_or_die(Operation::Collect);
     }
+}
+
+/// All blocks of a heap are about to be freed: what lies behind them, and round those that stand alone, is looked at as it would be if each were
+/// freed by itself.
+pub(super) fn before_destruction(heap: &'static Heap) {
+    if (MITIGATIONS.canaries || heap.samples())
+        && let Err(corruption) = check_blocks_of(heap, Operation::HeapDestroy)
+    {
+        corruption.die(Operation::HeapDestroy);
+    }
+}
+
+fn check_blocks_of(heap: &'static Heap, operation: Operation) -> Result<(), Corruption> {
+    if MITIGATIONS.canaries {
+        for page in heap.pages() {
+            page.check_live(&heap.own(page, operation)).map_err(|fault| Corruption::new(page, fault))?;
+        }
+    }
+    let locked = space::lock();
+    heap.singles.pages(&locked).try_for_each(|page| {
+        match segment::segment_of(page).and_then(|segment| Sampled::of(segment, page)) {
+            // SAFETY: it is on the list, and whoever frees it needs the lock to make it inaccessible.
+            Some(sampled) => unsafe { sampled.inspect() }.map_err(|damage| Corruption::round(&sampled, &damage)),
+            None => check_single(page),
+        }
+    })
 }
 
 /// The same as [`check_heap`], and stops the process with what it finds.
@@ -237,10 +269,16 @@ fn check_with(thread: &'static Thread) -> Result<Census, Corruption> {
 /// Whoever frees a large block closes its memory under the lock: while it is held, what is live can be read.
 fn check_singles() -> Result<(), Corruption> {
     let _locked = space::lock();
-    for page in segment::segments().flat_map(segment::Segment::pages) {
-        if page.face.owner.load() == Owner::Single && page.face.kind() == Kind::Single && !page.face.is_sampled() {
-            page.check_canary(page.face.start().addr()).map_err(|fault| Corruption::new(page, fault))?;
-        }
+    segment::segments()
+        .flat_map(segment::Segment::pages)
+        .filter(|page| !page.face.is_sampled())
+        .try_for_each(check_single)
+}
+
+/// For a page that may be one of one block, while the lock is held.
+fn check_single(page: &Page) -> Result<(), Corruption> {
+    if !MITIGATIONS.canaries || page.face.owner.load() != Owner::Single || page.face.kind() != Kind::Single {
+        return Ok(());
     }
-    Ok(())
+    page.check_canary(page.face.start().addr()).map_err(|fault| Corruption::new(page, fault))
 }

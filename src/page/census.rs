@@ -180,6 +180,21 @@ impl Page {
         Ok(PageCensus { live, free, posted, quarantined })
     }
 
+    /// Checks the canaries of all live blocks.
+    ///
+    /// # Errors
+    /// The first that has changed.
+    pub(crate) fn check_live(&self, _owned: &Owned) -> Result<(), PageFault> {
+        if !MITIGATIONS.free_checks || !matches!(self.face.kind(), Kind::Blocks(_)) {
+            return Ok(());
+        }
+        let bits = self.bits();
+        let words = bits.state.iter().zip(bits.remote).enumerate();
+        words.into_iter().try_for_each(|(index, (state, remote))| {
+            self.check_canaries(index, state.load(Relaxed) & !remote.load(Relaxed))
+        })
+    }
+
     /// Checks the canaries of the blocks with these state bits, of which this is the word's index.
     fn check_canaries(&self, index: usize, mut live: u64) -> Result<(), PageFault> {
         while live != 0 {

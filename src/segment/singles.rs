@@ -14,7 +14,7 @@ use super::{purge, segment_of, single, voids};
 use crate::os::valgrind;
 use crate::page::Page;
 use crate::sync::{AtomicPtr, AtomicU32, Relaxed};
-use core::ptr;
+use core::{iter, ptr};
 
 /// The head of such a list. Empty when all its bytes are zero.
 #[derive(Debug)]
@@ -114,6 +114,11 @@ impl Singles {
             next.hot.previous.store(page.hot.previous.load(Relaxed), Relaxed);
         }
         Self::link(None, page, locked);
+    }
+
+    /// Those on the list. While the lock is held, they stay there.
+    pub(crate) fn pages(&self, _locked: &Locked) -> impl Iterator<Item = &'static Page> {
+        iter::successors(page_at(&self.first), |page| page_at(&page.hot.next))
     }
 
     /// All blocks move to another list, or to none.

@@ -1,12 +1,16 @@
 //! What lies behind a block, and how the process ends when it is written to.
 
 use super::super::Fill;
-use super::super::{Terms, allocate, allocate_aligned_on, free, free_with_layout, reallocate, usable_size};
+use super::super::{
+    Terms, allocate, allocate_aligned_on, allocate_in, free, free_with_layout, reallocate, usable_size,
+};
+use super::super::{destroy, new};
 use super::*;
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os::testing::{Birth, Ending, in_child};
 use crate::page::VOIDS;
+use crate::report::Operation;
 use crate::testing::{Child, turn};
 use std::thread;
 
@@ -162,6 +166,32 @@ fn whoever_writes_behind_a_block_or_gives_it_back_with_another_layout_dies() {
         // Where a secret byte happens to be zero, the NULs are found one byte later.
         let report = if number == 3 { "buffer overflow (40 bytes requested, written at offset 4" } else { report };
         corpse.died_with(&std::format!("ravelin: {report}"));
+    }
+}
+
+/// As if each were freed by itself.
+#[test]
+#[cfg_attr(any(miri, ravelin_mock, ravelin_loom), ignore = "starts a process")]
+fn the_end_of_a_heap_finds_what_was_written_behind_its_blocks() {
+    const SIZE: &str = "SIZE";
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    for size in [40, 20_000, 200_000, LARGE_MAX + 40] {
+        let child = Child::of("heap::tests::canaries::the_end_of_a_heap_finds_what_was_written_behind_its_blocks");
+        let corpse = child.with(SIZE, &std::format!("{size}")).run(|| {
+            let size = std::env::var(SIZE).unwrap().parse().unwrap();
+            let heap = new().expect("memory");
+            let own = heap.expect_own(Operation::Malloc);
+            let blocks = [(); 3].map(|()| allocate_in(own, size, GRANULE, Terms::of(Fill::Any)));
+            free(UserPtr::new(blocks[0]));
+            write(blocks[1], size);
+            destroy(heap);
+        });
+        let words = "ravelin: buffer overflow";
+        corpse.died_with(&std::format!(
+            "{words} ({size} bytes requested, written at offset {size}) in heap_destroy of 0x"
+        ));
     }
 }
 
