@@ -115,7 +115,11 @@ pub(super) fn examine_claimed(
 fn judge_found(found: Found, pointer: UserPtr, page: &'static Page, operation: Operation, claim: Claim) {
     match found {
         Found::Damaged { requested, offset } => {
-            let report = Report::new(Kind::BufferOverflow, operation, pointer.address()).overflown(requested, offset);
+            // As the program sees it, whose pointer may lie behind the block's start.
+            let lead = page.face.skew();
+            let address = pointer.address().wrapping_add(lead);
+            let report = Report::new(Kind::BufferOverflow, operation, address)
+                .overflown(requested.wrapping_sub(lead), offset.wrapping_sub(lead));
             report::die(&report.of_block(facts(page)))
         }
         Found::Whole { requested, origin } if !claim.is_true_of(page, requested, origin) => match claim {

@@ -58,7 +58,9 @@ pub(crate) fn usable_size(pointer: UserPtr) -> usize {
         return 0;
     }
     let _quiet = quiet();
-    live(pointer, Operation::UsableSize).holds(pointer, Operation::UsableSize, Claim::Any)
+    let live = live(pointer, Operation::UsableSize);
+    let _ = live.with_sound_margins(pointer, Operation::UsableSize);
+    live.holds(pointer, Operation::UsableSize, Claim::Any)
 }
 
 /// The most that may be requested without a larger block than for `size` bytes.
@@ -326,11 +328,14 @@ impl Live {
 
     /// Whether the block stands alone, or has no bytes; then what margins it has are looked at.
     fn is_sound_and_alone(&self, pointer: UserPtr) -> bool {
-        let sampled = Sampled::of(self.segment, self.page);
-        if let Some(sampled) = &sampled {
-            sample::inspect(pointer, Operation::Realloc, sampled);
-        }
-        sampled.is_some() || self.page.face.has_voids()
+        self.with_sound_margins(pointer, Operation::Realloc).is_some() || self.page.face.has_voids()
+    }
+
+    /// The block if it stands alone, after a look at its margins.
+    fn with_sound_margins(&self, pointer: UserPtr, operation: Operation) -> Option<Sampled> {
+        let sampled = Sampled::of(self.segment, self.page)?;
+        sample::inspect(pointer, operation, &sampled);
+        Some(sampled)
     }
 
     /// A block that stands alone is of its very size, so that its guards are where its bytes end: it moves, unless it is already

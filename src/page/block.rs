@@ -2,6 +2,7 @@
 
 use crate::geometry::GRANULE;
 use crate::sync::{AtomicU64, AtomicUsize, Relaxed};
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::compiler_fence;
@@ -148,13 +149,13 @@ impl Block {
         first | second | third | fourth == 0
     }
 
-    /// Where the first byte lies that is not wiped any more, whatever `is_wiped` has seen a moment ago.
+    /// Where in this range the first byte lies that is not wiped any more, whatever `is_wiped` has seen a moment ago.
     ///
     /// # Safety
-    /// - as for `is_wiped`.
+    /// - the range lies in the block, which nobody uses.
     #[cold]
-    pub(crate) unsafe fn first_unwiped(self, len: usize) -> Option<usize> {
-        (size_of::<u64>()..len).find(|&at| {
+    pub(crate) unsafe fn first_unwiped(self, mut range: Range<usize>) -> Option<usize> {
+        range.find(|&at| {
             // SAFETY: a byte of the block.
             let byte = unsafe { self.0.as_ptr().wrapping_add(at).read_volatile() };
             byte != 0

@@ -177,11 +177,16 @@ impl Page {
         block.first_word() == 0 && self.is_wiped(block)
     }
 
-    /// Where the first byte of a free block lies that is not wiped any more; 0 if it is one of the link's, or none.
+    /// Where the first byte of a free block lies that is not wiped any more; 0 if there is none.
+    ///
+    /// A block that waits has no link yet, and then the first word is wiped like the others.
     #[cold]
     pub(crate) fn first_unwiped(&self, address: usize) -> usize {
-        // SAFETY: as in `is_wiped`.
-        unsafe { self.face.block(address).first_unwiped(wiped_part(self.face.block_size())) }.unwrap_or(0)
+        let block = self.face.block(address);
+        let has_link = self.next_of(block, self.name(self.number_of(block))).is_some();
+        let from = if has_link { size_of::<u64>() } else { 0 };
+        // SAFETY: free blocks of a page are wiped, and no longer than this.
+        unsafe { block.first_unwiped(from..wiped_part(self.face.block_size())) }.unwrap_or(0)
     }
 
     /// Puts a block that is not live any more on a local list. True: the page wants to be looked at, because it became empty, or is in the

@@ -30,8 +30,8 @@ pub enum Kind {
     WrongSize,
     /// A block came from one of C++'s operators, and went back to another's: `new` and `delete[]`, or `new[]` and `delete`.
     MismatchedDeallocation,
-    /// A freed block was used: its size was asked, it was to be resized, or its bytes have changed; or, where it stood alone
-    /// between guards, it was read or written.
+    /// A freed block was used: its size was asked, or it was to be resized; or, where it stood alone between guards, it was read or
+    /// written.
     UseAfterFree,
     /// A block was read or written before its start, or what lies there has changed.
     BufferUnderflow,

@@ -177,3 +177,41 @@ fn every_other_pointer_and_a_second_free_die() {
             .died_with(&format!("ravelin: {words}"));
     }
 }
+
+/// What the report says of an overflow is what the program knows: its pointer, its size, and how far behind that.
+#[test]
+#[cfg_attr(any(miri, ravelin_mock), ignore = "starts processes")]
+fn an_overflow_is_told_as_the_program_sees_the_block() {
+    const TEST: &str = "heap::tests::skew::an_overflow_is_told_as_the_program_sees_the_block";
+    const CASE: &str = "TEST_CASE";
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    let places = [(16, 8), (64, 24), (8, 3), (4096, 100)];
+    let meets: [(&str, fn(*mut u8)); 3] = [
+        ("free", free_at),
+        ("usable_size", |block| {
+            usable_size(UserPtr::new(block));
+        }),
+        ("collect", |_| collect(Collect::Fully)),
+    ];
+    let own = std::env::var(CASE).ok().and_then(|case| case.parse().ok());
+    for case in own.map_or(0..places.len() * meets.len(), |case: usize| case..case + 1) {
+        let ((align, offset), (call, meet)) = (places[case / meets.len()], meets[case % meets.len()]);
+        let corpse = Child::of(TEST).with(CASE, &format!("{case}")).run(|| {
+            let block = at(200, align, offset);
+            let behind = block.wrapping_add(200);
+            // SAFETY: in the slack behind the block: that is the misuse.
+            let byte = unsafe { behind.read_volatile() };
+            // SAFETY: as above.
+            unsafe { behind.write_volatile(byte ^ 0x41) };
+            std::eprintln!("block {block:p} ");
+            meet(block);
+        });
+        corpse.died_with("ravelin: buffer overflow (200 bytes requested, written at offset 200) in ");
+        let pointer = corpse.stderr.split("block ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a pointer");
+        corpse.died_with(&format!(
+            "ravelin: buffer overflow (200 bytes requested, written at offset 200) in {call} of {pointer} "
+        ));
+    }
+}

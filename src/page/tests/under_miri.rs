@@ -134,6 +134,15 @@ fn a_write_to_any_byte_of_a_freed_block_is_found() {
             unsafe { byte.write(0) };
         }
         assert_eq!(room.get(), Some(head));
+        // As a block that waits in the quarantine, or as another thread has left it: it has no link.
+        for at in if MITIGATIONS.encoded_links { 0..size } else { 8..size } {
+            let byte = head.start().as_ptr().wrapping_add(at);
+            // SAFETY: a byte of a block of a page that only this test uses.
+            unsafe { byte.write(1) };
+            assert_eq!(room.page.first_unwiped(head.address()), at);
+            // SAFETY: as above.
+            unsafe { byte.write(0) };
+        }
     }
 }
 

@@ -4,9 +4,9 @@
 
 mod handlers;
 
-use super::{Held, Thread, allocate_aligned, check_heap, free};
+use super::{Collect, Held, Thread, allocate_aligned, check_heap, collect, free};
 use crate::geometry::{LARGE_MAX, UserPtr};
-use crate::heap::{Fault, reallocate, reallocate_with_layout, usable_size};
+use crate::heap::{Fault, Fill, Terms, allocate_in, destroy, new, reallocate, reallocate_with_layout, usable_size};
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os::testing::{Birth, Ending, deny, in_child};
@@ -154,8 +154,8 @@ fn other_threads_and_children_of_a_fork_die_in_the_same_way() {
 }
 
 #[test]
-fn what_misses_the_guards_is_found_in_the_margins_by_free_realloc_and_check_heap() {
-    let test = "what_misses_the_guards_is_found_in_the_margins_by_free_realloc_and_check_heap";
+fn what_misses_the_guards_is_found_in_the_margins_by_whoever_meets_the_block() {
+    let test = "what_misses_the_guards_is_found_in_the_margins_by_whoever_meets_the_block";
     let over = scene(test, "over", || {
         let start = block(100, true);
         change(start, 101);
@@ -178,6 +178,23 @@ fn what_misses_the_guards_is_found_in_the_margins_by_free_realloc_and_check_heap
         // SAFETY: the block is this test's.
         unsafe { reallocate(UserPtr::new(start.as_ptr()), 100) };
     });
+    let asked = scene(test, "asked", || {
+        let start = block(100, true);
+        change(start, 102);
+        usable_size(UserPtr::new(start.as_ptr()));
+    });
+    let ended = scene(test, "ended", || {
+        let heap = new().unwrap();
+        let own = heap.expect_own(Operation::Malloc);
+        let start = NonNull::new(allocate_in(own, 100, 2048, Terms::of(Fill::Any))).unwrap();
+        change(start, 103);
+        destroy(heap);
+    });
+    let collected = scene(test, "collected", || {
+        let start = block(100, true);
+        change(start, 105);
+        collect(Collect::Fully);
+    });
     let checked = scene(test, "checked", || {
         let start = block(100, true);
         assert!(check_heap().is_ok_and(|census| census.alone >= 1));
@@ -190,6 +207,13 @@ fn what_misses_the_guards_is_found_in_the_margins_by_free_realloc_and_check_heap
         (far, "ravelin: buffer overflow (3901 bytes past the end) in free of 0x"),
         (under, "ravelin: buffer underflow (1 byte before the start) in free of 0x"),
         (moved, "ravelin: buffer overflow (1 byte past the end) in realloc of 0x"),
+        (asked, "ravelin: buffer overflow (3 bytes past the end) in usable_size of 0x"),
+        (ended, "ravelin: buffer overflow (4 bytes past the end) in heap_destroy of 0x"),
+        // Without canaries a collection checks nothing.
+        (
+            collected.filter(|_| MITIGATIONS.canaries),
+            "ravelin: buffer overflow (6 bytes past the end) in collect of 0x",
+        ),
     ] {
         if let Some(corpse) = corpse {
             corpse.died_with(words);
