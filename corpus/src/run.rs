@@ -15,6 +15,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
@@ -24,8 +25,8 @@ use std::thread;
 pub struct Args {
     /// Only cases whose name holds one of these; a name begins with its row: a13_
     filters: Vec<String>,
-    /// Play under this library too; give it several times to compare
-    #[arg(long, value_name = "NAME=LIBRARY")]
+    /// Play under this library too; give it several times to compare. Without a name it has that of its file
+    #[arg(long, value_name = "[NAME=]LIBRARY")]
     preload: Vec<String>,
     /// Without the process's own malloc
     #[arg(long)]
@@ -94,9 +95,10 @@ impl Args {
             all.push(Contender { name: name.into(), setting: setting(None) });
         }
         for preload in &self.preload {
-            let (name, library) = preload.split_once('=').with_context(|| format!("{preload}: NAME=LIBRARY"))?;
-            let library = fs::canonicalize(library).with_context(|| library.to_owned())?;
+            let (name, path) = named(preload);
+            let library = fs::canonicalize(path).with_context(|| path.to_owned())?;
             let library = library.to_str().context("a library's name that is not UTF-8")?.to_owned();
+            is_preloaded(&library)?;
             all.push(Contender { name: name.into(), setting: setting(Some(library)) });
         }
         Ok(all)
@@ -106,6 +108,26 @@ impl Args {
         (self.slow || !case.slow)
             && (self.filters.is_empty() || self.filters.iter().any(|part| case.name.contains(part)))
     }
+}
+
+/// What a library is called, and where it is: `NAME=LIBRARY`, or a path alone.
+fn named(preload: &str) -> (&str, &str) {
+    let is_name = |(name, _): &(&str, &str)| !name.contains('/');
+    preload.split_once('=').filter(is_name).unwrap_or_else(|| {
+        let file = preload.rsplit('/').next().unwrap_or(preload);
+        (file.split(".so").next().unwrap_or(file), preload)
+    })
+}
+
+/// The loader only warns of what it cannot load, and goes on with the system's own `malloc`: that would be taken for the library's.
+fn is_preloaded(library: &str) -> Result<()> {
+    let mut itself = Command::new(std::env::current_exe()?);
+    let output = itself.arg("--version").env("LD_PRELOAD", library).stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() || said.contains("cannot be preloaded") {
+        bail!("{library} cannot be preloaded, {}: {}", output.status, said.trim());
+    }
+    Ok(())
 }
 
 /// The main function of a program that plays the corpus: one case if it was started for that, or what its arguments ask for.
@@ -227,4 +249,23 @@ fn play_all(cases: &[Case], contenders: &[Contender], jobs: Option<usize>) -> Ve
         Played::of(case, contender.setting.column, contender.name.clone(), &end)
     });
     results.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_has_a_name_of_its_own_or_its_file_s() {
+        assert_eq!(named("mi=/usr/lib/libmimalloc.so.2.0"), ("mi", "/usr/lib/libmimalloc.so.2.0"));
+        assert_eq!(named("/usr/lib/libmimalloc.so.2.0"), ("libmimalloc", "/usr/lib/libmimalloc.so.2.0"));
+        assert_eq!(named("/a=b/lib.so"), ("lib", "/a=b/lib.so"));
+        assert_eq!(named("x.so"), ("x", "x.so"));
+    }
+
+    #[test]
+    fn what_is_no_library_is_refused() {
+        let refused = is_preloaded("/etc/passwd").expect_err("no library");
+        assert!(refused.to_string().contains("/etc/passwd cannot be preloaded"), "{refused}");
+    }
 }
