@@ -104,7 +104,9 @@ fn the_rule_for_alerts_finds_every_kind_of_report_and_nothing_else() {
     let source = fs::read_to_string(root.join("src/report/kind.rs")).expect("the kinds");
     let kinds = kinds(&source);
     assert!(kinds.len() >= 18, "{kinds:?}");
+    let constants = fs::read_to_string(root.join("testing/src/words.rs")).expect("the words");
     for kind in &kinds {
+        assert!(constants.contains(&format!("= \"{kind}\";")), "ravelin-testing has no constant of `{kind}`");
         assert!(finds(kind), "the rule does not find `{kind}`");
         assert!(text.contains(&format!("\n| `{kind}` |")), "SECURITY.md does not list `{kind}`");
     }
