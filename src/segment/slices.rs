@@ -52,23 +52,26 @@ impl SliceSet {
     /// The words that hold slices `first..first + count`, each with the mask of those.
     fn masked(&self, first: usize, count: usize) -> impl Iterator<Item = (&AtomicU64, u64)> {
         let end = first.wrapping_add(count).min(SLICES);
-        self.0.iter().enumerate().filter_map(move |(index, word)| {
+        let words = self.0.get(first >> 6..end.div_ceil(64)).unwrap_or_default();
+        words.iter().zip(first >> 6..).map(move |(word, index)| {
             let start = index.wrapping_mul(64);
-            let (low, high) = (first.saturating_sub(start), end.saturating_sub(start));
-            (low < 64 && low < high).then(|| (word, mask_of(low, high)))
+            (word, mask_of(first.saturating_sub(start), end.wrapping_sub(start)))
         })
     }
 
+    /// Members from now on. What is so already needs no exchange.
     pub(crate) fn add(&self, first: usize, count: usize) {
-        for (word, mask) in self.masked(first, count) {
+        let lacking = |(word, mask): &(&AtomicU64, u64)| word.load(Relaxed) & mask != *mask;
+        self.masked(first, count).filter(lacking).for_each(|(word, mask)| {
             word.fetch_or(mask, Relaxed);
-        }
+        });
     }
 
     pub(crate) fn remove(&self, first: usize, count: usize) {
-        for (word, mask) in self.masked(first, count) {
+        let holding = |(word, mask): &(&AtomicU64, u64)| word.load(Relaxed) & mask != 0;
+        self.masked(first, count).filter(holding).for_each(|(word, mask)| {
             word.fetch_and(!mask, Relaxed);
-        }
+        });
     }
 
     pub(crate) fn has(&self, slice: usize) -> bool {
