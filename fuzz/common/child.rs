@@ -5,8 +5,8 @@ use crate::fork::{Child, fork};
 /// How a child ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// By SIGABRT, after one line that begins with `ravelin: `.
-    Reported,
+    /// By SIGABRT, after one line that begins with `ravelin: `: what stands behind that.
+    Reported(String),
     /// By SIGSEGV or SIGBUS.
     Faulted,
     /// It came through.
@@ -26,11 +26,12 @@ pub(crate) fn run(work: impl FnOnce()) -> End {
         work();
         0
     });
-    let reports = stderr.lines().filter(|line| line.starts_with("ravelin: ") && !line.contains("warning:")).count();
-    match (signal, code, reports) {
-        (libc::SIGABRT, _, 1) => End::Reported,
+    let said = stderr.lines().filter_map(|line| line.strip_prefix("ravelin: "));
+    let reports: Vec<&str> = said.filter(|report| !report.starts_with("warning:")).collect();
+    match (signal, code, &reports[..]) {
+        (libc::SIGABRT, _, [report]) => End::Reported((*report).to_owned()),
         (libc::SIGSEGV | libc::SIGBUS, ..) => End::Faulted,
-        (0, 0, 0) => End::WentOn,
+        (0, 0, []) => End::WentOn,
         _ => End::Otherwise(signal, code, stderr),
     }
 }

@@ -214,14 +214,44 @@ impl Misuse {
         }
     }
 
+    /// Whether a report is of this misuse.
+    pub(crate) fn is_told_by(self, report: &str) -> bool {
+        let begins = |words: &[&str]| words.iter().any(|words| report.starts_with(words));
+        match self {
+            // Where the block was, there may be a page of another class by now, or nothing.
+            Misuse::FreeTwice { .. } | Misuse::FreeAnything { .. } => {
+                begins(&["double free of ", "invalid free (", NOTHING])
+            }
+            Misuse::FreeInside { .. } => {
+                begins(&["invalid free (interior pointer) of ", "invalid free (misaligned pointer) of "])
+            }
+            Misuse::FreeStack { .. } => begins(&["invalid free (foreign pointer) of "]),
+            // A huge mapping that was given back is nobody's.
+            Misuse::ReallocFreed { .. } => {
+                begins(&["use after free in realloc of ", "invalid free (foreign pointer) in realloc of "])
+            }
+            Misuse::AskFreed { .. } => {
+                begins(&["use after free in usable_size of ", "invalid free (foreign pointer) in usable_size of "])
+            }
+            Misuse::WrongSize { .. } => begins(&["wrong layout ("]),
+            Misuse::WriteFreed { .. } => begins(&["corrupted free list ", "write after free "]),
+            Misuse::Overflow { size, .. } => {
+                let size = usize::from(size) + 1;
+                begins(&[&format!("buffer overflow ({size} bytes requested, written at offset {size}) in free of ")])
+            }
+        }
+    }
+
     /// Whether memory may be gone that it touches.
     pub(crate) fn may_fault(self) -> bool {
         matches!(self, Misuse::WriteFreed { .. } | Misuse::Overflow { .. }) || !MITIGATIONS.free_checks
     }
 }
 
+const NOTHING: &str = "nothing to report";
+
 /// Nothing was to be stopped after all: an end as if it had been.
 fn report_instead() -> ! {
-    eprintln!("ravelin: nothing to report");
+    eprintln!("ravelin: {NOTHING}");
     std::process::abort();
 }
