@@ -131,6 +131,24 @@ fn the_words_of_every_report_are_listed() {
     }
 }
 
+/// Each build tests its own column.
+#[test]
+#[cfg_attr(miri, ignore = "reads the sources")]
+fn the_table_of_builds_is_what_they_have() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md");
+    let text = fs::read_to_string(file).expect("SECURITY.md");
+    let (_, table) = text.split_once("| mitigation | fast | hardened | paranoid |\n").expect("a table of builds");
+    let rows: Vec<Vec<&str>> =
+        table.lines().map_while(|line| Some(line.strip_prefix('|')?.split('|').collect())).collect();
+    let build = ravelin::MITIGATIONS.build_name();
+    let Some(column) = ["fast", "hardened", "paranoid"].iter().position(|name| *name == build) else { return };
+    for (name, in_force) in ravelin::MITIGATIONS.list() {
+        let row = rows.iter().find(|row| names(row[0]).first() == Some(&name));
+        let row = row.unwrap_or_else(|| panic!("SECURITY.md does not list `{name}`"));
+        assert_eq!(row[1 + column].trim() == "x", in_force, "`{name}` in the {build} build");
+    }
+}
+
 #[test]
 fn what_does_not_exist_is_noticed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
