@@ -46,3 +46,15 @@ fn a_row_that_promises_death_in_the_call_has_cases_that_promise_it() {
         }
     }
 }
+
+#[test]
+fn security_md_says_of_every_row_what_came_of_it_in_each_build() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../SECURITY.md");
+    let text = std::fs::read_to_string(file).expect("SECURITY.md");
+    for row in ROWS.iter().filter(|row| row.elsewhere.is_none()) {
+        let head = format!("\n| {} | {} |", row.id, row.title);
+        let cells =
+            text.split_once(&head).map(|(_, rest)| rest.lines().next().unwrap_or_default().matches('|').count());
+        assert_eq!(cells, Some(Column::ALL.len()), "not as `cargo xtask corpus --document` prints it:{head}");
+    }
+}

@@ -1,6 +1,10 @@
 //! The misuse corpus: each column of its table in a build of its own, compared with what came before of what promises nothing.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::shell;
 
@@ -12,31 +16,43 @@ pub struct Args {
     /// Add what comes of cells that promise nothing to corpus/recorded.tsv
     #[arg(long)]
     record: bool,
-    /// What else the suite is to be told: parts of names, --list, --json, --cases, --html FILE, --slow
+    /// Play what takes seconds too
+    #[arg(long)]
+    slow: bool,
+    /// Print what came of each row in these columns as one table in Markdown, for SECURITY.md
+    #[arg(long)]
+    document: bool,
+    /// What else the suite is to be told: parts of names, --list, --json, --cases, --html FILE
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
 impl Args {
-    /// Some columns, whole.
+    /// Some columns, whole, and what takes seconds too.
     pub fn of(columns: &[&str]) -> Self {
-        Args { columns: columns.iter().map(|&column| column.to_owned()).collect(), record: false, rest: vec![] }
+        Args {
+            columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            record: false,
+            slow: true,
+            document: false,
+            rest: vec![],
+        }
     }
 }
 
 /// What came of cells that promise nothing.
 const RECORD: &str = "corpus/recorded.tsv";
+const SLOW: &str = "--slow";
 
 pub fn run(args: &Args) -> Result<()> {
+    if args.document {
+        return document(&args.columns);
+    }
     let record = shell::root().join(RECORD);
     let mut failed = Vec::new();
     for column in &args.columns {
-        let mut cargo = shell::cargo();
-        cargo.args(["test", "--quiet", "--package", "corpus", "--test", "columns"]);
-        if column != "h" {
-            cargo.args(["--features", "paranoid"]);
-        }
-        cargo.env("CORPUS_COLUMN", column).args(["--", "--table"]).args(&args.rest);
+        let mut cargo = suite(column);
+        cargo.args(args.slow.then_some(SLOW)).args(&args.rest);
         if args.record {
             cargo.arg("--record").arg(&record);
         } else if args.rest.is_empty() && record.exists() {
@@ -48,5 +64,50 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     anyhow::ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
+}
+
+/// The suite in the build of this column, as a program with arguments.
+fn suite(column: &str) -> Command {
+    let mut cargo = shell::cargo();
+    cargo.args(["test", "--quiet", "--package", "corpus", "--test", "columns"]);
+    if column != "h" {
+        cargo.args(["--features", "paranoid"]);
+    }
+    cargo.env("CORPUS_COLUMN", column).args(["--", "--table"]);
+    cargo
+}
+
+/// Rows in their order, each with its title and what came of it in each column, such as `D80 N4`.
+fn document(columns: &[String]) -> Result<()> {
+    let said = |column: &str, words: &[&str]| -> Result<Vec<Value>> {
+        let text = shell::output(suite(column).args(words))?;
+        serde_json::from_str(&text).context("not what the suite prints with --json")
+    };
+    let word = |value: &Value, name| value[name].as_str().unwrap_or_default().to_owned();
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for case in said("h", &[SLOW, "--list", "--json"])? {
+        let row = (word(&case, "row"), word(&case, "title"));
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    let mut cells: BTreeMap<(String, usize), BTreeMap<String, usize>> = BTreeMap::new();
+    for (at, column) in columns.iter().enumerate() {
+        for case in said(column, &[SLOW, "--json"])? {
+            let outcomes = cells.entry((word(&case, "row"), at)).or_default();
+            *outcomes.entry(word(&case, "outcome")).or_default() += 1;
+        }
+    }
+    println!("| | | {} |\n|---|---|{}", columns.join(" | "), "---|".repeat(columns.len()));
+    for (row, title) in rows {
+        let cell = |at| {
+            let outcomes = cells.get(&(row.clone(), at)).into_iter().flatten();
+            let played = outcomes.filter(|(outcome, _)| *outcome != "?");
+            played.map(|(outcome, count)| format!("{outcome}{count}")).collect::<Vec<_>>().join(" ")
+        };
+        let cells: Vec<String> = (0..columns.len()).map(cell).collect();
+        println!("| {row} | {title} | {} |", cells.join(" | "));
+    }
     Ok(())
 }
