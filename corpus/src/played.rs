@@ -45,6 +45,32 @@ impl Played {
     }
 }
 
+/// Where guards are watched, an access that was stopped has a report of its kind, which names the block that was announced.
+///
+/// # Errors
+/// Says what is wrong with it.
+fn is_explained(case: &Case, column: Option<Column>, end: &End) -> Result<(), String> {
+    if column != Some(Column::G) || !end.is_stopped_in_access() {
+        return Ok(());
+    }
+    let kinds: &[&str] = match case.row().group() {
+        "A" | "E" => &["use after free"],
+        "C" | "D" => &["buffer overflow", "buffer underflow"],
+        _ => &["use after free", "buffer overflow", "buffer underflow"],
+    };
+    let line = end.ours().next().ok_or("the access was stopped, and no report says why")?;
+    let begins_well = |kind: &&str| line.strip_prefix("ravelin: ").is_some_and(|text| text.starts_with(*kind));
+    if !kinds.iter().any(begins_well) || !(line.contains(" in read at ") || line.contains(" in write at ")) {
+        return Err(format!("the report should say {kinds:?}, and which access it was: {line}"));
+    }
+    let (block, _) = end.basic().told().ok_or("no pointer was announced")?;
+    // Of a huge block that was freed, nothing is known any more.
+    if line.contains("(block ") && !line.contains(&format!(", page {block:#x},")) {
+        return Err(format!("the report should be about the block at {block:#x}: {line}"));
+    }
+    Ok(())
+}
+
 impl Played {
     /// What the end of its process says of a case under an allocator, or in a column.
     #[must_use]
@@ -52,7 +78,7 @@ impl Played {
         let promise = column.map(|column| case.cell(column).expect);
         let failure = match end.skipped() {
             Some(_) => None,
-            None => promise.and_then(|expect| expect.judge(end).err()),
+            None => promise.and_then(|expect| expect.judge(end).and_then(|()| is_explained(case, column, end)).err()),
         };
         // A play that promises to say something has said it: nothing was to be noticed.
         let outcome = match (outcome::of(case, end), promise) {

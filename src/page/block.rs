@@ -230,6 +230,21 @@ impl Block {
         })
     }
 
+    /// How many bytes are not as `plant` has written them.
+    ///
+    /// # Safety
+    /// - as for `plant`.
+    #[cold]
+    pub(crate) unsafe fn count_unplanted(self, from: usize, size: usize, word: u64) -> usize {
+        let slack = Slack { from, end: size };
+        let is_wrong = |&at: &usize| {
+            // SAFETY: a byte of the block.
+            let found = unsafe { self.0.as_ptr().wrapping_add(at).read_volatile() };
+            found != rotated(word, at.wrapping_sub(from)) as u8
+        };
+        (from..size).filter(|&at| slack.covers(at)).filter(is_wrong).count()
+    }
+
     /// Fills `len` bytes from `from` on with zeros.
     ///
     /// # Safety

@@ -231,7 +231,27 @@ impl Page {
             fence(AcqRel);
             found = self.examine_once(tables, address);
         }
-        found
+        match found {
+            Found::Damaged { requested, .. } => {
+                Found::Damaged { requested, offset: self.first_written(address, requested) }
+            }
+            found => found,
+        }
+    }
+
+    /// Where the first byte behind `requested` ones lies that is not what was planted, by the word of all that may have been which most of
+    /// the bytes speak for: a single one is often that of some other word.
+    #[cold]
+    fn first_written(&self, address: usize, requested: usize) -> usize {
+        let (block, size) = (self.face.block(address), self.face.block_size());
+        let (page, now) = (ptr::from_ref(self).addr(), entropy::generation());
+        let ages = 0..=now.wrapping_sub(self.face.born());
+        let keys = ages.filter_map(|age| entropy::canary_keys(page, now.wrapping_sub(age)));
+        let words = keys.flat_map(|keys| Origin::all().map(move |origin| word(keys, address, requested, origin)));
+        // SAFETY: as in `is_whole`.
+        let likeliest = words.min_by_key(|&word| unsafe { block.count_unplanted(requested, size, word) });
+        // SAFETY: as in `is_whole`.
+        likeliest.and_then(|word| unsafe { block.first_unplanted(requested, size, word) }).unwrap_or(requested)
     }
 
     fn examine_once(&self, tables: &Tables, address: usize) -> Found {
@@ -245,7 +265,6 @@ impl Page {
         let page = ptr::from_ref(self).addr();
         let now = entropy::generation();
         let mut age = now.wrapping_sub(self.face.born());
-        let mut furthest = requested;
         loop {
             let Some(keys) = entropy::canary_keys(page, now.wrapping_sub(age)) else {
                 return Found::Forgotten { requested };
@@ -253,9 +272,8 @@ impl Page {
             for origin in Origin::all() {
                 let word = word(keys, address, requested, origin);
                 // SAFETY: as in `is_whole`.
-                match unsafe { self.face.block(address).first_unplanted(requested, size, word) } {
-                    None => return Found::Whole { requested, origin },
-                    Some(offset) => furthest = furthest.max(offset),
+                if unsafe { self.face.block(address).first_unplanted(requested, size, word) }.is_none() {
+                    return Found::Whole { requested, origin };
                 }
             }
             match age {
@@ -267,6 +285,6 @@ impl Page {
         if tables.slack(granule) != slack {
             return Found::Busy;
         }
-        Found::Damaged { requested, offset: furthest }
+        Found::Damaged { requested, offset: requested }
     }
 }

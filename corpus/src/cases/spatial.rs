@@ -145,10 +145,12 @@ fn tampered(size: usize) -> Case {
         on_thread(|| {
             let (other, _company, block, _more) =
                 (Block::new(size), Company::of(size), Block::new(size), Company::of(size));
+            let mut trailer = [0; 8];
+            access(other.address(), || {
+                trailer.iter_mut().enumerate().for_each(|(at, byte)| *byte = other.read_byte(size + at));
+            });
             access(block.address(), || {
-                for offset in size..size + 8 {
-                    block.write_byte(offset, other.read_byte(offset));
-                }
+                trailer.iter().enumerate().for_each(|(at, &byte)| block.write_byte(size + at, byte));
             });
             block.free_guilty();
         });

@@ -166,7 +166,10 @@ fn another_blocks_word(size: usize, who: Who) -> Case {
             block.free();
             (other, block)
         };
-        let copy = |(other, block): (Block, Block)| access(block.address(), || block.write(0, other.read(0)));
+        let copy = |(other, block): (Block, Block)| {
+            let word = access(other.address(), || other.read(0));
+            access(block.address(), || block.write(0, word));
+        };
         on_thread(|| match who {
             Who::Same => {
                 copy(two_freed());

@@ -170,7 +170,7 @@ impl Expect {
 }
 
 /// What is said of an access that has met a guard.
-const ACCESSES: &[&str] = &["buffer overflow", "buffer underflow", "use after free", "invalid access"];
+const ACCESSES: &[&str] = &["buffer overflow", "buffer underflow", "use after free"];
 
 /// What is promised in one column, and on what that counts.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use super::*;
 use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os::testing::{Birth, Ending, in_child};
-use crate::page::VOIDS;
+use crate::page::{Found, VOIDS};
 use crate::report::Operation;
 use crate::testing::{Child, turn};
 use std::thread;
@@ -166,6 +166,25 @@ fn whoever_writes_behind_a_block_or_gives_it_back_with_another_layout_dies() {
         // Where a secret byte happens to be zero, the NULs are found one byte later.
         let report = if number == 3 { "buffer overflow (40 bytes requested, written at offset 4" } else { report };
         corpse.died_with(&std::format!("ravelin: {report}"));
+    }
+}
+
+#[test]
+fn the_first_byte_that_was_written_is_told() {
+    if !MITIGATIONS.canaries {
+        return;
+    }
+    let _turn = turn();
+    for _ in 0..if CHECKER { 1 } else { 100 } {
+        let block = allocate(40);
+        let (segment, granule) = map::find(UserPtr::new(block)).expect("a block");
+        for offset in 40..48 {
+            write(block, offset);
+            let found = segment.page_of(granule).examine(segment.tables(), block.addr());
+            assert_eq!(found, Found::Damaged { requested: 40, offset });
+            write(block, offset);
+        }
+        free(UserPtr::new(block));
     }
 }
 
