@@ -71,6 +71,11 @@ fn request() -> impl Strategy<Value = Request> {
     (face, size(), align(), fill).prop_map(|(face, size, align, fill)| Request { face, size, align, fill })
 }
 
+/// Small blocks, many of which fill a page.
+fn crowd() -> impl Strategy<Value = (Request, usize)> {
+    (request(), 0_usize..2048, 1_usize..256).prop_map(|(request, size, count)| (Request { size, ..request }, count))
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let how = prop_oneof![3 => Just(Collect::Gently), 1 => Just(Collect::Fully)];
     prop_oneof![
@@ -79,6 +84,9 @@ fn step() -> impl Strategy<Value = Step> {
         10 => (place(), any::<usize>(), size(), align())
             .prop_map(|(place, which, size, align)| Step::Reallocate { place, which, size, align }),
         4 => (place(), any::<usize>()).prop_map(|(place, which)| Step::Write { place, which }),
+        1 => (place(), crowd()).prop_map(|(place, (request, count))| Step::Fill(place, request, count)),
+        1 => (any::<usize>(), crowd()).prop_map(|(heap, (request, count))| Step::FillHeap { heap, request, count }),
+        2 => (place(), 2_usize..512).prop_map(|(place, count)| Step::Thin(place, count)),
         1 => place().prop_map(Step::CheckHeap),
         1 => (place(), how).prop_map(|(place, how)| Step::Collect(place, how)),
         1 => Just(Step::EndHelper),

@@ -144,12 +144,10 @@ pub(crate) fn play(player: &mut Player, action: Action) {
             player.play(Step::Allocate(by.0, Request { face, size: size.bytes(), align: align(bits), fill }));
         }
         Action::Fill { by, count, size } => {
-            (0..count).for_each(|_| player.play(Step::Allocate(by.0, c(usize::from(size % 2048)))));
+            player.play(Step::Fill(by.0, c(usize::from(size % 2048)), count.into()));
         }
         Action::Free { by, which } => player.play(Step::Free { place: by.0, which: which.into() }),
-        Action::Thin { by } => {
-            (0..128).for_each(|turn| player.play(Step::Free { place: by.0, which: turn * 2 }));
-        }
+        Action::Thin { by } => player.play(Step::Thin(by.0, 256)),
         Action::Reallocate { by, which, size, align: bits } => {
             player.play(Step::Reallocate { place: by.0, which: which.into(), size: size.bytes(), align: align(bits) })
         }
@@ -167,7 +165,7 @@ pub(crate) fn play(player: &mut Player, action: Action) {
         }
         Action::FillHeap { heap, count, size } => {
             let request = c(usize::from(size % 2048));
-            (0..count).for_each(|_| player.play(Step::AllocateInHeap { heap: heap.into(), request }));
+            player.play(Step::FillHeap { heap: heap.into(), request, count: count.into() });
         }
         Action::VisitHeap { heap } => player.play(Step::VisitHeap(heap.into())),
         Action::DeleteHeap { heap } => player.play(Step::DeleteHeap(heap.into())),

@@ -80,7 +80,8 @@ impl Player {
     /// If the allocator breaks a promise.
     pub(crate) fn play(&mut self, step: Step) {
         match step {
-            Step::Allocate(place, request) => self.allocate(place, request),
+            Step::Allocate(place, request) => self.allocate(place, request, 1),
+            Step::Fill(place, request, count) => self.allocate(place, request, count),
             Step::Reallocate { place, which, size, align } => {
                 let Some(block) = self.take(which) else { return };
                 // Whose a heap's block would be that another thread has moved, no step can know.
@@ -94,6 +95,10 @@ impl Player {
             Step::Free { place, which } => {
                 let Some(block) = self.take(which) else { return };
                 self.at(place, move |territory| block.free(territory));
+            }
+            Step::Thin(place, count) => {
+                let blocks: Vec<Block> = (0..count).step_by(2).map_while(|which| self.take(which)).collect();
+                self.at(place, move |territory| blocks.into_iter().for_each(|block| block.free(territory)));
             }
             Step::Write { place, which } => {
                 let Some(block) = self.take(which) else { return };
@@ -115,10 +120,11 @@ impl Player {
                 self.heaps.extend(heap.map(|heap| (place, heap)));
             }
             Step::NewHeap(_) => {}
-            Step::AllocateInHeap { heap, request } => {
+            Step::AllocateInHeap { heap, request } => self.play(Step::FillHeap { heap, request, count: 1 }),
+            Step::FillHeap { heap, request, count } => {
                 let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
                 let (place, heap) = self.heaps[index];
-                self.allocate(place, Request { face: Face::Heap(heap), ..request });
+                self.allocate(place, Request { face: Face::Heap(heap), ..request }, count);
             }
             Step::VisitHeap(heap) => {
                 let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
@@ -160,13 +166,19 @@ impl Player {
         self.blocks.iter_mut().filter(|block| block.heap() == Some(heap)).for_each(Block::outlive_heap);
     }
 
-    fn allocate(&mut self, place: Place, request: Request) {
+    /// Asks for so many blocks, in one go: to wake the helper takes longer than a hundred steps.
+    fn allocate(&mut self, place: Place, request: Request, count: usize) {
         let request = Request { size: request.size.min(self.most / 2), ..request };
-        self.make_room(request.size);
-        let seed = self.next_seed();
-        match self.at(place, move |territory| Block::allocate(&request, seed, territory)) {
-            Some(block) => self.put(block),
-            None => assert!(request.align > SURE_ALIGN, "no memory for {request:?}"),
+        self.make_room(request.size * count);
+        let seeds: Vec<u64> = (0..count).map(|_| self.next_seed()).collect();
+        let blocks: Vec<Option<Block>> = self.at(place, move |territory| {
+            seeds.into_iter().map(|seed| Block::allocate(&request, seed, territory)).collect()
+        });
+        for block in blocks {
+            match block {
+                Some(block) => self.put(block),
+                None => assert!(request.align > SURE_ALIGN, "no memory for {request:?}"),
+            }
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Allocate(Place, Request),
+    /// So many blocks at once, so that pages fill.
+    Fill(Place, Request, usize),
     Reallocate {
         place: Place,
         which: usize,
@@ -26,6 +28,8 @@ pub(crate) enum Step {
         place: Place,
         which: usize,
     },
+    /// Of so many blocks every other one is freed, so that pages empty.
+    Thin(Place, usize),
     /// Checks a block, and writes it anew.
     Write {
         place: Place,
@@ -38,6 +42,11 @@ pub(crate) enum Step {
     AllocateInHeap {
         heap: usize,
         request: Request,
+    },
+    FillHeap {
+        heap: usize,
+        request: Request,
+        count: usize,
     },
     /// The heap's blocks are compared with those that are shown of it.
     VisitHeap(usize),
