@@ -35,14 +35,15 @@ extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     or_no_memory(raw::allocate_aligned(size, align), size)
 }
 
-/// C23: `free` for one who knows how the block was asked for. The size is checked as by `free_sized`; the alignment is not needed.
+/// C23: `free` for one who knows how the block was asked for, of `aligned_alloc` or its kin. With `layout-checks` a size and an alignment that
+/// would have led to a block of another class stop the process, with canaries any other size does. What `realloc` has had goes back by `free_sized`, says the standard.
 ///
 /// # Safety
 /// - `block` is null or a live block, and nobody uses it any more.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, size: usize) {
+unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, size: usize) {
     // SAFETY: the caller's promise, which the engine checks besides.
-    unsafe { raw::free_sized(block.cast(), size) };
+    unsafe { raw::free_aligned_sized(block.cast(), size, align) };
 }
 
 /// SunOS: a block whose address is a multiple of `align`, rounded up to a power of two.

@@ -114,6 +114,17 @@ pub unsafe fn free_sized(pointer: *mut u8, size: usize) {
     heap::free_sized(UserPtr::new(pointer), size);
 }
 
+/// The same for one who gives the alignment too, as it was asked for: it is rounded up to a power of two, as C's `memalign` does. With
+/// `layout-checks` the process stops if a block for that would have been of another class, with `canaries` also if the size is another one.
+///
+/// # Safety
+/// - nobody uses the block any more.
+#[inline]
+pub unsafe fn free_aligned_sized(pointer: *mut u8, size: usize, align: usize) {
+    let align = align.checked_next_power_of_two().unwrap_or(1 << (usize::BITS - 1));
+    heap::free_aligned_sized(UserPtr::new(pointer), size, align);
+}
+
 /// C++'s operators for one object, `new` and `delete`, or for many, `new[]` and `delete[]`. With `origin-checks` a block of
 /// one kind that goes back by the other stops the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

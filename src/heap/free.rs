@@ -36,6 +36,12 @@ pub(crate) fn free_sized(pointer: UserPtr, size: usize) {
     free_checked(pointer, Operation::Free, Claim::Sized { size });
 }
 
+/// The same for C23's `free_aligned_sized`: size and alignment are a Layout's.
+#[inline]
+pub(crate) fn free_aligned_sized(pointer: UserPtr, size: usize, align: usize) {
+    free_checked(pointer, Operation::Free, Claim::Layout { size, align });
+}
+
 /// The same, and the process is stopped as well if a block for `size` bytes aligned to `align` would not have been of this
 /// block's class; with `canaries`, if it was not asked for with just these.
 #[inline(always)]

@@ -53,7 +53,7 @@ mod visit;
 pub(crate) use abandon::count as abandoned_pages;
 pub use deferred::Deferred;
 pub(crate) use deferred::set_deferred;
-pub(crate) use free::{free, free_by_operator, free_sized, free_with_layout};
+pub(crate) use free::{free, free_aligned_sized, free_by_operator, free_sized, free_with_layout};
 pub use handle::HeapHandle;
 pub(crate) use life::{backing, collect as collect_heap, default, delete, destroy, new, new_at, set_default};
 pub(crate) use malloc::{

@@ -20,6 +20,20 @@ static void every_power_of_two_is_an_alignment(void) {
         }
 }
 
+static void who_frees_may_say_how_the_block_was_asked_for(void) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t align = 1; align <= (size_t)1 << 28; align *= 2)
+        for (unsigned i = 0; i < COUNT; i++) {
+            size_t size = SIZES[i];
+            void *block = NULL;
+            free_aligned_sized(aligned_alloc(align, size), align, size);
+            free_aligned_sized(memalign(align | align >> 1, size), align | align >> 1, size);
+            if (align >= sizeof(void *)) CHECK(posix_memalign(&block, align, size) == 0);
+            free_aligned_sized(block, align, size);
+            free_aligned_sized(valloc(size), page, size);
+        }
+}
+
 static void memalign_rounds_up_to_a_power_of_two(void) {
     static const struct { size_t asked, given; } pairs[] = {{0, 16}, {1, 16}, {3, 16}, {17, 32}, {24, 32}, {48, 64}, {100, 128}, {4097, 8192}, {65537, 131072}};
     for (unsigned i = 0; i < sizeof pairs / sizeof *pairs; i++)
@@ -77,6 +91,7 @@ static void many_live_ones_do_not_overlap(void) {
 int main(void) {
     must_run_on_ravelin();
     every_power_of_two_is_an_alignment();
+    who_frees_may_say_how_the_block_was_asked_for();
     memalign_rounds_up_to_a_power_of_two();
     the_size_need_not_be_a_multiple();
     valloc_and_pvalloc_start_an_os_page();

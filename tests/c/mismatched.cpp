@@ -5,6 +5,7 @@
 #include <new>
 
 extern "C" void free_sized(void *block, size_t size) __attribute__((weak));
+extern "C" void free_aligned_sized(void *block, size_t align, size_t size) __attribute__((weak));
 
 static void pairs_that_are_right() {
     for (size_t size : {size_t{1}, size_t{40}, size_t{1000}, size_t{200000}}) {
@@ -30,9 +31,9 @@ int main(int count, char **arguments) {
         return 0;
     }
     void *one = ::operator new(40), *many = ::operator new[](40), *plain = malloc(40);
-    void *aligned = ::operator new[](40, std::align_val_t{64});
+    void *aligned = ::operator new[](40, std::align_val_t{64}), *of_c = aligned_alloc(64, 40);
     const char which = arguments[1][0];
-    void *guilty = which == 'b' || which == 'e' ? many : which == 'c' ? aligned : which == 'f' ? plain : one;
+    void *guilty = which == 'b' || which == 'e' ? many : which == 'c' ? aligned : which == 'f' ? plain : which >= 'g' ? of_c : one;
     printf("%p\n", guilty);
     fflush(stdout);
     switch (which) {
@@ -42,6 +43,9 @@ int main(int count, char **arguments) {
     case 'd': ::operator delete(one, size_t{48}); break;
     case 'e': ::operator delete[](many, size_t{32}); break;
     case 'f': free_sized(plain, 41); break;
+    case 'g': free_aligned_sized(of_c, 256, 40); break;
+    case 'h': free_aligned_sized(of_c, 64, 41); break;
+    case 'i': free_aligned_sized(of_c, SIZE_MAX, SIZE_MAX); break;
     }
     puts("NOT CAUGHT");
     return 0;

@@ -129,7 +129,7 @@ export! {
         }
     }
 
-    /// `free`, for one who knows the size that was asked for. It is not needed.
+    /// `free`, for one who knows the size that was asked for. It is not needed, and not looked at: mimalloc lets it be any up to the usable size.
     ///
     /// # Safety
     /// - As for `free`.
@@ -138,7 +138,7 @@ export! {
         unsafe { raw::free(block.cast()) };
     }
 
-    /// `free`, for one who knows size and alignment that were asked for. They are not needed.
+    /// `free`, for one who knows size and alignment that were asked for. They are not needed, as above.
     ///
     /// # Safety
     /// - As for `free`.
