@@ -1,6 +1,7 @@
 //! One misuse of the heap, and whether this build must stop it.
 
 use crate::actions::Size;
+use crate::child::{Report, announce};
 use arbitrary::Arbitrary;
 use core::alloc::{GlobalAlloc, Layout};
 use ravelin::{MITIGATIONS, Ravelin, check_heap, raw};
@@ -119,35 +120,41 @@ impl Misuse {
                 if others.contains(&block) {
                     report_instead();
                 }
+                announce(block);
                 by(second, move || free(block));
             }
             Misuse::FreeInside { size, offset, who } => {
                 let size = size.bytes().max(2);
-                let block = make(size);
-                by(who, move || free(block + 1 + offset as usize % (size - 1)));
+                let inside = make(size) + 1 + offset as usize % (size - 1);
+                announce(inside);
+                by(who, move || free(inside));
             }
             Misuse::FreeAnything { address, who } => {
                 let address = address as usize;
                 if address == 0 || raw::owns(at(address)) {
                     report_instead();
                 }
+                announce(address);
                 by(who, move || free(address));
             }
             Misuse::FreeStack { offset, who } => {
                 let some = [0_u8; 256];
                 let place = (&raw const some).expose_provenance() + usize::from(offset);
+                announce(place);
                 by(who, move || free(place));
                 black_box(some);
             }
             Misuse::ReallocFreed { size, new, first } => {
                 let block = make(size.bytes());
                 by(first, move || free(block));
+                announce(block);
                 // SAFETY: none: this is the misuse.
                 black_box(unsafe { raw::reallocate(at(block), new.bytes().max(1)) });
             }
             Misuse::AskFreed { size, first } => {
                 let block = make(size.bytes());
                 by(first, move || free(block));
+                announce(block);
                 // SAFETY: none: this is the misuse.
                 black_box(unsafe { raw::usable_size(at(block)) });
             }
@@ -157,6 +164,7 @@ impl Misuse {
                 // SAFETY: the size is not 0.
                 let block = unsafe { Ravelin.alloc(layout(size)) }.expose_provenance();
                 assert_ne!(block, 0);
+                announce(block);
                 // SAFETY: none: this is the misuse.
                 by(who, move || unsafe { Ravelin.dealloc(at(block), layout(told)) });
             }
@@ -166,6 +174,7 @@ impl Misuse {
                 let (block, others) = some.split_first().expect("one at least");
                 others.iter().step_by(2).for_each(|&other| free(other));
                 free(*block);
+                announce(*block);
                 write(block + usize::from(offset) % size.next_multiple_of(16), change);
                 // Whoever uses the heap on meets the block sooner or later; who asks meets it now.
                 if use_on {
@@ -179,6 +188,7 @@ impl Misuse {
             Misuse::Overflow { size, first, more, who } => {
                 let size = usize::from(size) + 1;
                 let block = make(size);
+                announce(block);
                 // SAFETY: none: this is the misuse. The byte just behind the block is never a NUL here.
                 unsafe { at(block + size).write_volatile(first | 1) };
                 for byte in 0..usize::from(more % 16) {
@@ -214,14 +224,16 @@ impl Misuse {
         }
     }
 
-    /// Whether a report is of this misuse.
-    pub(crate) fn is_told_by(self, report: &str) -> bool {
+    /// Whether a report is of this misuse, and of the pointer that was misused.
+    pub(crate) fn is_told_by(self, report: &Report) -> bool {
+        report.text == NOTHING || self.is_of_this_kind(&report.text) && report.names_what_was_announced()
+    }
+
+    fn is_of_this_kind(self, report: &str) -> bool {
         let begins = |words: &[&str]| words.iter().any(|words| report.starts_with(words));
         match self {
             // Where the block was, there may be a page of another class by now, or nothing.
-            Misuse::FreeTwice { .. } | Misuse::FreeAnything { .. } => {
-                begins(&["double free of ", "invalid free (", NOTHING])
-            }
+            Misuse::FreeTwice { .. } | Misuse::FreeAnything { .. } => begins(&["double free of ", "invalid free ("]),
             Misuse::FreeInside { .. } => {
                 begins(&["invalid free (interior pointer) of ", "invalid free (misaligned pointer) of "])
             }

@@ -2,7 +2,8 @@
 //!
 //! The state is made in this process, so that the fuzzer sees what was reached; the misuse is committed in a forked child, for it ends in an
 //! abort, which the fuzzer would take for a crash of its own. The oracle ([`Misuse::must_be_stopped`]) follows from the build's mitigations
-//! alone. What counts as a finding: a child that goes on, hangs, or dies without a report, or with one of another misuse.
+//! alone. What counts as a finding: a child that goes on, hangs, or dies without a report, or with one of another misuse or
+//! another pointer.
 
 #![no_main]
 

@@ -46,7 +46,7 @@ const SLOW: &str = "--slow";
 
 pub fn run(args: &Args) -> Result<()> {
     if args.document {
-        return document(&args.columns);
+        return document(args);
     }
     let record = shell::root().join(RECORD);
     let mut failed = Vec::new();
@@ -79,9 +79,10 @@ fn suite(column: &str) -> Command {
 }
 
 /// Rows in their order, each with its title and what came of it in each column, such as `D80 N4`.
-fn document(columns: &[String]) -> Result<()> {
+fn document(args: &Args) -> Result<()> {
+    let columns = &args.columns;
     let said = |column: &str, words: &[&str]| -> Result<Vec<Value>> {
-        let text = shell::output(suite(column).args(words))?;
+        let text = shell::output(suite(column).args(words).args(&args.rest))?;
         serde_json::from_str(&text).context("not what the suite prints with --json")
     };
     let word = |value: &Value, name| value[name].as_str().unwrap_or_default().to_owned();

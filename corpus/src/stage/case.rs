@@ -274,6 +274,13 @@ impl Case {
         self.with(Column::P, needs, expect).with(Column::G, needs, expect)
     }
 
+    /// The access faults in all columns, whatever else was said.
+    #[must_use]
+    pub fn faulting(mut self) -> Case {
+        self.cells = [Cell { needs: Needs::NOTHING, expect: Expect::Faults }; 3];
+        self
+    }
+
     /// In the column g.
     #[must_use]
     pub fn guarded(self, expect: Expect) -> Case {
