@@ -107,6 +107,7 @@ proptest! {
         let mut player = Player::new(seed);
         steps.into_iter().for_each(|step| player.play(step));
         player.finish();
+        ravelin::check_heap().expect("nothing is left behind");
     }
 
     /// Few sizes, so that pages fill up, empty, and change hands.
@@ -130,6 +131,7 @@ proptest! {
             }
         }
         player.finish();
+        ravelin::check_heap().expect("nothing is left behind");
     }
 }
 

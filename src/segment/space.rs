@@ -409,6 +409,8 @@ fn take_description(locked: &Locked) -> Result<&'static Segment, Errno> {
 pub(super) fn give_description(segment: &'static Segment, _locked: &Locked) {
     segment.role.store(0, Relaxed);
     segment.span_base.store(ptr::null_mut(), Relaxed);
+    // The next one's pages may lie elsewhere.
+    segment.heads.iter().for_each(|head| head.store(0, Relaxed));
     segment.room_next.store(STOCK.load(Relaxed), Relaxed);
     STOCK.store(ptr::from_ref(segment).cast_mut(), Relaxed);
 }

@@ -53,9 +53,6 @@ impl Segment {
         }
         space::leave_room(self, locked);
         self.forget_protections();
-        for head in &self.heads {
-            head.store(0, Relaxed);
-        }
         for set in [&self.used, &self.zero, &self.dirty, &self.aged, &self.abandoned] {
             set.clear();
         }

@@ -1,6 +1,8 @@
 //! The benchmark harness of `bench/`: packages of their own, for peers compile C and C++ and link libraries that exclude
 //! each other. This task builds our libraries and calls it.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::builds::Build;
@@ -27,6 +29,19 @@ pub fn smoke() -> Result<()> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let mut harness = harness()?;
+    let only_told = args.arguments.iter().any(|argument| ["--list", "--help", "-h"].contains(&argument.as_str()));
+    if !only_told {
+        for build in Build::all()? {
+            dist::make(build)?;
+            harness.arg(format!("--ours={}={}", build.name(), dist::shared_library(build).display()));
+        }
+    }
+    shell::run(harness.args(&args.arguments))
+}
+
+/// The harness, compiled; what it is to do is still to be said.
+pub fn harness() -> Result<Command> {
     let target = shell::root().join("bench/target");
     let cargo = |command: &str| {
         let mut cargo = shell::cargo();
@@ -38,12 +53,5 @@ pub fn run(args: &Args) -> Result<()> {
     shell::run(cargo("build").arg("--bins"))?;
     let mut harness = cargo("run");
     harness.arg("--");
-    let only_told = args.arguments.iter().any(|argument| ["--list", "--help", "-h"].contains(&argument.as_str()));
-    if !only_told {
-        for build in Build::all()? {
-            dist::make(build)?;
-            harness.arg(format!("--ours={}={}", build.name(), dist::shared_library(build).display()));
-        }
-    }
-    shell::run(harness.args(&args.arguments))
+    Ok(harness)
 }

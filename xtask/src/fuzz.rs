@@ -134,7 +134,8 @@ fn finish(build: Build, target: &str, mut child: Child) -> Result<u64> {
     let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     if !status.success() {
         let lines: Vec<&str> = text.lines().collect();
-        let end = lines.get(lines.len().saturating_sub(40)..).unwrap_or(&[]).join("\n");
+        let told = lines.iter().position(|line| line.contains("panicked")).unwrap_or(lines.len().saturating_sub(40));
+        let end = lines.iter().skip(told).take(40).copied().collect::<Vec<_>>().join("\n");
         bail!("{target} ({}) found something: {status}\n{end}", build.name());
     }
     let count = text.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));

@@ -79,8 +79,8 @@ enum Task {
     NoPanics,
     /// Unit tests for each single mitigation and each pair on top of fast, and hardened plus or minus one
     Features(features::Args),
-    /// What each mitigation costs by itself, in instructions, as a Markdown table
-    Costs,
+    /// What each mitigation costs by itself, in instructions or in time and memory, as a Markdown table
+    Costs(costs::Args),
     /// Instructions of the steady paths, counted by callgrind and compared with xtask/instructions.txt
     Instructions(instructions::Args),
     /// Compare with other allocators: time, memory, real programs and standard shapes (bench --help)
@@ -131,7 +131,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Seccomp(args) => seccomp::run(args),
         Task::NoPanics => panics::run(),
         Task::Features(args) => features::run(args),
-        Task::Costs => costs::run(),
+        Task::Costs(args) => costs::run(args),
         Task::Instructions(args) => instructions::run(args),
         Task::Bench(args) => bench::run(args),
         Task::Loom => loom::run(),

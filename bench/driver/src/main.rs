@@ -45,6 +45,9 @@ struct Cli {
     /// Only benches whose name begins with one of these
     #[arg(long, value_delimiter = ',')]
     benches: Vec<String>,
+    /// Only benches for which an allocator is preloaded: not those over Rust's interface, which it is linked into
+    #[arg(long)]
+    preloaded: bool,
     /// How many rounds (otherwise 7, or 3 with --quick)
     #[arg(long)]
     rounds: Option<u32>,
@@ -102,7 +105,10 @@ fn main() -> Result<()> {
         let peers = peers::choose(peers::Programs::Unwanted, size, wanted, &given, &more)?;
         return service::run(&peers.ready, seconds, cli.rounds.unwrap_or(3), &out);
     }
-    let benches = benches::choose(size, &cli.benches)?;
+    let mut benches = benches::choose(size, &cli.benches)?;
+    if cli.preloaded {
+        benches.retain(|bench| !matches!(bench.work, benches::Work::RustShape));
+    }
     let peers = peers::choose(benches::programs(&benches), size, &cli.peers, &given, &more)?;
     benches::prepare(&benches)?;
     let plan = rounds::Plan::new(size, cli.scale, cli.rounds, peers.ready, benches, out.clone());

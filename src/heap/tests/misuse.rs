@@ -5,6 +5,7 @@ use super::super::{
     visit,
 };
 use super::*;
+use crate::geometry::{SEGMENT, SLICE};
 use crate::mitigations::MITIGATIONS;
 use crate::report::Operation;
 use crate::sync::{AtomicPtr, Relaxed};
@@ -157,6 +158,26 @@ fn a_block_that_another_thread_has_freed_is_not_freed_again_by_the_heaps_end() {
             free(pointer());
         },
         |_| "ravelin: double free of 0x".into(),
+    );
+}
+
+/// Descriptions of mappings are used again, and the slices of the old one are not those of the new.
+#[test]
+#[cfg_attr(any(miri, ravelin_mock), ignore = "starts processes")]
+fn a_pointer_into_a_huge_block_is_told_as_one_whatever_its_description_described_before() {
+    each(
+        "heap::tests::misuse::a_pointer_into_a_huge_block_is_told_as_one_whatever_its_description_described_before",
+        usize::from(MITIGATIONS.free_checks),
+        |_| {
+            const WINDOW: usize = 2 << 20;
+            free(UserPtr::new(allocate_aligned(4096, WINDOW)));
+            collect(Collect::Fully);
+            let block = allocate_aligned(3 << 20, 2 * SLICE);
+            let inside = (block.addr() & !(SEGMENT - 1)) + WINDOW + SLICE / 2;
+            assert!((block.addr()..block.addr() + (3 << 20)).contains(&inside));
+            free(UserPtr::new(block.with_addr(inside)));
+        },
+        |_| "ravelin: invalid free (interior pointer) of 0x".into(),
     );
 }
 
