@@ -246,7 +246,10 @@ fn underflow(size: usize, bytes: usize, who: Who) -> Case {
             move |(lower, upper)| {
                 // No further than the lower one's start: before that the page may end.
                 let bytes = lower.map_or(bytes, |lower| bytes.min(upper.address() - lower.address()));
-                access(upper.address(), || upper.minus(bytes).write_bytes(0, 0x41, bytes));
+                let below = upper.minus(bytes);
+                // A byte that is what it was is no write, and a neighbour's trailer may end with any.
+                let change = |at| below.write_byte(at, below.read_byte(at) ^ 0x41);
+                access(upper.address(), || (0..bytes).for_each(change));
                 let Some(lower) = lower else {
                     // Each stands alone.
                     return upper.free_guilty();
