@@ -33,8 +33,10 @@ pub fn cases() -> Cases {
             use_up_maps(120);
             large_until_null();
         })
-        .arranged(without_guards),
+        .arranged(without_guards)
         // Not where each block stands alone: then their guards take the last maps, which the budget cannot know to be the last.
+        .guarded(Expect::Chance),
+        // Nor here.
         Case::survives("i9_65000_maps_in_use_and_guards_refused_from_then_on", || {
             with_maps_used_up(500, || {
                 refuse_guards();
@@ -155,7 +157,8 @@ fn exhaust(size: usize, most: Option<usize>) {
 fn exhaust_once(size: usize) -> usize {
     let (mut held, mut count) = (Block(ptr::null_mut()), 0);
     loop {
-        let new = raw::allocate(size);
+        // There is room for the address of the one before.
+        let new = raw::allocate(size.max(size_of::<usize>()));
         if new.is_null() {
             break;
         }
