@@ -18,7 +18,7 @@ const NO_MITIGATIONS: [&str; 6] = ["default", "serde", "allocator-api2", "dynami
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// CPU time and memory of the benches instead: a quarter of an hour on a machine that does nothing else
+    /// CPU time and memory of the benches instead: ten minutes on a machine that does nothing else
     #[arg(long)]
     bench: bool,
 }

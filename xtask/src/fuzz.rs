@@ -19,7 +19,7 @@ pub struct Args {
     /// The builds of the allocator that are fuzzed
     #[arg(long, value_delimiter = ',', default_value = "fast,hardened,paranoid")]
     builds: Vec<Build>,
-    /// No input is longer than so many bytes: a few dozen calls are 128, and go three times as fast as what the fuzzer comes to without
+    /// No input is longer than so many bytes: a few dozen calls are 128; without, inputs grow for as long as longer ones reach more
     #[arg(long, value_name = "BYTES")]
     longest: Option<u32>,
     /// Only the targets whose name holds this
