@@ -79,6 +79,8 @@ impl Segment {
             whole.part(front.wrapping_add(start), end.wrapping_sub(start)).ok_or(Errno::NOMEM)
         };
         let is_closed = access == Access::Closed;
+        // Beyond it nothing has memory any more.
+        page.face.set_filled(page.face.filled().min(size));
         if self.is_fenced_by_marks(page) {
             if size < old {
                 guard(part(size, old)?)?;

@@ -6,6 +6,7 @@ use crate::allocator::{Collect, check, collect};
 use crate::stage::{Block, Case, Cases, Company, Expect, Needs, SIZES, Who, access, harm, is_class, on_thread, say};
 use crate::table::{Column, spared};
 use core::fmt::Display;
+use std::process::Command;
 
 const CORRUPTED: &[&str] = &["corrupted free list in malloc at "];
 
@@ -51,21 +52,28 @@ pub(super) fn cases() -> Cases {
         }
     }
     for (name, touch) in [("read", (|block| block.touch(64)) as fn(Block)), ("write", |block| block.write(64, 1))] {
+        let play = move || {
+            on_thread(|| {
+                let block = churned();
+                access(block.address(), || touch(block));
+            });
+        };
+        let size = 1 << 20;
         cases.push(
-            Case::open(format_args!("e13_faster_than_closing/{name}/{}", 1 << 20), move || {
-                on_thread(|| {
-                    let block = churned();
-                    access(block.address(), || touch(block));
-                });
-            })
-            .with(Column::P, Needs::all(&["quarantine", "free-checks"]), Expect::Faults)
-            .guarded(Expect::Faults),
+            Case::new(format_args!("e13_coming_and_going/{name}/{size}"), Needs::FREE_CHECKS, Expect::Faults, play)
+                .arranged(closing_always),
         );
+        cases.push(Case::open(format_args!("e14_faster_than_closing/{name}/{size}"), play).guarded(Expect::Faults));
     }
     cases
 }
 
-/// A large block that was freed last of many in a moment: what the build h lets be freed before it no longer closes each at once
+/// Every freed large block is made inaccessible at once, however fast they come.
+fn closing_always(command: &mut Command) {
+    command.env("RAVELIN_CLOSING_RATE", "16T");
+}
+
+/// A large block that was freed last of many in a moment: what may be freed before not each is closed at once any more
 /// (`RAVELIN_CLOSING_RATE`), several times over.
 fn churned() -> Block {
     for _ in 0..spared(4096) {
