@@ -409,8 +409,8 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "reads files")]
-    fn every_option_is_in_the_readme_and_in_the_man_page() {
-        for file in ["README.md", "libravelin/packaging/ravelin.3"] {
+    fn every_option_is_in_the_readme_and_in_the_man_page_and_known_to_the_fuzzer() {
+        for file in ["README.md", "libravelin/packaging/ravelin.3", "fuzz/options.dict"] {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
             // A package as it is published has no libraries beside it.
             let Ok(text) = std::fs::read_to_string(path) else { continue };
