@@ -4,7 +4,7 @@ use super::spatial::traffic;
 use super::words::WRITTEN_AFTER_FREE;
 use crate::allocator::{Collect, check, collect};
 use crate::stage::{Block, Case, Cases, Company, Expect, Needs, SIZES, Who, access, harm, is_class, on_thread, say};
-use crate::table::{Column, spared};
+use crate::table::Column;
 use core::fmt::Display;
 use std::process::Command;
 
@@ -54,7 +54,7 @@ pub(super) fn cases() -> Cases {
     for (name, touch) in [("read", (|block| block.touch(64)) as fn(Block)), ("write", |block| block.write(64, 1))] {
         let play = move || {
             on_thread(|| {
-                let block = churned();
+                let block = freed_in_haste();
                 access(block.address(), || touch(block));
             });
         };
@@ -73,15 +73,11 @@ fn closing_always(command: &mut Command) {
     command.env("RAVELIN_CLOSING_RATE", "16T");
 }
 
-/// A large block that was freed last of many in a moment: what may be freed before not each is closed at once any more
-/// (`RAVELIN_CLOSING_RATE`), several times over.
-fn churned() -> Block {
-    for _ in 0..spared(4096) {
-        let block = Block::new(1 << 20);
-        block.write(64, 7);
-        block.free();
-    }
-    let block = Block::new(1 << 20);
+/// A large block that was freed when more had just been freed than may be closed ahead (`RAVELIN_CLOSING_RATE`): twice as much.
+fn freed_in_haste() -> Block {
+    let (before, block) = (Block::new(64 << 20), Block::new(1 << 20));
+    block.write(64, 7);
+    before.free();
     block.free();
     block
 }
