@@ -199,7 +199,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         RANGES,
         "How many freed large blocks stay inaccessible before their addresses are used again.",
     )
-    .within(0, 64 * KIB),
+    .within(0, 256),
     Row::new(
         Setting::ClosingRate,
         "CLOSING_RATE",

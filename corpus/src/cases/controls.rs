@@ -32,7 +32,7 @@ pub(super) fn cases() -> Cases {
         cases.push(Case::survives(format_args!("j10_quarantine_at_its_largest/{size}"), play).arranged(|stage| {
             // That of small blocks, and that of large ones.
             stage.env("RAVELIN_BLOCK_QUARANTINE", "1G");
-            stage.env("RAVELIN_QUARANTINE_BYTES", "1G").env("RAVELIN_QUARANTINE_COUNT", "65536");
+            stage.env("RAVELIN_QUARANTINE_BYTES", "1G").env("RAVELIN_QUARANTINE_COUNT", "256");
         }));
     }
     cases
