@@ -236,7 +236,8 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Unit::Count,
         0,
         "One allocation in so many stands alone between guards, and faults are explained; 1 is all, 0 is none.",
-    ),
+    )
+    .within(0, u32::MAX as i64),
     Row::new(
         Setting::SampledPool,
         "SAMPLED_POOL",
