@@ -1,6 +1,6 @@
 //! Every promise of SECURITY.md has the names of what shows it beside it, and all of them exist.
 //!
-//! In a column `shown by` there are, in backquotes: `FILE::NAME`, a function of that file; `corpus::NAME`, cases of the corpus (their names
+//! In a column `shown by` there are, in backquotes: `FILE::NAME`, a test of that file; `corpus::NAME`, cases of the corpus (their names
 //! begin with it); a file; and command lines of `cargo xtask TASK` and `cargo test`.
 
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test, and a panic is how it fails")]
@@ -64,10 +64,17 @@ fn exists(root: &Path, name: &str) -> bool {
             let quoted = format!("\"{case}");
             files.iter().any(|file| fs::read_to_string(file).expect("a source").contains(&quoted))
         }
-        Some((file, test)) => fs::read_to_string(root.join(file))
-            .is_ok_and(|source| source.contains(&format!("fn {test}(")) || source.contains(&format!("fn {test}<"))),
+        Some((file, test)) => fs::read_to_string(root.join(file)).is_ok_and(|source| is_test(&source, test)),
         None => root.join(name).exists(),
     }
+}
+
+/// Whether a function of this name is a test: of its attributes, which stand above it, one says so.
+fn is_test(source: &str, name: &str) -> bool {
+    let head = format!("fn {name}(");
+    let Some((before, _)) = source.split_once(&head) else { return false };
+    let mut attributes = before.trim_end().lines().rev().map(str::trim).take_while(|line| line.starts_with("#["));
+    attributes.any(|line| line == "#[test]")
 }
 
 #[test]

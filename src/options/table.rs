@@ -199,7 +199,7 @@ pub(crate) static TABLE: [Row; COUNT] = [
         RANGES,
         "How many freed large blocks stay inaccessible before their addresses are used again.",
     )
-    .within(0, 64 * KIB),
+    .within(0, 256),
     Row::new(
         Setting::ClosingRate,
         "CLOSING_RATE",
@@ -236,7 +236,8 @@ pub(crate) static TABLE: [Row; COUNT] = [
         Unit::Count,
         0,
         "One allocation in so many stands alone between guards, and faults are explained; 1 is all, 0 is none.",
-    ),
+    )
+    .within(0, u32::MAX as i64),
     Row::new(
         Setting::SampledPool,
         "SAMPLED_POOL",

@@ -26,7 +26,7 @@ use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::page::Contents;
 
-/// Ranges that can wait; the option can only lower the number in use.
+/// Ranges that can wait: the option's upper bound.
 pub(crate) const PLACES: usize = 256;
 /// Ranges that fit on the shelf.
 const SHELVES: usize = 64;
@@ -203,4 +203,14 @@ pub(super) fn grow_old(locked: &Locked) -> bool {
         is_left = true;
     }
     is_left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_option_is_bounded_by_the_places_that_there_are() {
+        assert_eq!(usize::try_from(Setting::QuarantineCount.row().max), Ok(PLACES));
+    }
 }

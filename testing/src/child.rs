@@ -95,7 +95,7 @@ impl Child {
     /// several tests. All of them are started from one thread.
     ///
     /// # Panics
-    /// If no child can be started, or if it never came to the deed, which is so when its name is not the test's.
+    /// If no child can be started, or if it never came to the deed, which is so when its name is not the test's, or its time too short.
     #[track_caller]
     pub fn run(mut self, deed: impl FnOnce()) -> Ending {
         let name = self.test.clone().expect("`run` is for tests: start another program with `start`");
@@ -108,12 +108,17 @@ impl Child {
             process::exit(0);
         }
         self.command.env(CHILD, which);
+        let patience = self.patience;
         let ending = self.start();
-        assert!(
-            ending.has_marked(BEGUN),
+        if ending.has_marked(BEGUN) {
+            return ending;
+        }
+        if ending.timed_out() {
+            panic!("the child was killed after {patience:?}, before it came to the deed{ending}");
+        }
+        panic!(
             "the child never came to the deed: is {name:?} the test's name, as `cargo test -- --list` prints it? {ending}"
         );
-        ending
     }
 
     /// Starts the program, waits for its end, and returns what is left.

@@ -151,6 +151,17 @@ fn a_wrong_name_is_said_to_be_one() {
 }
 
 #[test]
+fn a_child_whose_time_is_over_before_the_deed_is_not_said_to_have_a_wrong_name() {
+    let message = fails(|| {
+        // What stands before the deed is the child's too.
+        let before = std::env::var("SLOW").is_ok();
+        thread::sleep(Duration::from_secs(if before { 1000 } else { 0 }));
+        drop(child!().timeout(Duration::from_millis(300)).env("SLOW", "1").run(|| ()));
+    });
+    assert!(message.starts_with("the child was killed after 300ms, before it came to the deed"), "{message}");
+}
+
+#[test]
 fn the_environment_and_long_words_arrive() {
     let ending = child!().env("SAID", "a word").run(|| {
         say(format_args!("{}", std::env::var("SAID").expect("it is set")));

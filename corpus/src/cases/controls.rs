@@ -1,9 +1,7 @@
 //! Group J: what is correct, and must never be flagged, whatever bytes a program stores. At CI size and, in full runs, at a larger one.
 
 use crate::allocator::{current, step};
-use crate::stage::{
-    Block, Case, Cases, Company, Expect, Needs, SIZES, crowd, fork, is_class, on_thread, say, sized, together,
-};
+use crate::stage::{Block, Case, Cases, Company, Expect, Needs, SIZES, crowd, fork, on_thread, say, sized, together};
 use crate::table::spared;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -29,13 +27,13 @@ pub(super) fn cases() -> Cases {
                 }));
             }
         }
-        if is_class(size) {
-            let play =
-                move || on_thread(|| (0..spared(2000.min((1 << 27) / size))).for_each(|_| Block::new(size).free()));
-            cases.push(Case::survives(format_args!("j10_quarantine_at_its_largest/{size}"), play).arranged(|stage| {
-                stage.env("RAVELIN_QUARANTINE_BYTES", "1G").env("RAVELIN_QUARANTINE_COUNT", "65536");
-            }));
-        }
+        let rounds = 2000.min((1 << 27) / size).max(8);
+        let play = move || on_thread(|| (0..spared(rounds).max(8)).for_each(|_| Block::new(size).free()));
+        cases.push(Case::survives(format_args!("j10_quarantine_at_its_largest/{size}"), play).arranged(|stage| {
+            // That of small blocks, and that of large ones.
+            stage.env("RAVELIN_BLOCK_QUARANTINE", "1G");
+            stage.env("RAVELIN_QUARANTINE_BYTES", "1G").env("RAVELIN_QUARANTINE_COUNT", "256");
+        }));
     }
     cases
 }

@@ -96,7 +96,7 @@ fn next_after(size: usize) -> Case {
             });
         }
     };
-    let most = 1.0 / 64.0 + 0.006;
+    let most = if is_guarded() { 0.0 } else { 1.0 / 64.0 + 0.006 };
     Case::new(format_args!("e9_next_after_a_free/{size}"), Needs::RANDOM_ORDER, Expect::Says(SELDOM), odds(most)).own()
 }
 

@@ -1,7 +1,7 @@
 //! Decodes the `%41` of URLs, with the kind of unsafe code that people write for speed: a buffer of the size that the result will have,
 //! and bytes written into it without a check.
 //!
-//! With the feature `planted` the size is computed wrongly for one kind of input, and a byte is written behind the buffer. Nothing
+//! With the feature `planted` the size is computed wrongly for one kind of input, and some bytes are written behind the buffer. Nothing
 //! crashes: that is what a fuzzer cannot see, unless the allocator makes it die.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
