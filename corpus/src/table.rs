@@ -201,7 +201,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "E11", title: "a freed struct of pointers is sprayed over by byte buffers of its class (Rust: `Vec<u8>`; C only through the explicit API)", promises: ["with `partition`: N", "N", "N"], elsewhere: None },
     Row { id: "E12", title: "access to a purged page (here and in E2, A12: unless the guards-left-out counter says so)", promises: ["F", "F", "F"], elsewhere: None },
     Row { id: "E13", title: "read and write after free, large blocks that come and go fast, with `RAVELIN_CLOSING_RATE` at its largest", promises: ["F", "F", "F"], elsewhere: None },
-    Row { id: "E14", title: "the same, faster than they may be closed", promises: ["-", "-", "F"], elsewhere: None },
+    Row { id: "E14", title: "the same, faster than they may be closed", promises: ["-", "F", "F"], elsewhere: None },
     Row { id: "F1", title: "free-list (tcache) poisoning: word 0 of a freed block aims at the stack, at a live block, at metadata", promises: ["d", "d", "d"], elsewhere: None },
     Row { id: "F2", title: "fastbin_dup, fastbin_dup_into_stack, house_of_botcake", promises: ["D", "D", "D"], elsewhere: None },
     Row { id: "F3", title: "house_of_spirit", promises: ["D", "D", "D"], elsewhere: Some("the cases of B14") },

@@ -3,6 +3,7 @@
 //!
 //! And what closing freed large blocks may cost: time, which grows with their size and with how often they come and go.
 
+use crate::mitigations::MITIGATIONS;
 use crate::options::{self, Setting};
 use crate::os::{self, Errno, Span};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Relaxed};
@@ -39,11 +40,14 @@ const CALLS: usize = 64 << 10;
 /// When what was closed would have been closed at the rate that is allowed, in microseconds.
 static CLOSED: AtomicU64 = AtomicU64::new(0);
 
-/// Whether a freed large block of `size` bytes may be closed.
+/// Whether a freed large block of `size` bytes may be closed. With `quarantine`, which has its price, always.
 ///
 /// To close and to open 256 KiB again takes some ten microseconds, so that what the [option](Setting::ClosingRate) allows is a
 /// few hundredths of a processor's time. The generic cell rate algorithm (ITU-T I.371): one word, and no clock that has to tick.
 pub(super) fn may_close(size: usize) -> bool {
+    if MITIGATIONS.quarantine {
+        return true;
+    }
     let now = os::milliseconds().wrapping_mul(1000);
     let rate = options::bytes(Setting::ClosingRate).max(1);
     let cost = (size.saturating_add(CALLS) as u64).saturating_mul(1_000_000) / rate as u64;

@@ -63,7 +63,11 @@ pub(super) fn cases() -> Cases {
             Case::new(format_args!("e13_coming_and_going/{name}/{size}"), Needs::FREE_CHECKS, Expect::Faults, play)
                 .arranged(closing_always),
         );
-        cases.push(Case::open(format_args!("e14_faster_than_closing/{name}/{size}"), play).guarded(Expect::Faults));
+        cases.push(
+            Case::open(format_args!("e14_faster_than_closing/{name}/{size}"), play)
+                .with(Column::P, Needs::all(&["quarantine", "free-checks"]), Expect::Faults)
+                .guarded(Expect::Faults),
+        );
     }
     cases
 }
