@@ -34,6 +34,8 @@ mod secret;
 
 pub(crate) use order::{Order, PLACES};
 pub(crate) use rng::Rng;
+#[cfg(test)]
+pub(crate) use secret::place;
 pub(crate) use secret::{Renewed, canary_keys, generation, init, page_key, renew, renew_if_cloned, seal};
 
 use core::fmt;

@@ -123,6 +123,12 @@ pub(crate) fn renew() -> Result<(), NoSecret> {
     }
 }
 
+/// Where the secret lies, for tests.
+#[cfg(test)]
+pub(crate) fn place() -> *mut u8 {
+    SECRET.load(Acquire).cast()
+}
+
 #[inline]
 fn drawn() -> Option<&'static Secret> {
     // SAFETY: null, or a secret that `make` has initialised in full before it was published; it is never given back.

@@ -59,6 +59,12 @@ pub(crate) fn find_number(number: usize) -> Option<&'static Segment> {
     find(UserPtr::new(start)).map(|(segment, _)| segment)
 }
 
+/// Where it stands whose a block is, for tests.
+#[cfg(test)]
+pub(super) fn place_of(block: *mut u8) -> *mut u8 {
+    MAP.table.load(Relaxed).wrapping_add(UserPtr::new(block).granule_number() / GRANULES).cast()
+}
+
 /// Reserves the table.
 pub(super) fn start(_locked: &Locked) -> Result<(), Errno> {
     if MAP.limit.load(Relaxed) != 0 {

@@ -91,7 +91,9 @@ fn carve<T>(locked: &Locked) -> Result<NonNull<u8>, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entropy;
     use crate::os::testing::{Birth, Ending, in_child};
+    use crate::segment::map;
     use crate::segment::space::lock;
 
     #[repr(C, align(4096))]
@@ -100,23 +102,34 @@ mod tests {
     // SAFETY: atomics, for which zero is valid.
     unsafe impl Zeroed for Large {}
 
-    /// The attack: whoever can make system calls of his choice puts the state bits out of reach, or others in their place.
-    #[test]
-    #[cfg_attr(any(miri, ravelin_mock), ignore = "protections are bookkeeping")]
-    fn metadata_can_be_taken_away_unless_it_is_sealed() {
-        let large = allocate::<Large>(&lock()).unwrap();
-        let start = NonNull::from(large).cast::<u8>();
-        // SAFETY: its first page.
-        let page = unsafe { Span::new(start, os::page_size()) };
+    /// The attack: whoever can make system calls of his choice puts the page at `place` out of reach, or another in its place. How it ends,
+    /// and how it must.
+    fn taken_away(place: *mut u8) -> (Option<Ending>, Option<Ending>) {
+        let page = |start: *mut u8| {
+            let start = start.map_addr(|address| address & os::page_size().wrapping_neg());
+            // SAFETY: one page, in a mapping of the allocator's.
+            unsafe { Span::new(NonNull::new(start).unwrap(), os::page_size()) }
+        };
         let probe = os::reserve(os::page_size(), os::page_size(), None).unwrap();
         // SAFETY: a page of this test's, which is never used.
         let can_seal = unsafe { os::seal(probe) }.is_ok();
         let ending = in_child(Birth::Fork, || {
-            // SAFETY: the child looks at it by a system call only.
-            let is_closed = unsafe { os::close(page) }.is_ok();
-            let [first, ..] = &large.0;
-            i32::from(is_closed) * 2 + i32::from(!is_closed && first.load(Relaxed) == 0)
+            // SAFETY: the child does nothing else.
+            i32::from(unsafe { os::close(page(place)) }.is_ok())
         });
-        assert_eq!(ending, Some(Ending::Exit(if MITIGATIONS.sealed && can_seal { 1 } else { 2 })));
+        (ending, Some(Ending::Exit(i32::from(!(MITIGATIONS.sealed && can_seal)))))
+    }
+
+    #[test]
+    #[cfg_attr(any(miri, ravelin_mock), ignore = "protections are bookkeeping")]
+    fn metadata_the_secret_and_the_map_can_be_taken_away_unless_they_are_sealed() {
+        let large = allocate::<Large>(&lock()).unwrap();
+        let block = crate::raw::allocate(48);
+        for place in [ptr::from_ref(large).cast_mut().cast(), entropy::place(), map::place_of(block)] {
+            let (ending, must) = taken_away(place);
+            assert_eq!(ending, must);
+        }
+        // SAFETY: a block of this test's.
+        unsafe { crate::raw::free(block) };
     }
 }
