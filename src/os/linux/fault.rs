@@ -10,19 +10,19 @@
 //! us. Nothing is explained in the handler itself: it may run on a small signal stack, and in the middle of anything.
 
 use super::error::{errno, last, set_errno};
-use super::process::raise;
+use super::process::{process_id, raise};
 use crate::os::arch;
 use crate::os::{Access, Errno, Fault, Watch};
 use core::ffi::c_void;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize};
 use core::{mem, ptr};
 use libc::c_int;
 
 /// Who is asked.
 static WATCH: AtomicPtr<Watch> = AtomicPtr::new(ptr::null_mut());
-/// Somebody is about to put the handler in its place.
-static BUSY: AtomicBool = AtomicBool::new(false);
+/// The process one of whose threads is about to put the handler in its place: in the child of a fork that thread is not.
+static BUSY: AtomicU32 = AtomicU32::new(0);
 /// What was in our place when the handler was put there last, and what was there the time before.
 static LATEST: Action = Action::new();
 static FORMER: Action = Action::new();
@@ -64,12 +64,13 @@ fn own_handler() -> usize {
 /// # Errors
 /// The kernel's, or a filter's.
 pub(crate) fn watch_faults(watch: &'static Watch) -> Result<Front, Errno> {
-    if BUSY.swap(true, Acquire) {
+    let here = process_id();
+    if BUSY.swap(here, Acquire) == here {
         return Ok(Front::Ours);
     }
     WATCH.store(ptr::from_ref(watch).cast_mut(), Release);
     let front = step_before();
-    BUSY.store(false, Release);
+    BUSY.store(0, Release);
     front
 }
 

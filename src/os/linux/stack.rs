@@ -13,11 +13,12 @@
 use super::clock::milliseconds;
 use super::error::last;
 use super::maps::visit_modules;
+use super::process::process_id;
 use crate::os::{Caller, Errno, StackBounds, arch};
 use core::ops::ControlFlow;
 use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 /// How far the stack is read, in bytes.
 const DEPTH: usize = 16 * 1024;
@@ -33,7 +34,8 @@ const FRESH: u64 = 1000;
 static CODE: [[AtomicUsize; 2]; PIECES] = [const { [AtomicUsize::new(0), AtomicUsize::new(0)] }; PIECES];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static DUE: AtomicU64 = AtomicU64::new(0);
-static BUSY: AtomicBool = AtomicBool::new(false);
+/// The process one of whose threads is finding that out: in the child of a fork that thread is not.
+static BUSY: AtomicU32 = AtomicU32::new(0);
 
 /// Writes the addresses that the thread will return to into `frames`, nearest first, and 0 behind the last.
 #[inline(never)]
@@ -153,7 +155,11 @@ fn copy(from: usize, to: *mut u8, bytes: usize) -> Result<(), Errno> {
 /// Notes which code there is, now and then: libraries may have been loaded.
 fn look_for_code() {
     let now = milliseconds();
-    if now < DUE.load(Relaxed) || BUSY.swap(true, Acquire) {
+    if now < DUE.load(Relaxed) {
+        return;
+    }
+    let here = process_id();
+    if BUSY.swap(here, Acquire) == here {
         return;
     }
     DUE.store(now.wrapping_add(FRESH), Relaxed);
@@ -171,7 +177,7 @@ fn look_for_code() {
         ControlFlow::Continue(())
     });
     COUNT.store(count, Release);
-    BUSY.store(false, Release);
+    BUSY.store(0, Release);
 }
 
 /// The end of the stack that `here` lies on, `here` itself if it cannot be found out; and how it is read.
@@ -215,7 +221,9 @@ pub(crate) fn follows_a_call(address: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{Birth, Ending, in_child};
     use super::*;
+    use core::sync::atomic::AtomicBool;
     use std::thread;
     use std::vec::Vec;
 
@@ -259,6 +267,21 @@ mod tests {
             let (inner, outer) = (in_function(inner as *const ()), in_function(outer as *const ()));
             assert!(inner.is_some() && outer.is_some() && inner < outer, "{frames:x?}");
         }
+    }
+
+    #[test]
+    fn a_child_looks_for_code_though_a_thread_that_it_has_not_was_at_it() {
+        let parent = process_id();
+        let ending = in_child(Birth::Fork, || {
+            let finds = |busy: u32| {
+                BUSY.store(busy, Relaxed);
+                DUE.store(0, Relaxed);
+                COUNT.store(0, Relaxed);
+                !outer().is_empty()
+            };
+            i32::from(finds(parent)) + 2 * i32::from(finds(process_id()))
+        });
+        assert_eq!(ending, Some(Ending::Exit(1)));
     }
 
     #[test]
