@@ -53,9 +53,9 @@ pub(crate) fn free_with_layout(pointer: UserPtr, size: usize, align: usize) {
 pub(super) fn free_checked(pointer: UserPtr, operation: Operation, claim: Claim) {
     valgrind::block_ends(pointer.address());
     let _quiet = quiet();
-    let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
+    let Some((segment, granule)) = map::find(pointer) else { return refuse_claimed(pointer, operation, claim) };
     // Only a set state bit says that the slice has a page: nothing else of it may be believed before.
-    let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
+    let Ok(out) = segment.tables().spot(granule).look() else { return refuse_claimed(pointer, operation, claim) };
     let page = segment.page_of(granule);
     // A Layout is compared with what lies elsewhere. A trailer lies in the block, and another thread that frees a large one might be
     // closing its memory: so that is looked at by who has claimed it.
@@ -111,7 +111,7 @@ fn take_back(pointer: UserPtr, operation: Operation, own: Own, out: &Out<'_>, ro
 #[cold]
 #[inline(never)]
 fn free_doubtful(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
-    let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
+    let Some((segment, granule)) = map::find(pointer) else { return refuse_as(pointer, operation, form, size, align) };
     let page = segment.page_of(granule);
     Claim::of_parts(form, size, align).check(pointer, segment, page, operation);
     let Ok(out) = segment.tables().spot(granule).look() else { return refuse(pointer, operation) };
@@ -128,7 +128,7 @@ fn free_doubtful(pointer: UserPtr, operation: Operation, form: Form, size: usize
 /// With canaries: the block lies in a page of another thread, or of none, and not everything is plain.
 #[inline(never)]
 fn free_foreign(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
-    let Some((segment, granule)) = map::find(pointer) else { return refuse(pointer, operation) };
+    let Some((segment, granule)) = map::find(pointer) else { return refuse_as(pointer, operation, form, size, align) };
     let (page, claim) = (segment.page_of(granule), Claim::of_parts(form, size, align));
     if !page.face.has_a_class() {
         return free_single(pointer, operation, claim, segment, page);
@@ -225,10 +225,21 @@ pub(super) fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Refuses a pointer of which everything else that was said is known to be true.
+fn refuse(pointer: UserPtr, operation: Operation) {
+    refuse_claimed(pointer, operation, Claim::Any);
+}
+
+#[inline(always)]
+fn refuse_claimed(pointer: UserPtr, operation: Operation, claim: Claim) {
+    let (form, size, align) = claim.parts();
+    refuse_as(pointer, operation, form, size, align);
+}
+
 /// Null is freed in vain; any other pointer that is not a live block stops the process.
 #[cold]
 #[inline(never)]
-fn refuse(pointer: UserPtr, operation: Operation) {
+fn refuse_as(pointer: UserPtr, operation: Operation, form: Form, size: usize, align: usize) {
     if pointer.address() == 0 {
         return;
     }
@@ -236,7 +247,7 @@ fn refuse(pointer: UserPtr, operation: Operation) {
         return;
     }
     if diagnose::is_live_after_all(pointer) {
-        return free(pointer);
+        return free_checked(pointer, operation, Claim::of_parts(form, size, align));
     }
     diagnose::die(pointer, operation)
 }
