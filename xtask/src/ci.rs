@@ -67,7 +67,8 @@ pub const STEPS: &[Step] = &[
     ("memcheck", || memcheck::run(&memcheck::Args { all: false })),
     ("no panics", panics::run),
     ("release", release::run),
-    ("fuzz", || fuzz::run(&fuzz::Args::of(1.0, vec![Build::Hardened]))),
+    // A minute of each target.
+    ("fuzz", || fuzz::run(&fuzz::Args::of(0.5, vec![Build::Hardened, Build::Paranoid]))),
     ("instructions", instructions::check),
     ("bench, smoke", bench::smoke),
     ("real programs", || real_programs::run(&real_programs::Args::of(Size::Quick))),

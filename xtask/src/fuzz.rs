@@ -32,8 +32,7 @@ impl Args {
     }
 }
 
-/// Each target, and whether it differs from build to build.
-const TARGETS: [(&str, bool); 3] = [("sequences", true), ("misuses", true), ("options", false)];
+const TARGETS: [&str; 3] = ["sequences", "misuses", "options"];
 /// The machine's cores are few, and each target is a thread or two.
 const AT_ONCE: usize = 2;
 
@@ -43,12 +42,8 @@ pub fn run(args: &Args) -> Result<()> {
     let mut work = Vec::new();
     for &build in args.builds.iter().filter(|build| there.contains(build)) {
         let programs = compile(build)?;
-        for (target, differs) in TARGETS {
-            let wanted = args.target.as_ref().is_none_or(|part| target.contains(part.as_str()));
-            if wanted && (differs || Some(&build) == args.builds.first()) {
-                work.push((build, target, programs.join(target)));
-            }
-        }
+        let wanted = |target: &&str| args.target.as_ref().is_none_or(|part| target.contains(part.as_str()));
+        work.extend(TARGETS.into_iter().filter(wanted).map(|target| (build, target, programs.join(target))));
     }
     let mut in_all = 0;
     for some in work.chunks(AT_ONCE) {
