@@ -114,8 +114,8 @@ pub(crate) use backend::futex::{wait, wake};
 pub(crate) use backend::local::{local, local_heap, local_state, set_local, set_local_heap, set_local_state};
 pub(crate) use backend::maps::visit_modules;
 pub(crate) use backend::memory::{
-    close, guard, has_guards, hide_from_dumps, move_pages, open, page_size, present, purge, release, renew, reserve,
-    reserve_table, seal, unguard, want_huge_pages, wipe_on_fork,
+    close, fetch_ahead, guard, has_guards, hide_from_dumps, move_pages, open, page_size, present, purge, release,
+    renew, reserve, reserve_table, seal, unguard, want_huge_pages, wipe_on_fork,
 };
 pub(crate) use backend::process::{abort, abort_now, at_exit, at_fork, is_only_thread, process_id, usage};
 pub(crate) use backend::random::random;

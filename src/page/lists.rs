@@ -12,7 +12,7 @@ use super::link::{Wild, encode};
 use super::{Block, Page, Tables};
 use crate::geometry::Granule;
 use crate::mitigations::MITIGATIONS;
-use crate::os::valgrind;
+use crate::os::{self, valgrind};
 use crate::remote::{self, All, NotLive, Out, Owned};
 use crate::sync::{Relaxed, Release};
 use core::ptr::NonNull;
@@ -74,7 +74,13 @@ impl Page {
             }
         }
         block.set_first_word(0);
-        hot.free.store(link.guess(key), Relaxed);
+        let next = link.guess(key);
+        hot.free.store(next, Relaxed);
+        if MITIGATIONS.zero_on_free {
+            // All of it will be read, and it was wiped long ago: measured, a fiftieth of the time over the benches, and a twentieth to a
+            // tenth where blocks are many. Without the wiping it is as often a loss as a gain.
+            os::fetch_ahead(self.own_place(next, owned));
+        }
         hot.used.store(hot.used.load(Relaxed).wrapping_add(1), Relaxed);
         Ok(block)
     }
@@ -329,13 +335,18 @@ impl Page {
     /// The block with this name, for the owner.
     #[inline(always)]
     fn own_block_at(&self, name: u32, owned: &Owned) -> Block {
-        let hot = &self.hot;
-        let offset = if MITIGATIONS.free_checks { name.wrapping_mul(own(&hot.size, owned)) } else { name };
-        let start = own(&hot.base, owned).wrapping_byte_add(offset as usize);
         // SAFETY: as in `block_at`.
-        let start = unsafe { NonNull::new_unchecked(start) };
+        let start = unsafe { NonNull::new_unchecked(self.own_place(name, owned)) };
         // SAFETY: as in `block_at`.
         unsafe { Block::new(start) }
+    }
+
+    /// Where it is, if it is one.
+    #[inline(always)]
+    fn own_place(&self, name: u32, owned: &Owned) -> *mut u8 {
+        let hot = &self.hot;
+        let offset = if MITIGATIONS.free_checks { name.wrapping_mul(own(&hot.size, owned)) } else { name };
+        own(&hot.base, owned).wrapping_byte_add(offset as usize)
     }
 
     /// The block at `address`, one of this page's, without a look at the face: for the owner alone.

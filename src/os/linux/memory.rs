@@ -4,7 +4,7 @@
 
 use super::error::{last, outcome};
 use crate::os::calls::{COUNTERS, counted};
-use crate::os::{Errno, Span, valgrind};
+use crate::os::{Errno, Span, arch, valgrind};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use libc::{c_int, c_void};
@@ -456,6 +456,12 @@ unsafe fn no_huge_pages(span: Span) -> Result<(), Errno> {
 unsafe fn advise(span: Span, advice: c_int) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
     outcome(unsafe { libc::madvise(span.start().as_ptr().cast(), span.len(), advice) })
+}
+
+/// Has the processor fetch the line at `place`, which will be wanted soon. It may be anywhere.
+#[inline(always)]
+pub(crate) fn fetch_ahead(place: *const u8) {
+    arch::fetch_ahead(place);
 }
 
 fn is_whole(bytes: usize) -> bool {

@@ -271,6 +271,9 @@ fn advise(span: Span) -> Result<(), Errno> {
     counted(&COUNTERS.advise, advised)
 }
 
+/// Nothing is far away here.
+pub(crate) fn fetch_ahead(_: *const u8) {}
+
 /// What the page at `address` allows; `None` where nothing is reserved.
 pub(crate) fn protection_of(address: usize) -> Option<Protection> {
     books().page_at(address)?.protection
