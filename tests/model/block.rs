@@ -5,8 +5,8 @@ use super::heap::HeapName;
 use super::territory::{Territory, Zone};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;
-use ravelin::Ravelin;
 use ravelin::raw::{self, Operator};
+use ravelin::{MITIGATIONS, Ravelin};
 
 /// Which family of functions a block is got and given back by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,8 +266,9 @@ impl Block {
             return block;
         };
         let kept = self.size.min(size);
-        // A block of no bytes lies with all others of its kind, and so does not say where the next one must.
-        let zone = if self.size == 0 && self.face != Face::Rust { Zone::Anywhere } else { self.zone };
+        // A block of no bytes lies with all others of its kind: only builds with canaries note what it was asked for as.
+        let is_noted = self.size != 0 || self.face == Face::Rust || MITIGATIONS.canaries;
+        let zone = if is_noted { self.zone } else { Zone::Anywhere };
         let block = Block { start, size, align, zone, resized: true, ..self }.settle(territory);
         // SAFETY: a live block with room for `kept` bytes.
         unsafe { contents::check(start.as_ptr(), self.written, kept, self.seed) };
