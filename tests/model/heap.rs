@@ -2,11 +2,11 @@
 
 use super::block::Fill;
 use core::alloc::{GlobalAlloc, Layout};
+use core::cell::RefCell;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use ravelin::raw::{self, HeapHandle, Visit, Visited};
 use ravelin::{Collect, Heap, NoMemory, Ravelin, Region};
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 /// What kinds of heaps there are.
