@@ -7,13 +7,15 @@
 
 mod model;
 
-use model::block::{Block, Face, Fill, Request};
+use model::block::{Block, Face, Fill, Request, Told};
+use model::heap::Kind;
 use model::player::Player;
 use model::step::{Place, Step};
 use model::territory::Territory;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+use ravelin::raw::Operator;
 use ravelin::{Collect, check_heap, collect, set_report_hook};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,8 +67,16 @@ fn place() -> impl Strategy<Value = Place> {
     prop_oneof![4 => Just(Place::Here), 1 => Just(Place::Elsewhere)]
 }
 
+/// All faces but those of heaps.
+const FACES: [Face; 5] =
+    [Face::C, Face::Rust, Face::Data, Face::Operator(Operator::One), Face::Operator(Operator::Many)];
+
+fn told() -> impl Strategy<Value = Told> {
+    proptest::sample::select(&Told::ALL[..])
+}
+
 fn request() -> impl Strategy<Value = Request> {
-    let face = prop_oneof![Just(Face::C), Just(Face::Rust)];
+    let face = prop_oneof![3 => Just(Face::C), 3 => Just(Face::Rust), 2 => proptest::sample::select(&FACES[..])];
     let fill = prop_oneof![3 => Just(Fill::Any), 1 => Just(Fill::Zero)];
     (face, size(), align(), fill).prop_map(|(face, size, align, fill)| Request { face, size, align, fill })
 }
@@ -76,11 +86,15 @@ fn crowd() -> impl Strategy<Value = (Request, usize)> {
     (request(), 0_usize..2048, 1_usize..256).prop_map(|(request, size, count)| (Request { size, ..request }, count))
 }
 
+fn how() -> impl Strategy<Value = Collect> {
+    prop_oneof![3 => Just(Collect::Gently), 1 => Just(Collect::Fully)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    let how = prop_oneof![3 => Just(Collect::Gently), 1 => Just(Collect::Fully)];
+    let kind = prop_oneof![2 => Just(Kind::Raw), 1 => Just(Kind::Region), 1 => Just(Kind::Shared)];
     prop_oneof![
         50 => (place(), request()).prop_map(|(place, request)| Step::Allocate(place, request)),
-        35 => (place(), any::<usize>()).prop_map(|(place, which)| Step::Free { place, which }),
+        35 => (place(), any::<usize>(), told()).prop_map(|(place, which, told)| Step::Free { place, which, told }),
         10 => (place(), any::<usize>(), size(), align())
             .prop_map(|(place, which, size, align)| Step::Reallocate { place, which, size, align }),
         4 => (place(), any::<usize>()).prop_map(|(place, which)| Step::Write { place, which }),
@@ -88,11 +102,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), crowd()).prop_map(|(heap, (request, count))| Step::FillHeap { heap, request, count }),
         2 => (place(), 2_usize..512).prop_map(|(place, count)| Step::Thin(place, count)),
         1 => place().prop_map(Step::CheckHeap),
-        1 => (place(), how).prop_map(|(place, how)| Step::Collect(place, how)),
+        1 => (place(), how()).prop_map(|(place, how)| Step::Collect(place, how)),
         1 => Just(Step::EndHelper),
-        1 => place().prop_map(Step::NewHeap),
+        2 => (place(), kind).prop_map(|(place, kind)| Step::NewHeap(place, kind)),
         20 => (any::<usize>(), request()).prop_map(|(heap, request)| Step::AllocateInHeap { heap, request }),
         2 => any::<usize>().prop_map(Step::VisitHeap),
+        1 => (any::<usize>(), how()).prop_map(|(heap, how)| Step::CollectHeap(heap, how)),
         1 => any::<usize>().prop_map(Step::DeleteHeap),
         1 => any::<usize>().prop_map(Step::DestroyHeap),
     ]
@@ -119,11 +134,13 @@ proptest! {
         let mut player = Player::new(seed);
         for (many, few, gets, frees) in fills {
             for turn in 0..many {
-                let request = Request { face: Face::C, size: base + turn % 3 * 16, align: 1, fill: Fill::Any };
+                let face = FACES[turn % FACES.len()];
+                let request = Request { face, size: base + turn % 3 * 16, align: 1, fill: Fill::Any };
                 player.play(Step::Allocate(gets, request));
             }
             for turn in 0..few {
-                player.play(Step::Free { place: frees, which: turn.wrapping_mul(base) });
+                let told = Told::ALL[turn % Told::ALL.len()];
+                player.play(Step::Free { place: frees, which: turn.wrapping_mul(base), told });
             }
             player.play(Step::CheckHeap(gets));
             if few % 3 == 0 {
@@ -162,7 +179,7 @@ impl Worker {
         match self.random.u32(0..100) {
             0..48 if self.blocks.len() < fullness => {
                 let align = if self.random.u32(0..20) == 0 { 1 << self.random.u32(0..14) } else { 1 };
-                let face = if self.random.bool() { Face::C } else { Face::Rust };
+                let face = FACES[self.random.usize(0..FACES.len())];
                 let fill = if self.random.u32(0..8) == 0 { Fill::Zero } else { Fill::Any };
                 let request = Request { face, size: self.size(), align, fill };
                 let block = Block::allocate(&request, seed, &self.territory);
@@ -189,14 +206,18 @@ impl Worker {
             }
             _ => {
                 if let Some(block) = self.take() {
-                    block.free(&self.territory);
+                    block.free(self.told(), &self.territory);
                 }
             }
         }
         // What others send is freed here, or kept.
         while let Ok(block) = self.inbox.try_recv() {
-            if self.random.bool() { block.free(&self.territory) } else { self.blocks.push(block) }
+            if self.random.bool() { block.free(self.told(), &self.territory) } else { self.blocks.push(block) }
         }
+    }
+
+    fn told(&mut self) -> Told {
+        Told::ALL[self.random.usize(0..Told::ALL.len())]
     }
 
     fn take(&mut self) -> Option<Block> {
@@ -240,11 +261,11 @@ fn blocks_that_threads_hand_to_each_other_are_whole_even_when_their_threads_have
         }
         // Their owners have ended: what is freed here lies in abandoned pages. The rest is the next round's.
         for _ in 0..left.len() / 2 {
-            left.swap_remove(fastrand::usize(..left.len())).free(&territory);
+            left.swap_remove(fastrand::usize(..left.len())).free(Told::Size, &territory);
         }
         check_heap().unwrap_or_else(|corruption| panic!("{corruption}"));
     }
-    left.into_iter().for_each(|block| block.free(&territory));
+    left.into_iter().for_each(|block| block.free(Told::Nothing, &territory));
     assert_eq!(territory.len(), 0);
 }
 
@@ -254,11 +275,14 @@ fn every_alignment_up_to_two_gibibytes_is_served() {
     for shift in 0..=31 {
         for size in [0, 1, 100, 5000, 200_000, 20 << 20] {
             for fill in [Fill::Any, Fill::Zero] {
-                for face in [Face::C, Face::Rust] {
+                for face in FACES {
                     let request = Request { face, size, align: 1 << shift, fill };
-                    let block = Block::allocate(&request, shift, &territory);
-                    let block = block.unwrap_or_else(|| panic!("no memory for {request:?}"));
-                    block.reallocate(size / 2 + 1, 1 << shift, 7, &territory).free(&territory);
+                    let made = || {
+                        let block = Block::allocate(&request, shift, &territory);
+                        block.unwrap_or_else(|| panic!("no memory for {request:?}"))
+                    };
+                    made().reallocate(size / 2 + 1, 1 << shift, 7, &territory).free(Told::Size, &territory);
+                    made().free(Told::SizeAndAlign, &territory);
                 }
             }
         }

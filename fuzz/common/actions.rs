@@ -1,10 +1,12 @@
 //! What a fuzzer's bytes mean as calls: steps of the shadow model.
 
-use crate::model::block::{Face, Fill, Request};
+use crate::model::block::{Face, Fill, Request, Told};
+use crate::model::heap::Kind;
 use crate::model::player::Player;
 use crate::model::step::{Place, Step};
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ravelin::Collect;
+use ravelin::raw::Operator;
 
 /// A size that a few bytes can say. Of 64 one is huge and five come to slices: memory that must be cleared costs more time than all
 /// else.
@@ -65,7 +67,7 @@ impl Size {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(crate) enum Action {
     Allocate {
-        rust: bool,
+        face: u8,
         zeroed: bool,
         by: By,
         size: Size,
@@ -73,11 +75,13 @@ pub(crate) enum Action {
     },
     /// Many blocks of one size, so that pages fill.
     Fill {
+        face: u8,
         by: By,
         count: u8,
         size: u16,
     },
     Free {
+        told: u8,
         by: By,
         which: u16,
     },
@@ -104,6 +108,7 @@ pub(crate) enum Action {
     },
     EndHelper,
     NewHeap {
+        kind: u8,
         by: By,
     },
     AllocateInHeap {
@@ -121,6 +126,10 @@ pub(crate) enum Action {
     VisitHeap {
         heap: u8,
     },
+    CollectHeap {
+        heap: u8,
+        fully: bool,
+    },
     DeleteHeap {
         heap: u8,
     },
@@ -134,30 +143,63 @@ fn align(bits: u8) -> usize {
     1 << if bits < 128 { 0 } else { u32::from(bits % 22) }
 }
 
+/// C's and Rust's most often.
+fn face(bits: u8) -> Face {
+    match bits % 8 {
+        0..3 => Face::C,
+        3 | 4 => Face::Rust,
+        5 => Face::Data,
+        6 => Face::Operator(Operator::One),
+        _ => Face::Operator(Operator::Many),
+    }
+}
+
+fn told(bits: u8) -> Told {
+    match bits % 4 {
+        0 => Told::Nothing,
+        1 => Told::Size,
+        2 => Told::SizeAndAlign,
+        _ => Told::Object,
+    }
+}
+
+fn kind(bits: u8) -> Kind {
+    match bits % 4 {
+        0 | 1 => Kind::Raw,
+        2 => Kind::Region,
+        _ => Kind::Shared,
+    }
+}
+
+fn how(fully: bool) -> Collect {
+    if fully { Collect::Fully } else { Collect::Gently }
+}
+
 /// What actions come to: steps, each of which the model plays and checks.
 pub(crate) fn play(player: &mut Player, action: Action) {
     let c = |size| Request { face: Face::C, size, align: 1, fill: Fill::Any };
     match action {
-        Action::Allocate { rust, zeroed, by, size, align: bits } => {
-            let face = if rust { Face::Rust } else { Face::C };
+        Action::Allocate { face: of, zeroed, by, size, align: bits } => {
             let fill = if zeroed { Fill::Zero } else { Fill::Any };
-            player.play(Step::Allocate(by.0, Request { face, size: size.bytes(), align: align(bits), fill }));
+            let request = Request { face: face(of), size: size.bytes(), align: align(bits), fill };
+            player.play(Step::Allocate(by.0, request));
         }
-        Action::Fill { by, count, size } => {
-            player.play(Step::Fill(by.0, c(usize::from(size % 2048)), count.into()));
+        Action::Fill { face: of, by, count, size } => {
+            let request = Request { face: face(of), ..c(usize::from(size % 2048)) };
+            player.play(Step::Fill(by.0, request, count.into()));
         }
-        Action::Free { by, which } => player.play(Step::Free { place: by.0, which: which.into() }),
+        Action::Free { told: what, by, which } => {
+            player.play(Step::Free { place: by.0, which: which.into(), told: told(what) });
+        }
         Action::Thin { by } => player.play(Step::Thin(by.0, 256)),
         Action::Reallocate { by, which, size, align: bits } => {
             player.play(Step::Reallocate { place: by.0, which: which.into(), size: size.bytes(), align: align(bits) })
         }
         Action::Write { by, which } => player.play(Step::Write { place: by.0, which: which.into() }),
         Action::CheckHeap { by } => player.play(Step::CheckHeap(by.0)),
-        Action::Collect { by, fully } => {
-            player.play(Step::Collect(by.0, if fully { Collect::Fully } else { Collect::Gently }));
-        }
+        Action::Collect { by, fully } => player.play(Step::Collect(by.0, how(fully))),
         Action::EndHelper => player.play(Step::EndHelper),
-        Action::NewHeap { by } => player.play(Step::NewHeap(by.0)),
+        Action::NewHeap { kind: of, by } => player.play(Step::NewHeap(by.0, kind(of))),
         Action::AllocateInHeap { heap, zeroed, size, align: bits } => {
             let fill = if zeroed { Fill::Zero } else { Fill::Any };
             let request = Request { fill, align: align(bits), ..c(size.bytes()) };
@@ -168,6 +210,7 @@ pub(crate) fn play(player: &mut Player, action: Action) {
             player.play(Step::FillHeap { heap: heap.into(), request, count: count.into() });
         }
         Action::VisitHeap { heap } => player.play(Step::VisitHeap(heap.into())),
+        Action::CollectHeap { heap, fully } => player.play(Step::CollectHeap(heap.into(), how(fully))),
         Action::DeleteHeap { heap } => player.play(Step::DeleteHeap(heap.into())),
         Action::DestroyHeap { heap } => player.play(Step::DestroyHeap(heap.into())),
     }

@@ -311,7 +311,7 @@ fn allocate_void(heap: Option<&'static Heap>, align: usize, terms: Terms) -> Opt
     if let Some(heap) = heap {
         heap.beat(None);
     }
-    let block = segment::allocate_void(align, terms.origin(), heap.map(|heap| &heap.singles))?;
+    let block = segment::allocate_void(align, terms.void_origin(), heap.map(|heap| &heap.singles))?;
     valgrind::block_begins(block, 0, 0, terms.fill().holds());
     Some(block)
 }

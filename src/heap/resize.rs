@@ -10,7 +10,7 @@ use crate::os::valgrind::{self, Holds, quiet};
 use crate::page::{Kind, Origin, Page, TRAILER, is_possible_slack, padded};
 use crate::remote::NotLive;
 use crate::report::{self, Operation};
-use crate::segment::{self, Role, Sampled, Segment, SingleShape, map};
+use crate::segment::{self, Role, Sampled, Segment, SingleShape, Zone, map};
 use core::ptr::{self, NonNull};
 
 /// A live block, its page and its segment.
@@ -166,7 +166,7 @@ pub(crate) unsafe fn reallocate_to(pointer: UserPtr, size: usize, target: Target
     }
     let live = live(pointer, Operation::Realloc);
     let held = live.holds(pointer, Operation::Realloc, Claim::Any);
-    let terms = Terms::of(target.fill).within(live.segment.zone());
+    let terms = Terms::of(target.fill).within(live.zone(pointer));
     if live.is_sound_and_alone(pointer) {
         let is_as_wished = size == held && target.suits(pointer);
         // SAFETY: the caller's promise.
@@ -319,6 +319,18 @@ impl Live {
             valgrind::block_changes(pointer.address(), resized.held, resized.size, room);
         }
         self.start(pointer)
+    }
+
+    /// Where the block lies, or, if it has no bytes, where it would if it had any.
+    fn zone(&self, pointer: UserPtr) -> Zone {
+        let tables = self.segment.tables();
+        if MITIGATIONS.partition
+            && self.page.face.has_voids()
+            && self.page.void_origin(tables, pointer.address()) == Origin::DATA
+        {
+            return Zone::Data;
+        }
+        self.segment.zone()
     }
 
     /// The block's start, from the page and not from the program's pointer.

@@ -78,6 +78,11 @@ impl Terms {
         self.origin
     }
 
+    /// The same for a block of no bytes, which lies with those of either zone: whether a pointer may follow is told here.
+    pub(super) fn void_origin(self) -> Origin {
+        if self.zone == Zone::Data && self.origin == Origin::MALLOC { Origin::DATA } else { self.origin }
+    }
+
     /// Where it lies.
     pub(super) const fn zone(self) -> Zone {
         self.zone

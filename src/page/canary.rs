@@ -87,6 +87,9 @@ impl Origin {
         MITIGATIONS.origin_checks && self != other && operators.contains(&self) && operators.contains(&other)
     }
 
+    /// C's for what will hold no pointer. Only blocks of no bytes are said to be of it, whose segment does not tell.
+    pub(crate) const DATA: Origin = if MITIGATIONS.partition { Origin(3) } else { Origin::MALLOC };
+
     /// All that there are.
     fn all() -> impl Iterator<Item = Origin> {
         [Origin::MALLOC, Origin::NEW, Origin::NEW_ARRAY]

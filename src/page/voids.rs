@@ -73,7 +73,7 @@ impl Page {
     }
 
     /// By what the block at this address was asked for.
-    pub(super) fn void_origin(&self, tables: &Tables, address: usize) -> Origin {
+    pub(crate) fn void_origin(&self, tables: &Tables, address: usize) -> Origin {
         if MITIGATIONS.canaries { Origin(tables.slack(Granule::of(address)) as u8) } else { Origin::MALLOC }
     }
 

@@ -1,7 +1,7 @@
 //! Plays a sequence of steps and knows after each what must be so.
 
-use super::block::{Block, Face, Request, SURE_ALIGN};
-use super::heap::HeapName;
+use super::block::{Block, Face, Request, SURE_ALIGN, Told};
+use super::heap::{HeapName, Kind};
 use super::helper::Helper;
 use super::step::{Place, Step};
 use super::territory::Territory;
@@ -70,7 +70,7 @@ impl Player {
     fn make_room(&mut self, size: usize) {
         while self.bytes + size > self.most {
             let Some(block) = self.take(0) else { return };
-            block.free(&self.territory);
+            block.free(Told::Nothing, &self.territory);
         }
     }
 
@@ -92,13 +92,16 @@ impl Player {
                 let block = self.at(place, move |territory| block.reallocate(size, align, seed, territory));
                 self.put(block);
             }
-            Step::Free { place, which } => {
+            Step::Free { place, which, told } => {
                 let Some(block) = self.take(which) else { return };
-                self.at(place, move |territory| block.free(territory));
+                self.at(place, move |territory| block.free(told, territory));
             }
             Step::Thin(place, count) => {
                 let blocks: Vec<Block> = (0..count).step_by(2).map_while(|which| self.take(which)).collect();
-                self.at(place, move |territory| blocks.into_iter().for_each(|block| block.free(territory)));
+                self.at(place, move |territory| {
+                    let told = Told::ALL.into_iter().cycle();
+                    blocks.into_iter().zip(told).for_each(|(block, told)| block.free(told, territory));
+                });
             }
             Step::Write { place, which } => {
                 let Some(block) = self.take(which) else { return };
@@ -115,11 +118,11 @@ impl Player {
                 }
             }),
             Step::Collect(place, how) => self.at(place, move |_| collect(how)),
-            Step::NewHeap(place) if self.heaps.len() < HEAPS => {
-                let heap = self.at(place, |_| HeapName::new());
+            Step::NewHeap(place, kind) if self.heaps.len() < HEAPS => {
+                let heap = self.at(place, move |_| HeapName::new(kind));
                 self.heaps.extend(heap.map(|heap| (place, heap)));
             }
-            Step::NewHeap(_) => {}
+            Step::NewHeap(..) => {}
             Step::AllocateInHeap { heap, request } => self.play(Step::FillHeap { heap, request, count: 1 }),
             Step::FillHeap { heap, request, count } => {
                 let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
@@ -129,31 +132,52 @@ impl Player {
             Step::VisitHeap(heap) => {
                 let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
                 let (place, heap) = self.heaps[index];
-                let shown = self.at(place, move |_| heap.blocks());
-                let of_heap = self.blocks.iter().filter(|block| block.heap() == Some(heap));
-                assert_eq!(shown, of_heap.map(Block::address).collect(), "{heap:?}");
+                let (blocks, others): (Vec<_>, Vec<_>) =
+                    self.blocks.iter().partition(|block| block.heap() == Some(heap));
+                let blocks = blocks.into_iter().map(Block::address).collect();
+                let others: Vec<usize> = others.into_iter().map(Block::address).collect();
+                self.at(place, move |_| heap.check(&blocks, &others));
+            }
+            Step::CollectHeap(heap, how) => {
+                let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
+                let (place, heap) = self.heaps[index];
+                self.at(place, move |_| heap.collect(how));
             }
             Step::DeleteHeap(heap) => {
                 let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
                 let (place, heap) = self.heaps.swap_remove(index);
-                self.at(place, move |_| heap.delete());
-                self.leave_blocks_of(heap);
+                if heap.kind() == Kind::Region { self.destroy(place, heap) } else { self.delete(place, heap) }
             }
             Step::DestroyHeap(heap) => {
                 let Some(index) = heap.checked_rem(self.heaps.len()) else { return };
                 let (place, heap) = self.heaps.swap_remove(index);
-                for block in self.blocks.extract_if(.., |block| block.heap() == Some(heap)) {
-                    self.bytes -= block.size();
-                    block.end_with_heap(&self.territory);
-                }
-                self.at(place, move |_| heap.destroy());
+                if heap.kind() == Kind::Shared { self.delete(place, heap) } else { self.destroy(place, heap) }
             }
             Step::EndHelper => {
-                self.helper = None;
                 let ended: Vec<_> = self.heaps.extract_if(.., |(place, _)| *place == Place::Elsewhere).collect();
+                // Whether a region that is dropped at the very end of its thread takes its blocks with it depends on what had its end before.
+                for (place, region) in ended.iter().filter(|(_, heap)| heap.kind() == Kind::Region) {
+                    self.destroy(*place, *region);
+                }
+                self.helper = None;
                 ended.into_iter().for_each(|(_, heap)| self.leave_blocks_of(heap));
             }
         }
+    }
+
+    /// Ends a heap whose blocks stay.
+    fn delete(&mut self, place: Place, heap: HeapName) {
+        self.at(place, move |_| heap.delete());
+        self.leave_blocks_of(heap);
+    }
+
+    /// Ends a heap with its blocks.
+    fn destroy(&mut self, place: Place, heap: HeapName) {
+        for block in self.blocks.extract_if(.., |block| block.heap() == Some(heap)) {
+            self.bytes -= block.size();
+            block.end_with_heap(&self.territory);
+        }
+        self.at(place, move |_| heap.destroy());
     }
 
     /// The thread that a heap is of.
@@ -192,8 +216,9 @@ impl Player {
             self.play(if self.heaps.len() % 2 == 0 { Step::DestroyHeap(0) } else { Step::DeleteHeap(0) });
         }
         self.play(Step::EndHelper);
-        while let Some(block) = self.take(0) {
-            block.free(&self.territory);
+        for told in Told::ALL.into_iter().cycle() {
+            let Some(block) = self.take(0) else { break };
+            block.free(told, &self.territory);
         }
         // To walk the heap takes longer than most sequences: whoever wants to know what is left of it asks.
         assert_eq!(self.territory.len(), 0);

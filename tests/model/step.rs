@@ -1,6 +1,7 @@
 //! One step of a sequence.
 
-use super::block::Request;
+use super::block::{Request, Told};
+use super::heap::Kind;
 use ravelin::Collect;
 
 /// Which thread takes a step.
@@ -27,8 +28,9 @@ pub(crate) enum Step {
     Free {
         place: Place,
         which: usize,
+        told: Told,
     },
-    /// Of so many blocks every other one is freed, so that pages empty.
+    /// Of so many blocks every other one is freed, so that pages empty; of each another thing is told.
     Thin(Place, usize),
     /// Checks a block, and writes it anew.
     Write {
@@ -37,7 +39,7 @@ pub(crate) enum Step {
     },
     CheckHeap(Place),
     /// A new heap of that thread. The steps below name one of them as blocks are named, and their own thread takes them.
-    NewHeap(Place),
+    NewHeap(Place, Kind),
     /// Allocates in a heap; the face of the request does not count.
     AllocateInHeap {
         heap: usize,
@@ -48,11 +50,12 @@ pub(crate) enum Step {
         request: Request,
         count: usize,
     },
-    /// The heap's blocks are compared with those that are shown of it.
+    /// The heap's blocks are compared with those that it knows of.
     VisitHeap(usize),
-    /// Its blocks stay.
+    CollectHeap(usize, Collect),
+    /// Its blocks stay, unless it is of those whose blocks end.
     DeleteHeap(usize),
-    /// Its blocks end.
+    /// Its blocks end, unless it is of those whose blocks stay.
     DestroyHeap(usize),
     Collect(Place, Collect),
     /// The helper ends with its heaps, and leaves its pages to whoever wants them.

@@ -3,6 +3,7 @@
 use super::super::{Fill, Terms, allocate_aligned_on, free_with_layout, reallocate, reallocate_with_layout};
 use super::*;
 use crate::geometry::SEGMENT;
+use crate::page::VOIDS;
 use crate::segment::Zone;
 use crate::sync::{AtomicPtr, Relaxed};
 use crate::testing::alone;
@@ -56,6 +57,27 @@ fn a_block_stays_in_its_zone_when_it_is_reallocated() {
             // SAFETY: as above.
             let block = unsafe { reallocate(UserPtr::new(block), to) };
             assert_eq!(zone_of(block), apart(), "{from} to {to}, by C");
+            free(UserPtr::new(block));
+        }
+        is_well();
+    });
+}
+
+#[test]
+fn what_was_asked_for_without_bytes_gets_them_in_its_zone() {
+    alone("heap::tests::partition::what_was_asked_for_without_bytes_gets_them_in_its_zone", || {
+        // Only builds with canaries have a place to note what a block of no bytes was asked for as.
+        let zone = if VOIDS && !MITIGATIONS.canaries { Zone::General } else { apart() };
+        for to in SIZES {
+            let block = super::super::allocate_on(0, Terms::of_data(Fill::Any));
+            // SAFETY: a live block of this thread.
+            let block = unsafe { reallocate(UserPtr::new(block), to) };
+            assert_eq!(zone_of(block), zone, "0 to {to}");
+            // SAFETY: as above.
+            let block = unsafe { reallocate(UserPtr::new(block), 0) };
+            // SAFETY: as above.
+            let block = unsafe { reallocate(UserPtr::new(block), 48) };
+            assert_eq!(zone_of(block), zone, "{to} to 0 to 48");
             free(UserPtr::new(block));
         }
         is_well();
