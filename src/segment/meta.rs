@@ -93,8 +93,8 @@ mod tests {
     use super::*;
     use crate::entropy;
     use crate::os::testing::{Birth, Ending, in_child};
-    use crate::segment::map;
     use crate::segment::space::lock;
+    use crate::segment::{SingleShape, allocate_single, map};
 
     #[repr(C, align(4096))]
     struct Large([crate::sync::AtomicU64; SLAB / 8]);
@@ -124,12 +124,11 @@ mod tests {
     #[cfg_attr(any(miri, ravelin_mock), ignore = "protections are bookkeeping")]
     fn metadata_the_secret_and_the_map_can_be_taken_away_unless_they_are_sealed() {
         let large = allocate::<Large>(&lock()).unwrap();
-        let block = crate::raw::allocate(48);
-        for place in [ptr::from_ref(large).cast_mut().cast(), entropy::place(), map::place_of(block)] {
+        let shape = SingleShape::of(1 << 20, 16).unwrap();
+        let block = allocate_single(&shape, 1 << 20, None).unwrap();
+        for place in [ptr::from_ref(large).cast_mut().cast(), entropy::place(), map::place_of(block.start.as_ptr())] {
             let (ending, must) = taken_away(place);
             assert_eq!(ending, must);
         }
-        // SAFETY: a block of this test's.
-        unsafe { crate::raw::free(block) };
     }
 }
