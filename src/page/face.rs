@@ -41,7 +41,7 @@ pub(crate) struct Face {
     pub(super) summary: AtomicU64,
     /// The smallest size whose Layout this page's blocks have.
     least: AtomicUsize,
-    /// How many sizes more there are.
+    /// How many sizes there are; none if only the slow check can tell.
     span: AtomicUsize,
     /// Bytes that a block has room for.
     block_size: AtomicUsize,
@@ -125,7 +125,7 @@ impl Face {
         self.class.store(class.index() as u8, Relaxed);
         self.block_size.store(class.block_size(), Relaxed);
         self.least.store(class.least(), Relaxed);
-        self.span.store(class.block_size().wrapping_sub(class.least()), Relaxed);
+        self.span.store(class.block_size().wrapping_sub(class.least()).wrapping_add(1), Relaxed);
         self.describe(extent);
     }
 
@@ -144,8 +144,8 @@ impl Face {
         self.skew.store(0, Relaxed);
         self.block_size.store(size, Relaxed);
         // Of wider alignments only the slow check can tell.
-        self.least.store(if align <= GRANULE { size } else { usize::MAX }, Relaxed);
-        self.span.store(0, Relaxed);
+        self.least.store(size, Relaxed);
+        self.span.store(usize::from(align <= GRANULE), Relaxed);
         self.align_shift.store(align.trailing_zeros() as u8, Relaxed);
         self.describe(extent);
     }
@@ -155,7 +155,7 @@ impl Face {
         self.class.store(OF_VOIDS, Relaxed);
         self.block_size.store(0, Relaxed);
         self.least.store(0, Relaxed);
-        self.span.store(0, Relaxed);
+        self.span.store(1, Relaxed);
         self.describe(extent);
     }
 
@@ -199,8 +199,8 @@ impl Face {
     pub(crate) fn set_single_size(&self, room: &Room) {
         self.block_size.store(room.size, Relaxed);
         self.asked.store(room.asked, Relaxed);
-        self.least.store(room.least.unwrap_or(usize::MAX), Relaxed);
-        self.span.store(room.least.map_or(0, |least| room.asked.wrapping_sub(least)), Relaxed);
+        self.least.store(room.least.unwrap_or(0), Relaxed);
+        self.span.store(room.least.map_or(0, |least| room.asked.wrapping_sub(least).wrapping_add(1)), Relaxed);
     }
 
     /// What a page's one block was asked for with, in whole OS pages.
@@ -312,7 +312,7 @@ impl Face {
     /// Whether a request of `size` bytes, aligned to no more than a granule, would have got a block of this page.
     #[inline(always)]
     pub(crate) fn fits(&self, size: usize) -> bool {
-        size.wrapping_sub(self.least.load(Relaxed)) <= self.span.load(Relaxed)
+        size.wrapping_sub(self.least.load(Relaxed)) < self.span.load(Relaxed)
     }
 
     /// The first block.

@@ -1,6 +1,6 @@
 //! Freed ranges that serve other large blocks: their guards, their room, and the calls that that takes.
 
-use super::super::free_with_layout;
+use super::super::{allocate_aligned, free_aligned_sized, free_with_layout};
 use super::large::inaccessible;
 use super::*;
 use crate::options::{self, Setting};
@@ -81,6 +81,22 @@ fn a_layout_is_held_against_what_was_asked_for_and_not_against_the_room_of_the_r
     if MITIGATIONS.layout_checks {
         [190_000, 206_000, 300_000].into_iter().for_each(wrong);
     }
+}
+
+#[test]
+#[cfg_attr(any(miri, ravelin_mock), ignore = "starts processes")]
+fn a_size_that_no_block_can_have_is_no_blocks() {
+    if !MITIGATIONS.layout_checks {
+        return;
+    }
+    let corpse = Child::of("heap::tests::ranges::a_size_that_no_block_can_have_is_no_blocks");
+    corpse
+        .run(|| {
+            // Of a block with a wide alignment only a slow check can tell which sizes it may have.
+            let block = UserPtr::new(allocate_aligned(3, 1 << 19));
+            free_aligned_sized(block, usize::MAX, 8);
+        })
+        .died_with(&format!("ravelin: wrong layout (size {}, alignment 8) in free of ", usize::MAX));
 }
 
 #[test]
