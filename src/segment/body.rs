@@ -79,7 +79,7 @@ impl Segment {
             whole.part(front.wrapping_add(start), end.wrapping_sub(start)).ok_or(Errno::NOMEM)
         };
         let is_closed = access == Access::Closed;
-        // Beyond it nothing has memory any more.
+        // What it loses has no memory any more, and what it gains may have none: to wipe that by hand would make faults.
         page.face.set_filled(page.face.filled().min(size));
         if self.is_fenced_by_marks(page) {
             if size < old {
